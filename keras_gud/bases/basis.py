@@ -1,0 +1,125 @@
+"""The contract of an orthogonal change of basis U (DESIGN words: `Basis`).
+
+A basis maps data of shape ``(batch, *data_shape)`` to components of the same shape. It is real and
+orthogonal, so the inverse is the transpose, the log-determinant is 0 and squared norms are kept.
+"""
+
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+
+from keras_gud import layout
+from keras_gud.registry import Registry
+
+
+class Basis(keras.layers.Layer):
+    """Base class of the orthogonal bases.
+
+    A subclass implements `call` (U), `inverse` (U^T) and `make_labels`; one that is fitted to data
+    sets `needs_data = True` and implements `fit_batches`.
+
+    Attributes:
+        data_shape: Shape of one example, ``(*spatial, channels)`` or ``(features,)``.
+        labels: Dict from label name to a NumPy array of shape `data_shape`: where each component
+            sits (frequency, band, row, ...). Schedules order and group components by labels.
+        needs_data: Whether `adapt` has to see the data (only the principal components do).
+        mixes_space: Whether components are no longer pixels, so that labels of space made by an
+            earlier basis of a `Compose` lose their meaning.
+        mixes_channels: The same for the label ``"channel"``.
+    """
+
+    needs_data = False
+    mixes_space = True
+    mixes_channels = False
+
+    def __init__(self, **kwargs):
+        # Bases are linear algebra on data: they never take a half-precision policy.
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.data_shape: layout.Shape | None = None
+
+    def build(self, input_shape):
+        """Builds for inputs of shape ``(batch, *data_shape)``."""
+        self.data_shape = layout.validate_data_shape(input_shape[1:])
+        self.check_shape(self.data_shape)
+        self.create_weights(self.data_shape)
+
+    def check_shape(self, data_shape: layout.Shape):
+        """Raises a `ValueError` if the basis cannot serve this shape (default: it can)."""
+
+    def create_weights(self, data_shape: layout.Shape):
+        """Creates the weights, if there are any (default: none)."""
+
+    def call(self, x):
+        """U x: data to components, both ``(batch, *data_shape)``."""
+        raise NotImplementedError("A Basis implements call(x).")
+
+    def inverse(self, z):
+        """U^T z: components to data, both ``(batch, *data_shape)``."""
+        raise NotImplementedError("A Basis implements inverse(z).")
+
+    def make_labels(self, data_shape: layout.Shape) -> dict[str, np.ndarray]:
+        """Labels of the components of one channel layout, each of shape `data_shape`."""
+        raise NotImplementedError("A Basis implements make_labels(data_shape).")
+
+    def symmetrize(self, values: np.ndarray) -> np.ndarray:
+        """Averages per-component statistics over components that belong together.
+
+        Only the Fourier basis has such components, k and -k. `values` has shape `data_shape`.
+        """
+        return values
+
+    def fit_batches(self, batches: Iterable[np.ndarray]):
+        """Fits the weights in one pass over float arrays ``(batch, *data_shape)``, already built."""
+
+    def adapt(self, data, batch_size: int = 1024):
+        """Builds the basis and fits what must be fitted.
+
+        Args:
+            data: A float array ``(n, *data_shape)``, or an iterable of such arrays (batches).
+            batch_size: Examples per batch when `data` is an array.
+        """
+        if hasattr(data, "shape"):
+            data = np.asarray(data)
+            batches = (data[i : i + batch_size] for i in range(0, len(data), batch_size))
+            shape = data.shape
+        else:
+            batches = list(data)
+            shape = batches[0].shape
+        if not self.built:
+            self.build((None, *shape[1:]))
+            self.built = True
+        if self.needs_data:
+            self.fit_batches(batches)
+
+    @property
+    def labels(self) -> dict[str, np.ndarray]:
+        """Labels of every component; the basis must be built."""
+        if self.data_shape is None:
+            raise ValueError(
+                f"Expected the {type(self).__name__} basis to be built before its labels are read: "
+                "call `adapt(x)` or `build((None, *data_shape))` first."
+            )
+        return self.make_labels(self.data_shape)
+
+    def get_build_config(self):
+        """The shape, so that a saved basis is built again on loading."""
+        if self.data_shape is None:
+            return None
+        return {"input_shape": [None, *self.data_shape]}
+
+    def compute_output_shape(self, input_shape):
+        """Bases keep the shape."""
+        return input_shape
+
+
+def channel_label(data_shape: layout.Shape) -> dict[str, np.ndarray]:
+    """The label ``"channel"``, the index along the last axis; empty for vectors."""
+    if len(data_shape) == 1:
+        return {}
+    index = np.arange(data_shape[-1])
+    return {"channel": np.broadcast_to(index, data_shape).copy()}
+
+
+registry = Registry("basis", Basis)
