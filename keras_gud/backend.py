@@ -1,0 +1,55 @@
+"""What differs between backends, in one place: the only file that may import one of them."""
+
+import keras
+from keras import tree
+
+
+def compile(function):
+    """Compiles a pure function of tensors as a whole: XLA on jax and tensorflow, no_grad on torch.
+
+    Everything that may change between calls (weights, bounds of loops) has to be an argument, or
+    it is baked in. Arguments may be nested; every leaf becomes a tensor, so that no Python number
+    causes a new compilation.
+
+    Args:
+        function: A function of nested tensors that returns nested tensors.
+
+    Returns:
+        A function with the same signature (positional arguments only).
+
+    Example:
+
+    >>> double = compile(lambda x: 2 * x)
+    >>> float(double(3.0))
+    6.0
+    """
+    name = keras.backend.backend()
+    if name == "jax":
+        import jax
+
+        compiled = jax.jit(function)
+    elif name == "tensorflow":
+        import tensorflow as tf
+
+        compiled = tf.function(function, jit_compile=True, autograph=False)
+    elif name == "torch":
+        import torch
+
+        compiled = torch.no_grad()(function)
+    else:
+        compiled = function
+
+    def call(*args):
+        return compiled(*tree.map_structure(keras.ops.convert_to_tensor, args))
+
+    return call
+
+
+def is_lost(variable) -> bool:
+    """Whether a variable has no value any more.
+
+    On jax, a training step that is interrupted has given its inputs' buffers away ("donated") and
+    not yet returned new ones.
+    """
+    value = variable._value
+    return value is None or bool(getattr(value, "is_deleted", lambda: False)())

@@ -1,0 +1,66 @@
+"""Likelihoods of the components under a denoiser, every term by name (DESIGN sec. 3.8)."""
+
+import math
+
+from keras import ops
+
+from keras_gud import noise
+from keras_gud.objective import diffusion_nats
+from keras_gud.process import NoisingState
+
+
+def prior_kl(chi, state: NoisingState):
+    """KL(q(z(1) | chi) || N(0, 1)) in nats, ``(batch,)``.
+
+    ``1/2 sum_i (alpha^2 chi^2 + sigma^2 - 1 - log sigma^2)`` at t = 1.
+    """
+    variance = ops.square(state.sigma)
+    terms = ops.square(state.alpha * chi) + variance - 1.0 - ops.log(variance)
+    return 0.5 * _sum(terms)
+
+
+def reconstruction(chi, state: NoisingState):
+    """-E log p(chi | z(0)) in nats, ``(batch,)``: ``1/2 sum_i log(2 pi e) + gamma_i(0)``.
+
+    p(chi | z(0)) is the Gaussian N(z(0)/alpha, sigma^2/alpha^2): data are floats, or dequantised.
+    """
+    return 0.5 * _sum(math.log(2.0 * math.pi * math.e) + state.gamma + ops.zeros_like(chi))
+
+
+def negative_elbo(denoiser, schedule, chi, keys, index, draws: int, params: dict) -> dict:
+    """Upper bound of -log p(chi), term by term.
+
+    The diffusion term is ``1/2 int sum_i dgamma_i/dt E(eps_i - eps_hat_i)^2 dt`` at `draws` times,
+    one in each of as many equal intervals.
+
+    Args:
+        denoiser: Callable ``(z, state) -> eps``.
+        schedule: An adapted `ComponentSchedule`.
+        chi: Clean components ``(batch, *data_shape)``.
+        keys: int32 ``(batch, 2)``, keys of the noise (`noise.sample_keys`).
+        index: int32 ``(batch,)``, places the times in their intervals.
+        draws: Number of times, and of network evaluations.
+        params: The schedule's parameters.
+
+    Returns:
+        Dict of float32 ``(batch,)`` in nats: ``"prior"``, ``"diffusion"``, ``"reconstruction"``;
+        the bound is their sum.
+    """
+    offset = noise.golden_sequence(index)
+    shape = tuple(chi.shape[1:])
+
+    def body(j, total):
+        state = schedule((ops.cast(j, "float32") + offset) / draws, **params)
+        eps = noise.normal(keys, j, shape)
+        return total + diffusion_nats(eps, denoiser(state.add_noise(chi, eps), state), state)
+
+    total = ops.fori_loop(0, draws, body, ops.zeros_like(chi[(slice(None), *(0 for _ in shape))]))
+    return {
+        "prior": prior_kl(chi, schedule(1.0, **params)),
+        "diffusion": total / draws,
+        "reconstruction": reconstruction(chi, schedule(0.0, **params)),
+    }
+
+
+def _sum(terms):
+    return ops.sum(terms, axis=tuple(range(1, len(terms.shape))))

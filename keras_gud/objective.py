@@ -1,0 +1,110 @@
+"""What the network's output means, and how errors are weighted (DESIGN secs. 3.6, 3.7).
+
+All functions work per component on tensors that broadcast against ``(batch, *data_shape)``.
+"""
+
+import math
+
+from keras import ops
+
+from keras_gud.process import NoisingState
+from keras_gud.registry import near_match
+
+# -- from the network's output to eps -----------------------------------------------------------
+
+
+def eps_from_eps(output, z, state: NoisingState, variance):
+    """The output is eps itself (Ho et al., 2020; the paper, sec. 4.5)."""
+    return output
+
+
+def eps_from_residual(output, z, state: NoisingState, variance):
+    """The output is what is left of eps after ``sigma z``: right at the noise end by itself."""
+    return state.sigma * z + output
+
+
+def eps_from_wiener(output, z, state: NoisingState, variance):
+    """The best component-wise linear prediction plus a correction of unit variance.
+
+    ``eps_i = sigma_i z_i/V_i + sqrt(alpha_i^2 Sigma_i/V_i) F_i``, ``V = alpha^2 Sigma + sigma^2``:
+    with F = 0 this is the best component-wise Gaussian model of the data in the basis.
+    """
+    gain = ops.sqrt(state.alpha**2 * variance / state.marginal_variance(variance))
+    return linear_eps(z, state, variance) + gain * output
+
+
+def linear_eps(z, state: NoisingState, variance):
+    """The best linear prediction of eps_i from z_i alone, ``sigma_i z_i/V_i``.
+
+    Args:
+        z: Noised components.
+        state: Their noising state.
+        variance: Sigma_i, the variance of the clean component.
+    """
+    return state.sigma * z / state.marginal_variance(variance)
+
+
+PREDICTIONS = {"eps": eps_from_eps, "residual": eps_from_residual, "wiener": eps_from_wiener}
+
+# -- weights of the squared error of eps --------------------------------------------------------
+
+
+def unit_weight(state: NoisingState, variance):
+    """lambda_i = sigma_i^2 on the score, i.e. 1 on eps (paper eq. 11)."""
+    return ops.ones_like(state.gamma)
+
+
+def likelihood_weight(state: NoisingState, variance):
+    """``dgamma_i/dt / 2``: the loss is the diffusion term of the ELBO, in nats per component."""
+    return 0.5 * state.dgamma_dt
+
+
+def min_snr_weight(state: NoisingState, variance):
+    """``min(SNR, 5)/SNR`` per component (Hang et al., 2023, with this framework's true SNR)."""
+    return ops.minimum(5.0 / state.snr(variance), 1.0)
+
+
+WEIGHTINGS = {"eps": unit_weight, "likelihood": likelihood_weight, "min_snr": min_snr_weight}
+
+
+def choose(kind: str, table: dict, name: str):
+    """Looks a function up by name, with an error that names the nearest one."""
+    if name not in table:
+        raise ValueError(
+            f"Expected `{kind}` to be one of {sorted(table)}. "
+            f"Received: {kind}={name!r}.{near_match(name, table)}"
+        )
+    return table[name]
+
+
+# -- the loss -----------------------------------------------------------------------------------
+
+
+def weighted_error(eps, eps_hat, state: NoisingState, weight):
+    """Denoising score matching, component by component (paper eq. 11).
+
+    ``1/d sum_i lambda_i |eps_i - eps_hat_i|^2`` over the components that are being noised at this
+    time; frozen ones (dgamma/dt = 0) carry no loss.
+
+    Args:
+        eps: The noise, ``(batch, *data_shape)``.
+        eps_hat: Its estimate, same shape.
+        state: The noising state.
+        weight: lambda_i on eps, broadcastable.
+
+    Returns:
+        float32 ``(batch,)``.
+    """
+    active = ops.cast(state.dgamma_dt > 0.0, "float32")
+    error = active * weight * ops.square(eps - eps_hat)
+    return ops.mean(error, axis=tuple(range(1, len(eps.shape))))
+
+
+def diffusion_nats(eps, eps_hat, state: NoisingState):
+    """Integrand of the ELBO's diffusion term, ``1/2 sum_i dgamma_i/dt |eps_i - eps_hat_i|^2``.
+
+    Returns:
+        float32 ``(batch,)`` in nats.
+    """
+    size = math.prod(eps.shape[1:])
+    return size * weighted_error(eps, eps_hat, state, likelihood_weight(state, None))

@@ -1,0 +1,213 @@
+"""Priors: the mean that is removed and the scale S that is divided out (paper secs. 4.1, 4.4).
+
+The prior's covariance is ``U^T S^2 U``; in the components ``chi = S^-1 (U phi - U mean)`` it is the
+identity. The mean is always removed (paper app. B).
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_gud import layout
+from keras_gud.registry import PACKAGE, Registry
+
+
+class Prior(keras.layers.Layer):
+    """Base class: an affine map of each component, fitted to the data's mean and variance.
+
+    A subclass implements `make_scale`.
+
+    Args:
+        floor: Components whose variance is below `floor` times the largest one are treated as if
+            they had that much: a constant pixel neither divides by zero nor gets an infinite
+            ordering. The default, 1e-6, changes nothing in 8-bit images, whose quantisation noise
+            alone is larger.
+
+    Attributes:
+        mean: U applied to the mean of the data, ``data_shape``.
+        scale: S, positive, ``data_shape``.
+        data_variance: Variance of (U phi)_i over the data, floored.
+        variance: Sigma_i, the variance of chi_i: `data_variance` / scale^2.
+
+    Raises:
+        ValueError: if no component varies at all, or a statistic is not finite.
+    """
+
+    def __init__(self, floor: float = 1e-6, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        if not 0.0 < floor < 1.0:
+            raise ValueError(f"Expected `floor` in (0, 1). Received: floor={floor}.")
+        self.floor = float(floor)
+        self.data_shape: layout.Shape | None = None
+
+    def make_scale(self, data_variance: np.ndarray) -> np.ndarray:
+        """S_i, shape `data_shape`, from the (floored) variances of the components."""
+        raise NotImplementedError("A Prior implements make_scale(data_variance).")
+
+    def build(self, input_shape):
+        """Creates the statistics for components of shape ``(batch, *data_shape)``."""
+        self.data_shape = layout.validate_data_shape(input_shape[1:])
+
+        def weight(name, initializer):
+            return self.add_weight(
+                name=name, shape=self.data_shape, trainable=False, initializer=initializer
+            )
+
+        self.mean = weight("mean", "zeros")
+        self.scale = weight("scale", "ones")
+        self.data_variance = weight("data_variance", "ones")
+
+    def adapt(self, mean, variance):
+        """Fits the prior.
+
+        Args:
+            mean: Mean of the components (U phi)_i over the data, array of `data_shape`.
+            variance: Their variance, >= 0, same shape.
+        """
+        mean, variance = np.asarray(mean, "float64"), np.asarray(variance, "float64")
+        if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
+            raise ValueError("Expected finite statistics of the data. Received: NaN or inf.")
+        if variance.max() <= 0.0:
+            raise ValueError(
+                "Expected data that vary. Received: data in which every example is the same "
+                f"(all {variance.size} components have variance 0)."
+            )
+        variance = np.maximum(variance, self.floor * variance.max())
+        scale = np.asarray(self.make_scale(variance), "float64")
+        if scale.shape != variance.shape or not (np.isfinite(scale).all() and scale.min() > 0.0):
+            raise ValueError(
+                f"Expected a positive finite scale of shape {variance.shape}. "
+                f"Received: shape {scale.shape}, minimum {scale.min():g}."
+            )
+        if not self.built:
+            self.build((None, *variance.shape))
+            self.built = True
+        self.mean.assign(mean)
+        self.scale.assign(scale)
+        self.data_variance.assign(variance)
+
+    @property
+    def variance(self):
+        """Sigma_i, variance of chi_i over the data, ``data_shape``; 1 for a matching prior."""
+        return self.data_variance / self.scale**2
+
+    def call(self, components):
+        """chi = (components - mean)/S, shape ``(batch, *data_shape)``."""
+        return (components - self.mean) / self.scale
+
+    def inverse(self, chi):
+        """Components = S chi + mean."""
+        return chi * self.scale + self.mean
+
+    def log_det(self):
+        """log|d chi/d phi| = -sum_i log S_i, a scalar in nats (U contributes 0)."""
+        return -ops.sum(ops.log(self.scale))
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {"floor": self.floor}
+
+    def get_build_config(self):
+        """The shape, so that a saved prior is built again on loading."""
+        return None if self.data_shape is None else {"input_shape": [None, *self.data_shape]}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Isotropic(Prior):
+    """White noise: S_i = scale for all components ("unwhitened" in the paper).
+
+    Args:
+        scale: The standard deviation of the prior, > 0, in the data's units.
+        floor: See `Prior`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> prior = Isotropic()
+    >>> prior.adapt(mean=np.zeros(2), variance=np.array([1.0, 0.25]))
+    >>> [float(v) for v in prior.variance]
+    [1.0, 0.25]
+    """
+
+    def __init__(self, scale: float = 1.0, floor: float = 1e-6, **kwargs):
+        super().__init__(floor, **kwargs)
+        if not (scale > 0.0 and math.isfinite(scale)):
+            raise ValueError(f"Expected a finite `scale` > 0. Received: scale={scale}.")
+        self.constant = float(scale)
+
+    def make_scale(self, data_variance):
+        """The constant."""
+        return np.full_like(data_variance, self.constant)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {"scale": self.constant}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Matching(Prior):
+    """Whitening: S_i is the standard deviation of component i (paper sec. 4.4).
+
+    Every Sigma_i is 1 (but for components below the floor, which get the floor's standard
+    deviation and so a Sigma_i that is still reported as 1).
+
+    Example:
+
+    >>> import numpy as np
+    >>> prior = Matching()
+    >>> prior.adapt(mean=np.zeros(2), variance=np.array([1.0, 0.25]))
+    >>> [float(v) for v in prior.variance]
+    [1.0, 1.0]
+    """
+
+    def make_scale(self, data_variance):
+        """The standard deviations."""
+        return np.sqrt(data_variance)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Scaled(Prior):
+    """Any positive scale per component: a power law, a free field, offset noise.
+
+    Args:
+        scale: S, array that broadcasts to `data_shape`, positive.
+        floor: See `Prior`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> prior = Scaled(scale=[2.0, 1.0])
+    >>> prior.adapt(mean=np.zeros(2), variance=np.array([4.0, 4.0]))
+    >>> [float(v) for v in prior.variance]
+    [1.0, 4.0]
+    """
+
+    def __init__(self, scale, floor: float = 1e-6, **kwargs):
+        super().__init__(floor, **kwargs)
+        self.constant = np.asarray(scale, "float32")
+        if not (np.isfinite(self.constant).all() and (self.constant > 0.0).all()):
+            raise ValueError("Expected `scale` to be positive and finite in every component.")
+
+    def make_scale(self, data_variance):
+        """The given scale."""
+        try:
+            return np.broadcast_to(self.constant, data_variance.shape)
+        except ValueError:
+            raise ValueError(
+                f"Expected a `scale` that broadcasts to the data's shape {data_variance.shape}. "
+                f"Received: scale of shape {self.constant.shape}."
+            ) from None
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {"scale": self.constant.tolist()}
+
+
+registry = Registry("prior", Prior)
+registry.add("isotropic", Isotropic)
+registry.add("matching", Matching)
+
+get = registry.get

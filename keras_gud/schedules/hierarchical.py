@@ -1,0 +1,133 @@
+"""Levels from coarse to fine, columns within each level (paper eq. 22, sec. 5.3)."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_gud import layout
+from keras_gud.registry import PACKAGE
+from keras_gud.schedules.schedule import (
+    ComponentSchedule,
+    check_gamma_range,
+    clipped_line,
+    require_label,
+)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Hierarchical(ComponentSchedule):
+    """Levels i = 1..N, coarsest first, and columns j = 1..L_i inside level i (paper eq. 22)::
+
+        c_i  = a (N - i)/(N - 1)         s_i = clip((t - c_i)/(1 - a), 0, 1)
+        c_ij = b (L_i - j)/(L_i - 1)
+        gamma_ij(t) = clip(gamma_min + (gamma_max - gamma_min)(s_i - c_ij)/(1 - b), ...)
+
+    The paper prints ``t - c_i/(1 - a)``, which would leave levels unfinished, and numbers levels
+    from the finest in its appendix D; here every component goes from gamma_min to gamma_max and
+    level 1 is the coarsest, noised last and generated first. A single level has a = 0, and a level
+    with a single column b = 0.
+
+    Args:
+        a: Autoregressiveness between levels, in [0, 1); a number or a range (low, high).
+        b: Autoregressiveness between the columns of a level, in [0, 1); a number or a range.
+        levels: The label that numbers the levels from coarse to fine (``"band"`` of Haar).
+        columns: The label that numbers columns within a level. Default: the last spatial axis.
+        gamma_min: Gamma of finished components.
+        gamma_max: Gamma of components not yet begun.
+
+    Raises:
+        ValueError: for a or b outside [0, 1), or labels that the basis does not have.
+
+    Example:
+
+    >>> from keras_gud import bases
+    >>> import numpy as np
+    >>> haar = bases.get("haar", levels=1); haar.build((None, 4, 4, 1))
+    >>> schedule = Hierarchical(a=0.5, b=0.0)
+    >>> schedule.adapt(variance=np.ones((4, 4, 1)), labels=haar.labels)
+    >>> [round(float(g), 2) for g in schedule(0.5).gamma[0, 0, :, 0]]
+    [-7.0, -7.0, 5.0, 5.0]
+    """
+
+    bounds = {"a": (0.0, 1.0), "b": (0.0, 1.0)}  # noqa: RUF012
+
+    def __init__(
+        self,
+        a=0.5,
+        b=0.5,
+        levels: str = "band",
+        columns: str | None = None,
+        gamma_min: float = -7.0,
+        gamma_max: float = 5.0,
+        **kwargs,
+    ):
+        super().__init__({"a": a, "b": b}, **kwargs)
+        check_gamma_range(gamma_min, gamma_max)
+        self.levels, self.columns = levels, columns
+        self.gamma_min, self.gamma_max = float(gamma_min), float(gamma_max)
+
+    def _indices(self, data_shape, labels):
+        """Level and column index of every component, both counting from 0."""
+        column_name = self.columns or layout.axis_names(data_shape)[-1]
+        if "band" == self.levels and "band" not in labels:
+            raise ValueError(
+                'Expected a basis with levels for the hierarchical schedule: basis="haar", or '
+                f"`levels` set to one of its labels {sorted(labels)}. Received: levels='band'."
+            )
+        level = require_label(labels, self.levels, "levels")
+        column = require_label(labels, column_name, "columns")
+        return np.unique(level, return_inverse=True)[1].reshape(data_shape), column.astype(int)
+
+    def make_groups(self, data_shape, labels):
+        """One group per column of each level."""
+        level, column = self._indices(data_shape, labels)
+        pairs = np.stack([level.ravel(), column.ravel()], axis=1)
+        return np.unique(pairs, axis=0, return_inverse=True)[1].reshape(data_shape)
+
+    def create_weights(self):
+        """How far each group is from the end of its level, and its level from the end."""
+
+        def weight(name):
+            return self.add_weight(
+                name=name, shape=(self.n_groups,), trainable=False, initializer="zeros"
+            )
+
+        self.level_ahead = weight("level_ahead")
+        self.column_ahead = weight("column_ahead")
+        # 1 where there is an order between levels (columns), 0 where there is only one.
+        self.has_levels = weight("has_levels")
+        self.has_columns = weight("has_columns")
+
+    def fit_statistics(self, variance, data_variance, labels):
+        """The offsets (N - i)/(N - 1) and (L_i - j)/(L_i - 1) of each group."""
+        level, column = self._indices(variance.shape, labels)
+        groups = self.make_groups(variance.shape, labels).ravel()
+        _, first = np.unique(groups, return_index=True)
+        level, column = level.ravel(), column.ravel()
+        width = np.array([column[level == i].max() for i in range(level.max() + 1)])
+        group_level, group_column, last = level[first], column[first], width[level[first]]
+        n = level.max()
+        self.level_ahead.assign((n - group_level) / max(n, 1))
+        self.column_ahead.assign((last - group_column) / np.maximum(last, 1))
+        self.has_levels.assign(np.full(len(first), float(n > 0)))
+        self.has_columns.assign((last > 0).astype("float32"))
+
+    def path(self, t, a, b):
+        """Paper eq. 22, corrected."""
+        a = a * ops.expand_dims(self.has_levels, 0)
+        b = b * ops.expand_dims(self.has_columns, 0)
+        raw = (t - a * ops.expand_dims(self.level_ahead, 0)) / (1.0 - a)
+        inside = ops.logical_and(raw >= 0.0, raw <= 1.0)
+        u = (ops.clip(raw, 0.0, 1.0) - b * ops.expand_dims(self.column_ahead, 0)) / (1.0 - b)
+        slope = (self.gamma_max - self.gamma_min) / ((1.0 - a) * (1.0 - b))
+        slope = ops.where(inside, slope, 0.0)
+        return clipped_line(u, self.gamma_min, self.gamma_max, slope)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {
+            "levels": self.levels,
+            "columns": self.columns,
+            "gamma_min": self.gamma_min,
+            "gamma_max": self.gamma_max,
+        }

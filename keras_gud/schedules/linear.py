@@ -1,0 +1,161 @@
+"""Linear component-wise schedules (paper eqs. 18-20, sec. 5.1)."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_gud.registry import PACKAGE
+from keras_gud.schedules.schedule import ComponentSchedule, require_label
+
+# logit(0.99^2): where sigma^2 has reached 0.99^2, the paper's criterion for "noised" (app. B).
+_NOISED = math.log(0.99**2 / (1.0 - 0.99**2))
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Linear(ComponentSchedule):
+    """Gamma grows linearly in t, with one slope and an offset per component (paper eqs. 18-20).
+
+    With orderings l_i::
+
+        gamma_i(t) = gamma_denoise + log Sigma_i + a (l_i - l_max) + t Delta
+        Delta      = gamma_noise - gamma_denoise + a (l_max - l_min)
+
+    ``a = 1`` with the ordering by variance is standard diffusion (exactly so with an isotropic
+    prior); ``a = 0`` gives every component the same signal-to-noise ratio; larger a is more
+    sequential, from large variances (or low frequencies) to small.
+
+    Args:
+        a: Autoregressiveness, >= 0; a number or a range (low, high).
+        ordering: ``"variance"`` (l = -log data variance), ``"frequency"`` (|k| stretched to the
+            same range, paper sec. 5.1), ``"mixed"`` (between the two, see `r`), or an array of
+            `data_shape` with the l_i themselves (larger = noised earlier = generated later).
+        r: Weight of the frequency in ``"mixed"``, in [0, 1]; a number or a range.
+        gamma_denoise: -log of the smallest signal-to-noise ratio at t = 0.
+        gamma_noise: -log of the largest signal-to-noise ratio at t = 1. `None`: the smallest
+            value >= 3 for which sigma_i(1) >= 0.99 in every component, found for each a. ``"paper"``: the
+            paper's bound (app. B, with the logit that its text forgets), sufficient but larger.
+
+    Raises:
+        ValueError: for a < 0, r outside [0, 1], an unknown ordering, or a basis without the label
+            ``"frequency"`` where the ordering needs it.
+
+    Example:
+
+    >>> import numpy as np
+    >>> schedule = Linear(a=1.0)
+    >>> schedule.adapt(variance=np.array([1.0, 0.1]))
+    >>> state = schedule(0.0)
+    >>> [round(float(g), 3) for g in state.gamma[0]]
+    [-7.0, -7.0]
+    """
+
+    # r <= 1 is closed; the half-open bound leaves room for just that.
+    bounds = {"a": (0.0, math.inf), "r": (0.0, math.nextafter(1.0, 2.0))}  # noqa: RUF012
+
+    def __init__(
+        self,
+        a=1.0,
+        ordering="variance",
+        r=None,
+        gamma_denoise: float = -7.0,
+        gamma_noise: float | str | None = None,
+        **kwargs,
+    ):
+        named = {"variance": 0.0, "frequency": 1.0, "mixed": r}
+        if isinstance(ordering, str) and ordering not in named:
+            raise ValueError(
+                f"Expected `ordering` to be one of {sorted(named)} or an array. "
+                f"Received: ordering={ordering!r}."
+            )
+        if (r is None) == (isinstance(ordering, str) and ordering == "mixed"):
+            raise ValueError(
+                'Expected `r` together with ordering="mixed", and only then. '
+                f"Received: ordering={ordering!r}, r={r}."
+            )
+        if isinstance(gamma_noise, str) and gamma_noise != "paper":
+            raise ValueError(
+                'Expected `gamma_noise` to be a number, None or "paper". '
+                f"Received: gamma_noise={gamma_noise!r}."
+            )
+        ranges = {"a": a}
+        if r is not None:
+            ranges["r"] = r
+        super().__init__(ranges, **kwargs)
+        self.ordering = ordering if isinstance(ordering, str) else np.asarray(ordering, "float32")
+        self.gamma_denoise = float(gamma_denoise)
+        self.gamma_noise = gamma_noise if isinstance(gamma_noise, str | None) else float(gamma_noise)
+
+    def make_groups(self, data_shape, labels):
+        """Every component is a group of its own."""
+        return np.arange(int(np.prod(data_shape)), dtype="int32").reshape(data_shape)
+
+    def create_weights(self):
+        """log Sigma_i, the first ordering, and the second one where two are mixed."""
+
+        def weight(name):
+            return self.add_weight(
+                name=name, shape=(self.n_groups,), trainable=False, initializer="zeros"
+            )
+
+        self.log_variance = weight("log_variance")
+        self.l_first = weight("l_first")
+        self.l_frequency = weight("l_frequency") if "r" in self.ranges else None
+
+    def fit_statistics(self, variance, data_variance, labels):
+        """Orderings from the variances before whitening and from the frequencies (sec. 5.1)."""
+        by_variance = -np.log(data_variance)
+        self.log_variance.assign(np.log(variance).ravel())
+        if not isinstance(self.ordering, str):
+            first = np.broadcast_to(self.ordering, variance.shape)
+        elif self.ordering == "frequency":
+            first = stretch(require_label(labels, "frequency", "ordering"), by_variance)
+        else:
+            first = by_variance
+        self.l_first.assign(first.ravel())
+        if self.l_frequency is not None:
+            frequency = require_label(labels, "frequency", "ordering")
+            self.l_frequency.assign(stretch(frequency, by_variance).ravel())
+
+    def path(self, t, a, r=None):
+        """Paper eqs. 18 and 20."""
+        l = ops.expand_dims(self.l_first, 0)
+        if r is not None:
+            l = (1.0 - r) * l + r * ops.expand_dims(self.l_frequency, 0)
+        l_max = ops.max(l, axis=1, keepdims=True)
+        l_min = ops.min(l, axis=1, keepdims=True)
+        log_variance = ops.expand_dims(self.log_variance, 0)
+        gamma_noise = self._gamma_noise(log_variance, a * (l - l_min))
+        delta = gamma_noise - self.gamma_denoise + a * (l_max - l_min)
+        gamma_min = self.gamma_denoise + log_variance + a * (l - l_max)
+        return gamma_min + t * delta, delta + ops.zeros_like(t)
+
+    def _gamma_noise(self, log_variance, offset):
+        """gamma_noise such that gamma_i(1) = gamma_noise + log Sigma_i + a (l_i - l_min) is enough."""
+        if isinstance(self.gamma_noise, float):
+            return ops.full((1, 1), self.gamma_noise)
+        if self.gamma_noise == "paper":
+            offset = ops.zeros_like(offset)
+        needed = ops.max(_NOISED - log_variance - offset, axis=1, keepdims=True)
+        return ops.maximum(needed, 3.0)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        ordering = self.ordering
+        return super().get_config() | {
+            "ordering": ordering if isinstance(ordering, str) else ordering.tolist(),
+            "gamma_denoise": self.gamma_denoise,
+            "gamma_noise": self.gamma_noise,
+        }
+
+
+def stretch(frequency: np.ndarray, ordering: np.ndarray) -> np.ndarray:
+    """|k| mapped linearly onto the range of `ordering`: (|k| + delta)/kappa of paper sec. 5.1."""
+    low, high = frequency.min(), frequency.max()
+    if low == high:
+        raise ValueError(
+            "Expected more than one frequency for an ordering by frequency. "
+            f"Received: all components at |k|={low:g}."
+        )
+    return ordering.min() + (frequency - low) * np.ptp(ordering) / (high - low)

@@ -1,0 +1,310 @@
+"""The contract of component-wise noise schedules: gamma_i(t) for groups of components.
+
+A schedule is a path through the space of noising states. Components that always share a gamma form
+a *group*; a schedule computes one number per group and spreads it over the components, so that a
+column-wise schedule of a megapixel image costs as much as it has columns.
+"""
+
+import warnings
+from typing import ClassVar
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_gud.process import NoisingState
+from keras_gud.registry import Registry, near_match
+
+Range = tuple[float, float]
+
+
+class ComponentSchedule(keras.layers.Layer):
+    """Base class of the component-wise schedules.
+
+    A subclass implements `path`, lists its parameters in `bounds`, and sets `make_groups` if its
+    components differ. Parameters may be ranges: a *family* of schedules. Training draws from the
+    range, the network sees only gamma, and sampling picks a value (default: the middle).
+
+    Args:
+        ranges: The parameters, a number or a pair (low, high) each.
+        **kwargs: Keras layer arguments.
+
+    Attributes:
+        bounds: Dict from parameter name to the half-open interval [low, high) of legal values.
+        ranges: Dict from parameter name to the chosen (low, high); equal for a fixed parameter.
+        group_shape: Shape that broadcasts against `data_shape`: 1 along every axis on which
+            gamma does not change.
+
+    Raises:
+        ValueError: for a parameter outside its bounds or a range upside down.
+    """
+
+    bounds: ClassVar[dict[str, Range]] = {}
+
+    def __init__(self, ranges: dict | None = None, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.ranges = {
+            name: self._check_range(name, value) for name, value in (ranges or {}).items()
+        }
+        self.group_shape: tuple[int, ...] | None = None
+        self.n_groups: int | None = None
+
+    def _check_range(self, name: str, value) -> Range:
+        pair = tuple(float(v) for v in (value if isinstance(value, (tuple, list)) else (value,)))
+        low, high = self.bounds[name]
+        if len(pair) not in (1, 2) or not all(low <= v < high for v in pair) or pair[0] > pair[-1]:
+            raise ValueError(
+                f"Expected `{name}` to be a number in [{low:g}, {high:g}), or a pair (low, high) "
+                f"of such numbers. Received: {name}={value!r}."
+            )
+        return pair[0], pair[-1]
+
+    # -- what a subclass says -------------------------------------------------------------------
+
+    def path(self, t, **params):
+        """Gamma and dgamma/dt of every group.
+
+        Args:
+            t: float32 ``(batch, 1)`` in [0, 1].
+            **params: Parameters by name, float32 ``(batch, 1)`` or ``(1, 1)``.
+
+        Returns:
+            Pair of float32 tensors ``(batch, n_groups)`` or ``(batch, 1)``.
+        """
+        raise NotImplementedError("A ComponentSchedule implements path(t, **params).")
+
+    def make_groups(self, data_shape, labels: dict[str, np.ndarray]) -> np.ndarray:
+        """Group index of every component, shape `data_shape`, counting from 0 (default: one)."""
+        return np.zeros(data_shape, "int32")
+
+    def create_weights(self):
+        """Creates the weights that hold fitted statistics; groups are known (default: none)."""
+
+    def fit_statistics(self, variance, data_variance, labels):
+        """Assigns those weights from NumPy arrays of shape `data_shape` (default: nothing)."""
+
+    # -- building -------------------------------------------------------------------------------
+
+    def build(self, group_shape, n_groups, in_order=False):
+        """Creates the weights for a known grouping; `adapt` calls it.
+
+        Args:
+            group_shape: See the class.
+            n_groups: Number of different groups.
+            in_order: Whether group i is simply entry i of `group_shape`, so that nothing has to
+                be gathered.
+        """
+        self.group_shape, self.n_groups = tuple(group_shape), int(n_groups)
+        self.in_order = in_order
+        self.groups = self.add_weight(
+            name="groups",
+            shape=self.group_shape,
+            dtype="int32",
+            trainable=False,
+            initializer="zeros",
+        )
+        self.create_weights()
+
+    def adapt(self, variance, data_variance=None, labels: dict | None = None):
+        """Learns the grouping and the statistics of the components.
+
+        Args:
+            variance: Sigma_i, variance of the (whitened) component chi_i, array of `data_shape`.
+            data_variance: The same before whitening (default: `variance`). Orderings by variance
+                use this one, also when the prior whitens: that is what makes a = 1 standard
+                diffusion in both cases (paper fig. 2c).
+            labels: The labels of the basis.
+
+        Raises:
+            ValueError: if the labels lack one that the schedule orders by, or gamma decreases.
+        """
+        variance = np.asarray(variance, "float64")
+        data_variance = variance if data_variance is None else np.asarray(data_variance, "float64")
+        labels = labels or {}
+        groups = squeeze(np.asarray(self.make_groups(variance.shape, labels)))
+        if not self.built:
+            in_order = np.array_equal(groups.ravel(), np.arange(groups.size))
+            self.build(groups.shape, int(groups.max()) + 1, in_order)
+            self.built = True
+        self.groups.assign(groups.astype("int32"))
+        self.fit_statistics(variance, data_variance, labels)
+        self._check_monotone()
+
+    def _check_monotone(self):
+        t = np.linspace(0.0, 1.0, 257, dtype="float32")
+        gamma = ops.convert_to_numpy(self(t, **self.resolve({})).gamma).reshape(len(t), -1)
+        if not np.isfinite(gamma).all():
+            raise ValueError(
+                f"Expected a finite gamma(t) on [0, 1]. Received: {type(self).__name__} with "
+                f"gamma={gamma[~np.isfinite(gamma)][0]}; clip it to finite end points."
+            )
+        fall = np.diff(gamma, axis=0)
+        if fall.min() < -1e-4:
+            at = t[np.unravel_index(fall.argmin(), fall.shape)[0]]
+            raise ValueError(
+                "Expected gamma(t) never to decrease from t = 0 (data) to t = 1 (noise). "
+                f"Received: a {type(self).__name__} schedule that falls near t={at:.3f}."
+            )
+
+    def get_build_config(self):
+        """The grouping's size, so that a saved schedule is built again on loading."""
+        if self.group_shape is None:
+            return None
+        return {
+            "group_shape": list(self.group_shape),
+            "n_groups": self.n_groups,
+            "in_order": self.in_order,
+        }
+
+    def build_from_config(self, config):
+        """Builds from `get_build_config`."""
+        self.build(**config)
+        self.built = True
+
+    # -- use ------------------------------------------------------------------------------------
+
+    def draw(self, uniforms):
+        """Draws parameters from their ranges.
+
+        Args:
+            uniforms: float32 ``(batch, len(self.ranges))`` in (0, 1).
+
+        Returns:
+            Dict from name to float32 ``(batch,)``.
+        """
+        return {
+            name: low + (high - low) * uniforms[:, i]
+            for i, (name, (low, high)) in enumerate(self.ranges.items())
+        }
+
+    def resolve(self, params: dict) -> dict[str, np.ndarray]:
+        """Fills in parameters left open: the middle of their range.
+
+        Args:
+            params: Chosen values by name, numbers or arrays ``(batch,)``.
+
+        Raises:
+            ValueError: for an unknown name, with the near match, or a value out of bounds.
+
+        Warns:
+            UserWarning: for a value outside the range that the schedule was given.
+        """
+        for name, value in params.items():
+            if name not in self.ranges:
+                raise ValueError(
+                    f"Expected a parameter of the schedule, one of {sorted(self.ranges)}. "
+                    f"Received: {name}={value!r}.{near_match(name, self.ranges)}"
+                )
+            for v in np.ravel(value):
+                self._check_range(name, float(v))
+            low, high = self.ranges[name]
+            if np.min(value) < low - 1e-6 or np.max(value) > high + 1e-6:
+                warnings.warn(
+                    f"{name}={value} is outside the range [{low:g}, {high:g}] of this schedule: "
+                    "a network trained on the range has not met these noising states.",
+                    stacklevel=3,
+                )
+        return {
+            name: np.asarray(params.get(name, 0.5 * (low + high)), "float32").reshape(-1)
+            for name, (low, high) in self.ranges.items()
+        }
+
+    def __call__(self, t, **params):
+        """The noising state at time t; see `call`."""
+        # A schedule takes plain numbers and returns a state, not tensors for tensors, so the
+        # bookkeeping of Layer.__call__ does not apply.
+        if not self.built:
+            raise ValueError(
+                f"Expected the {type(self).__name__} schedule to know its components before it is "
+                "called: call `adapt(variance=...)` first."
+            )
+        return self.call(t, **params)
+
+    def call(self, t, **params):
+        """The noising state at time t.
+
+        Args:
+            t: Number, or float32 ``(batch,)``, in [0, 1]; 0 = data, 1 = noise.
+            **params: Values of the parameters, numbers or ``(batch,)``; default: mid-range.
+
+        Returns:
+            A `NoisingState` whose fields broadcast against ``(batch, *data_shape)``.
+        """
+        columns = {
+            name: ops.reshape(ops.cast(value, "float32"), (-1, 1))
+            for name, value in (self._defaults() | params).items()
+        }
+        t = ops.reshape(ops.cast(t, "float32"), (-1, 1))
+        gamma, dgamma_dt = self.path(t, **columns)
+        return NoisingState(self.spread(gamma), self.spread(dgamma_dt))
+
+    def _defaults(self):
+        return {name: 0.5 * (low + high) for name, (low, high) in self.ranges.items()}
+
+    def spread(self, values):
+        """Spreads group values ``(batch, n_groups or 1)`` to ``(batch, *group_shape)``."""
+        if values.shape[-1] == 1:
+            return ops.reshape(values, (-1, *(1 for _ in self.group_shape)))
+        if not self.in_order:
+            values = ops.take(values, ops.reshape(self.groups, (-1,)), axis=1)
+        return ops.reshape(values, (-1, *self.group_shape))
+
+    def order(self) -> np.ndarray:
+        """A number per entry of `group_shape` that grows in the order of noising.
+
+        Components with near values share a token of the network's embedding where there are more
+        groups than tokens.
+        """
+        middle = self(0.5, **self.resolve({}))
+        return ops.convert_to_numpy(ops.broadcast_to(middle.gamma, (1, *self.group_shape)))[0]
+
+    def get_config(self):
+        """The constructor's arguments."""
+        config = super().get_config()
+        config.update(
+            {name: low if low == high else (low, high) for name, (low, high) in self.ranges.items()}
+        )
+        return config
+
+
+def squeeze(values: np.ndarray) -> np.ndarray:
+    """Shrinks to length 1 every axis along which `values` is constant."""
+    for axis in range(values.ndim):
+        first = np.take(values, [0], axis=axis)
+        if (values == first).all():
+            values = first
+    return values
+
+
+def clipped_line(u, low, high, slope):
+    """``low + (high - low) clip(u, 0, 1)`` and its derivative `slope` on the closed interval.
+
+    The derivative of `clip` at its kink differs between backends; here an interval is active
+    with both of its ends.
+    """
+    gamma = low + (high - low) * ops.clip(u, 0.0, 1.0)
+    active = ops.logical_and(u >= 0.0, u <= 1.0)
+    return gamma, ops.where(active, slope, ops.zeros_like(slope))
+
+
+def check_gamma_range(gamma_min: float, gamma_max: float):
+    """Raises a `ValueError` unless gamma_min < gamma_max, both finite."""
+    if not (np.isfinite([gamma_min, gamma_max]).all() and gamma_min < gamma_max):
+        raise ValueError(
+            "Expected finite `gamma_min` < `gamma_max`. "
+            f"Received: gamma_min={gamma_min}, gamma_max={gamma_max}."
+        )
+
+
+def require_label(labels: dict[str, np.ndarray], name: str, argument: str) -> np.ndarray:
+    """The label `name`, or a `ValueError` that lists those that the basis has."""
+    if name not in labels:
+        raise ValueError(
+            f"Expected `{argument}` to be a label of the basis, one of {sorted(labels)}. "
+            f"Received: {argument}={name!r}.{near_match(name, labels)}"
+        )
+    return np.asarray(labels[name])
+
+
+registry = Registry("schedule", ComponentSchedule)
