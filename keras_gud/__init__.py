@@ -1,5 +1,37 @@
 """Generation with Unified Diffusion: component-wise diffusion models in Keras 3."""
 
+from keras_gud import (
+    backbones,
+    bases,
+    callbacks,
+    datasets,
+    likelihood,
+    objective,
+    plots,
+    priors,
+    process,
+    samplers,
+    schedules,
+)
+from keras_gud.gud import GUD
+from keras_gud.model import GUDModel
+from keras_gud.process import NoisingState
 from keras_gud.version import __version__
 
-__all__ = ["__version__"]
+__all__ = [
+    "GUD",
+    "GUDModel",
+    "NoisingState",
+    "__version__",
+    "backbones",
+    "bases",
+    "callbacks",
+    "datasets",
+    "likelihood",
+    "objective",
+    "plots",
+    "priors",
+    "process",
+    "samplers",
+    "schedules",
+]

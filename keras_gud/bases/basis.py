@@ -4,12 +4,13 @@ A basis maps data of shape ``(batch, *data_shape)`` to components of the same sh
 orthogonal, so the inverse is the transpose, the log-determinant is 0 and squared norms are kept.
 """
 
-from collections.abc import Iterable
+import math
 
 import keras
 import numpy as np
 
 from keras_gud import layout
+from keras_gud.bases.batches import Batches, as_batches
 from keras_gud.registry import Registry
 
 
@@ -41,9 +42,12 @@ class Basis(keras.layers.Layer):
 
     def build(self, input_shape):
         """Builds for inputs of shape ``(batch, *data_shape)``."""
-        self.data_shape = layout.validate_data_shape(input_shape[1:])
-        self.check_shape(self.data_shape)
-        self.create_weights(self.data_shape)
+        data_shape = layout.validate_data_shape(input_shape[1:])
+        self.check_shape(data_shape)
+        self.data_shape = data_shape
+        # Keras then refuses other shapes by itself, before an obscure error in a reshape.
+        self.input_spec = keras.layers.InputSpec(shape=(None, *data_shape))
+        self.create_weights(data_shape)
 
     def check_shape(self, data_shape: layout.Shape):
         """Raises a `ValueError` if the basis cannot serve this shape (default: it can)."""
@@ -70,26 +74,33 @@ class Basis(keras.layers.Layer):
         """
         return values
 
-    def fit_batches(self, batches: Iterable[np.ndarray]):
-        """Fits the weights in one pass over float arrays ``(batch, *data_shape)``, already built."""
+    def fit_batches(self, batches: Batches):
+        """Fits the weights to float arrays ``(batch, *data_shape)``; the basis is already built.
+
+        `batches` can be read several times and holds one batch in memory at a time.
+        """
 
     def adapt(self, data, batch_size: int = 1024):
-        """Builds the basis and fits what must be fitted.
+        """Builds the basis and fits what must be fitted, with one batch in memory at a time.
 
         Args:
-            data: A float array ``(n, *data_shape)``, or an iterable of such arrays (batches).
+            data: An array ``(n, *data_shape)``, or an iterable of such arrays (batches) that can be
+                read several times, e.g. a list or a dataset.
             batch_size: Examples per batch when `data` is an array.
+
+        Raises:
+            TypeError: for a one-shot generator, or batches that are not arrays.
+            ValueError: for no data, or another shape than the basis was built for.
         """
-        if hasattr(data, "shape"):
-            data = np.asarray(data)
-            batches = (data[i : i + batch_size] for i in range(0, len(data), batch_size))
-            shape = data.shape
-        else:
-            batches = list(data)
-            shape = batches[0].shape
+        batches = as_batches(data, batch_size)
+        data_shape = batches.example_shape()
         if not self.built:
-            self.build((None, *shape[1:]))
-            self.built = True
+            self.build((None, *data_shape))
+        if data_shape != self.data_shape:
+            raise ValueError(
+                f"Expected data of the shape that this {type(self).__name__} basis was built for, "
+                f"{self.data_shape}. Received: data_shape={data_shape}."
+            )
         if self.needs_data:
             self.fit_batches(batches)
 
@@ -102,6 +113,15 @@ class Basis(keras.layers.Layer):
                 "call `adapt(x)` or `build((None, *data_shape))` first."
             )
         return self.make_labels(self.data_shape)
+
+    @property
+    def spatial_axes(self) -> range:
+        """The spatial axes of a batch ``(batch, *data_shape)``; the basis must be built."""
+        return range(1, 1 + len(layout.spatial_shape(self.data_shape)))
+
+    def as_tensor(self, x):
+        """A tensor of the basis' own float dtype: integer images must not wrap around."""
+        return keras.ops.convert_to_tensor(x, dtype=self.compute_dtype)
 
     def get_build_config(self):
         """The shape, so that a saved basis is built again on loading."""
@@ -120,6 +140,24 @@ def channel_label(data_shape: layout.Shape) -> dict[str, np.ndarray]:
         return {}
     index = np.arange(data_shape[-1])
     return {"channel": np.broadcast_to(index, data_shape).copy()}
+
+
+def spatial_label(values: np.ndarray, data_shape: layout.Shape) -> np.ndarray:
+    """A label over the spatial shape, repeated for every channel to the whole `data_shape`."""
+    if len(data_shape) > 1:
+        values = values[..., None]
+    return np.broadcast_to(values, data_shape).copy()
+
+
+def radial_label(axes: list[np.ndarray], data_shape: layout.Shape) -> np.ndarray:
+    """The Euclidean length of the vector whose entry along each spatial axis is given by `axes`."""
+    grid = np.meshgrid(*axes, indexing="ij")
+    return spatial_label(np.sqrt(sum(k**2 for k in grid)), data_shape)
+
+
+def index_label(shape: layout.Shape) -> np.ndarray:
+    """0, 1, 2, ... in the order of a flattened array of this shape."""
+    return np.arange(math.prod(shape)).reshape(shape)
 
 
 registry = Registry("basis", Basis)

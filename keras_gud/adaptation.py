@@ -1,0 +1,59 @@
+"""Fitting the basis and the statistics of the components by streaming over the data."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_gud.bases.batches import Batches
+from keras_gud.checks import check_finite, check_same
+from keras_gud.statistics import Moments
+
+# Data of 8 bits become floats as (x + u)/128 - 1 with u uniform in [0, 1): [0, 256) to [-1, 1).
+LEVELS = 128.0
+# The variance that u adds to every component of an orthogonal basis.
+_DEQUANTISATION = 1.0 / (12.0 * LEVELS**2)
+
+
+def expected_floats(x: np.ndarray, kind: str) -> np.ndarray:
+    """The model's floats for raw data, with u at its mean 1/2."""
+    return (x.astype("float32") + 0.5) / LEVELS - 1.0 if kind == "uint8" else x.astype("float32")
+
+
+def fit_components(source, basis, data_shape, kind: str, verbose: int):
+    """Fits the basis if it needs data, then mean and variance of the components.
+
+    One pass over the data, two if the basis is fitted too; one batch in memory at a time.
+
+    Args:
+        source: Re-iterable of raw NumPy batches, with `n_batches`.
+        basis: The `Basis`; built (and fitted) here.
+        data_shape: Shape of one example.
+        kind: ``"uint8"`` or ``"float"``.
+        verbose: 1 shows a progress bar for each pass.
+
+    Returns:
+        Pair of float64 arrays of `data_shape`: mean and variance of the components, the
+        variance averaged over components that belong together.
+    """
+
+    def one_pass(title):
+        if verbose:
+            print(title)
+        bar = keras.utils.Progbar(source.n_batches, verbose=verbose, unit_name="batch")
+        for i, x in enumerate(source):
+            check_same(x, data_shape, kind)
+            check_finite(x)
+            yield expected_floats(x, kind)
+            bar.update(i + 1)
+        if source.n_batches is None:
+            bar.update(i + 1, finalize=True)
+
+    if not basis.built:
+        basis.build((None, *data_shape))
+    if basis.needs_data:
+        basis.adapt(Batches(lambda: one_pass(f"Fitting the {basis.name} basis")))
+    moments = Moments()
+    for x in one_pass("Measuring the components"):
+        moments.update(ops.convert_to_numpy(basis(x)))
+    variance = moments.variance + (_DEQUANTISATION if kind == "uint8" else 0.0)
+    return moments.mean, basis.symmetrize(variance)

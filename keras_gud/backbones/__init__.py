@@ -1,0 +1,10 @@
+"""Networks that see the data and the whole noising state."""
+
+from keras_gud.backbones.attention import Attention
+from keras_gud.backbones.backbone import Backbone, registry
+from keras_gud.backbones.embedding import NoisingStateEmbedding
+from keras_gud.backbones.mlp import MLP
+from keras_gud.backbones.sizes import get
+from keras_gud.backbones.unet import UNet
+
+__all__ = ["MLP", "Attention", "Backbone", "NoisingStateEmbedding", "UNet", "get", "registry"]

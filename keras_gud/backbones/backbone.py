@@ -1,0 +1,103 @@
+"""What the shipped networks share: inputs, dtypes, checks and configuration."""
+
+import keras
+from keras import ops
+
+from keras_gud import layout
+from keras_gud.backbones.embedding import NoisingStateEmbedding
+from keras_gud.registry import Registry
+
+
+class Backbone(keras.layers.Layer):
+    """Base class of the shipped networks, called as ``network([y, tokens], training=...)``.
+
+    `y` is ``(batch, *data_shape)``, `tokens` is the noising state ``(batch, T, F)`` with gamma in
+    column 0 and position labels in the others; the output is float32 of y's shape and is zero
+    before training. A subclass implements `create_layers` and `transform`. Any Keras layer that is
+    called in the same way can take the place of a `Backbone`.
+
+    Args:
+        embedding_dim: Width of the global noising-state vector.
+        dropout: Dropout rate in [0, 1).
+        seed: Integer from which the seeds of all dropout layers derive.
+        **kwargs: Arguments of `keras.layers.Layer`. With ``dtype="mixed_bfloat16"`` convolutions
+            and dense layers compute in bfloat16; norms, embedding and output stay float32.
+
+    Raises:
+        ValueError: for a dropout rate outside [0, 1), or inputs of wrong shapes.
+    """
+
+    def __init__(self, embedding_dim: int = 128, dropout: float = 0.0, seed: int = 0, **kwargs):
+        # Autocast would round gamma to bfloat16 before the embedding sees it.
+        super().__init__(autocast=False, **kwargs)
+        if not 0 <= dropout < 1:
+            raise ValueError(f"Expected 0 <= dropout < 1. Received: dropout={dropout}.")
+        self.embedding_dim = embedding_dim
+        self.dropout = dropout
+        self.seed = seed
+
+    def create_layers(self, data_shape: layout.Shape, tokens_shape, vector_shape):
+        """Creates and builds the layers of `transform`.
+
+        Args:
+            data_shape: Shape of one example.
+            tokens_shape: ``(None, T, width)``, of the embedded tokens.
+            vector_shape: ``(None, embedding_dim)``.
+        """
+        raise NotImplementedError("A Backbone implements create_layers.")
+
+    def transform(self, y, tokens, vector, training=None):
+        """From `y` (compute dtype), embedded tokens and global vector (float32) to the output."""
+        raise NotImplementedError("A Backbone implements transform.")
+
+    def build(self, input_shape):
+        """Builds for ``[(batch, *data_shape), (batch, T, F)]``."""
+        # A loaded network is already built when the model around it builds its parts.
+        if self.built:
+            return
+        y_shape, tokens_shape = _check_pair(input_shape)
+        self.data_shape = layout.validate_data_shape(y_shape[1:])
+        self.tokens_shape = tuple(tokens_shape[1:])
+        if len(self.tokens_shape) != 2 or None in self.tokens_shape:
+            raise ValueError(
+                "Expected tokens of shape (batch, T, F) with T and F known. "
+                f"Received: tokens.shape={tuple(tokens_shape)}."
+            )
+        width = self.embedding_dim // 2
+        self.embedding = NoisingStateEmbedding(width, self.embedding_dim)
+        self.embedding.build((None, *self.tokens_shape))
+        tokens_embedded = (None, self.tokens_shape[0], width)
+        self.create_layers(self.data_shape, tokens_embedded, (None, self.embedding_dim))
+
+    def call(self, inputs, training=None):
+        """``[y, tokens]`` -> float32 ``(batch, *data_shape)``."""
+        y, tokens = _check_pair(inputs)
+        if tuple(y.shape[1:]) != self.data_shape or tuple(tokens.shape[1:]) != self.tokens_shape:
+            raise ValueError(
+                f"Expected y of shape (batch, {str(self.data_shape)[1:-1]}) and tokens of shape "
+                f"(batch, {str(self.tokens_shape)[1:-1]}), as built. "
+                f"Received: y.shape={tuple(y.shape)}, tokens.shape={tuple(tokens.shape)}."
+            )
+        embedded, vector = self.embedding(ops.cast(tokens, "float32"))
+        output = self.transform(ops.cast(y, self.compute_dtype), embedded, vector, training)
+        return ops.cast(output, "float32")
+
+    def get_config(self):
+        """The arguments of the constructor."""
+        return {
+            **super().get_config(),
+            "embedding_dim": self.embedding_dim,
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+
+def _check_pair(inputs):
+    """Returns `inputs` if it is a pair, or raises a `ValueError`."""
+    if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
+        raise ValueError(f"Expected a list [y, tokens]. Received: inputs={inputs}.")
+    return inputs
+
+
+# Users bring any Keras layer or model, so the base class is not `Backbone`.
+registry = Registry("backbone", keras.layers.Layer)

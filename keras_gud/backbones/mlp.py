@@ -1,0 +1,125 @@
+"""A residual MLP for data without spatial axes."""
+
+import keras
+from keras import ops
+
+from keras_gud.backbones.backbone import Backbone
+from keras_gud.backbones.norm import GroupNorm
+from keras_gud.registry import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class DenseBlock(keras.layers.Layer):
+    """FiLM norm, SiLU, dense, SiLU, dropout, dense, plus the input, of shape ``(batch, width)``.
+
+    The last layer starts at zero, so an untrained block returns its input.
+
+    Args:
+        dropout: Dropout rate; 0 adds no dropout layer.
+        seed: Integer seed of the dropout.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Example:
+    >>> DenseBlock()(ops.ones((2, 8)), ops.ones((2, 16))).shape
+    (2, 8)
+    """
+
+    def __init__(self, dropout: float = 0.0, seed: int = 0, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.rate = dropout
+        self.seed = seed
+
+    def build(self, x_shape, vector_shape):
+        """Builds for `x` ``(batch, width)`` and `vector` ``(batch, embedding_dim)``."""
+        width, policy = x_shape[-1], self.dtype_policy
+        self.norm = GroupNorm()
+        self.norm.build(x_shape)
+        self.film = keras.layers.Dense(2 * width, dtype="float32")
+        self.film.build(vector_shape)
+        self.dense_in = keras.layers.Dense(width, activation="silu", dtype=policy)
+        self.dense_in.build(x_shape)
+        self.dense_out = keras.layers.Dense(width, kernel_initializer="zeros", dtype=policy)
+        self.dense_out.build(x_shape)
+        self.dropout = None
+        if self.rate > 0:
+            self.dropout = keras.layers.Dropout(self.rate, seed=self.seed, dtype=policy)
+
+    def call(self, x, vector, training=None):
+        """Returns ``(batch, width)`` in the compute dtype."""
+        h = self.dense_in(ops.silu(self.norm(x, self.film(vector))))
+        if self.dropout is not None:
+            h = self.dropout(h, training=training)
+        return x + self.dense_out(h)
+
+    def get_config(self):
+        """The arguments of the constructor."""
+        return {**super().get_config(), "dropout": self.rate, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class MLP(Backbone):
+    """Residual MLP with FiLM from the noising state, for vectors ``(batch, features)``.
+
+    Every feature has its own weights, so it finds its own gamma in the global vector: no attention
+    is needed.
+
+    Args:
+        width: Width of the hidden layers.
+        blocks: Number of residual blocks.
+        embedding_dim: Width of the global noising-state vector.
+        dropout: Dropout rate.
+        seed: Integer from which the seeds of all dropout layers derive.
+        **kwargs: Arguments of `keras.layers.Layer`, e.g. ``dtype="mixed_bfloat16"``.
+
+    Raises:
+        ValueError: when built on data that are not vectors.
+
+    Example:
+    >>> network = MLP(width=32, blocks=2)
+    >>> network([ops.ones((2, 5)), ops.ones((2, 5, 2))]).shape
+    (2, 5)
+    """
+
+    def __init__(
+        self,
+        width: int = 256,
+        blocks: int = 3,
+        embedding_dim: int = 128,
+        dropout: float = 0.0,
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(embedding_dim=embedding_dim, dropout=dropout, seed=seed, **kwargs)
+        self.width = width
+        self.blocks = blocks
+
+    def create_layers(self, data_shape, tokens_shape, vector_shape):
+        """Creates and builds the layers; see `Backbone.create_layers`."""
+        if len(data_shape) != 1:
+            raise ValueError(
+                "Expected vectors of shape (batch, features); use `UNet` for data with spatial "
+                f"axes. Received: data_shape={data_shape}."
+            )
+        policy, hidden_shape = self.dtype_policy, (None, self.width)
+        self.stem = keras.layers.Dense(self.width, dtype=policy)
+        self.stem.build((None, *data_shape))
+        self.residual = []
+        for i in range(self.blocks):
+            block = DenseBlock(self.dropout, self.seed + i, dtype=policy)
+            block.build(hidden_shape, vector_shape)
+            self.residual.append(block)
+        self.norm = GroupNorm()
+        self.norm.build(hidden_shape)
+        self.head = keras.layers.Dense(data_shape[0], kernel_initializer="zeros", dtype=policy)
+        self.head.build(hidden_shape)
+
+    def transform(self, y, tokens, vector, training=None):
+        """Through the blocks; see `Backbone.transform`."""
+        x = self.stem(y)
+        for block in self.residual:
+            x = block(x, vector, training=training)
+        return self.head(ops.silu(self.norm(x)))
+
+    def get_config(self):
+        """The arguments of the constructor."""
+        return {**super().get_config(), "width": self.width, "blocks": self.blocks}

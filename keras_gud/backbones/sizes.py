@@ -1,0 +1,51 @@
+"""The networks behind the names ``"tiny"``, ``"small"`` and ``"base"``."""
+
+from keras_gud.backbones.backbone import registry
+from keras_gud.backbones.mlp import MLP
+from keras_gud.backbones.unet import UNet
+
+_UNETS = {
+    "tiny": {"widths": (16, 24, 32), "blocks": 1, "heads": 2, "embedding_dim": 64},
+    "small": {"widths": (32, 64, 64), "blocks": 1, "heads": 2, "embedding_dim": 128},
+    "base": {"widths": (128, 192, 256), "blocks": 2, "heads": 4, "embedding_dim": 512},
+}
+_MLPS = {
+    "tiny": {"width": 96, "blocks": 2, "embedding_dim": 64},
+    "small": {"width": 192, "blocks": 3, "embedding_dim": 128},
+    "base": {"width": 1024, "blocks": 4, "embedding_dim": 256},
+}
+
+
+def _factory(name: str):
+    def create(data_shape=None, **kwargs):
+        if data_shape is not None and len(data_shape) == 1:
+            return MLP(**{**_MLPS[name], **kwargs})
+        return UNet(**{**_UNETS[name], **kwargs})
+
+    return create
+
+
+for _name in _UNETS:
+    registry.add(_name, _factory(_name))
+
+
+def get(identifier, data_shape=None, **kwargs):
+    """Returns a network for a size, a config or an instance.
+
+    Args:
+        identifier: ``"tiny"`` (about 0.1M parameters), ``"small"`` (0.5M), ``"base"`` (10M), a
+            Keras config (dict), or any Keras layer or model that is called as
+            ``network([y, tokens], training=...)``.
+        data_shape: Shape of one example; a size gives an `MLP` for ``(features,)`` and a `UNet`
+            otherwise.
+        **kwargs: Arguments of the network, e.g. `dtype` or `dropout`; only used with a size.
+
+    Raises:
+        ValueError: for an unknown name; the nearest known one is suggested.
+        TypeError: for anything else.
+
+    Example:
+    >>> [type(get("tiny", data_shape=shape)).__name__ for shape in ((8, 8, 1), (5,))]
+    ['UNet', 'MLP']
+    """
+    return registry.get(identifier, data_shape=data_shape, **kwargs)

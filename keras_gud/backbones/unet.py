@@ -1,0 +1,170 @@
+"""The U-Net of the paper's appendix A, for one to three spatial axes and any sizes."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_gud.backbones.backbone import Backbone
+from keras_gud.backbones.blocks import Level, convolution, halved, pointwise, upsample
+from keras_gud.backbones.norm import GroupNorm
+from keras_gud.registry import PACKAGE
+
+# Cross-attention is on by default up to this many positions (16 x 16).
+ATTENTION_POSITIONS = 256
+# Seeds of dropout layers: one range per level.
+SEED_STRIDE = 1000
+
+
+def level_sizes(spatial, levels: int) -> list[tuple[int, ...]]:
+    """Spatial sizes of each level, the finest first.
+
+    Raises:
+        ValueError: if an axis of size 1 would have to be halved.
+
+    >>> level_sizes((7, 10), levels=3)
+    [(7, 10), (4, 5), (2, 3)]
+    """
+    sizes = [tuple(spatial)]
+    while min(sizes[-1]) > 1 and len(sizes) < levels:
+        sizes.append(halved(sizes[-1]))
+    if len(sizes) < levels:
+        raise ValueError(
+            f"Expected at most {len(sizes)} widths (levels) for data with spatial sizes "
+            f"{tuple(spatial)}: an axis of size 1 cannot be halved. Received: {levels} widths."
+        )
+    return sizes
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class UNet(Backbone):
+    """U-Net with FiLM and cross-attention to the noising state.
+
+    After the paper's appendix A and Song et al. 2021 (arXiv:2011.13456). Down-sampling is a
+    strided convolution (sizes rounded up), up-sampling repeats and crops to the skip's size, so
+    odd and non-square sizes work. The coarsest level attends to the tokens and to itself.
+
+    Args:
+        widths: Channels per level, the finest first.
+        blocks: Residual blocks per level and direction.
+        attention_levels: Indices of levels that attend to the tokens, beside the coarsest. `None`:
+            those with at most 256 positions.
+        heads: Heads of every attention layer; must divide the widths of its level.
+        embedding_dim: Width of the global noising-state vector; tokens have half of it.
+        dropout: Dropout rate.
+        seed: Integer from which the seeds of all dropout layers derive.
+        **kwargs: Arguments of `keras.layers.Layer`, e.g. ``dtype="mixed_bfloat16"``.
+
+    Raises:
+        ValueError: for empty widths, unknown levels, vectors, or sizes that cannot be halved as
+            often as asked; all but the first two when built.
+
+    Example:
+    >>> network = UNet(widths=(8, 16), blocks=1)
+    >>> network([ops.ones((2, 7, 10, 3)), ops.ones((2, 10, 2))]).shape
+    (2, 7, 10, 3)
+    """
+
+    def __init__(
+        self,
+        widths=(32, 64),
+        blocks: int = 2,
+        attention_levels=None,
+        heads: int = 2,
+        embedding_dim: int = 128,
+        dropout: float = 0.0,
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(embedding_dim=embedding_dim, dropout=dropout, seed=seed, **kwargs)
+        self.widths = tuple(widths)
+        self.blocks = blocks
+        self.attention_levels = None if attention_levels is None else tuple(attention_levels)
+        self.heads = heads
+        if not self.widths or blocks < 1:
+            raise ValueError(
+                "Expected at least one width and one block. "
+                f"Received: widths={widths}, blocks={blocks}."
+            )
+        if not set(self.attention_levels or ()) <= set(range(len(self.widths))):
+            raise ValueError(
+                f"Expected `attention_levels` to be indices of {len(self.widths)} widths. "
+                f"Received: attention_levels={attention_levels}."
+            )
+
+    def attends(self, level: int, spatial) -> bool:
+        """Whether `level`, of sizes `spatial`, attends to the tokens."""
+        if level == len(self.widths) - 1:
+            return True
+        if self.attention_levels is None:
+            return math.prod(spatial) <= ATTENTION_POSITIONS
+        return level in self.attention_levels
+
+    def create_layers(self, data_shape, tokens_shape, vector_shape):
+        """Creates and builds stem, levels and head; see `Backbone.create_layers`."""
+        if len(data_shape) == 1:
+            raise ValueError(
+                "Expected data with spatial axes and channels; use `MLP` for vectors. "
+                f"Received: data_shape={data_shape}."
+            )
+        policy, widths = self.dtype_policy, self.widths
+        self.sizes = level_sizes(data_shape[:-1], len(widths))
+        coarsest = len(widths) - 1
+
+        def level(i, channels, direction):
+            layer = Level(
+                widths[i],
+                self.blocks,
+                self.heads,
+                cross_attention=self.attends(i, self.sizes[i]),
+                self_attention=i == coarsest,
+                dropout=self.dropout,
+                seed=self.seed + SEED_STRIDE * (2 * i + direction),
+                dtype=policy,
+            )
+            layer.build((None, *self.sizes[i], channels), tokens_shape, vector_shape)
+            return layer
+
+        def shape(i, channels):
+            return (None, *self.sizes[i], channels)
+
+        inward = (widths[0], *widths[:-1])
+        self.stem = convolution((None, *data_shape), widths[0], policy)
+        self.down = [level(i, inward[i], 0) for i in range(len(widths))]
+        self.shrink = [
+            convolution(shape(i, widths[i]), widths[i], policy, strides=2) for i in range(coarsest)
+        ]
+        # Narrowed at the coarse size, where it is cheap, before the positions are repeated.
+        self.narrow = [
+            pointwise(shape(i + 1, widths[i + 1]), widths[i], policy) for i in range(coarsest)
+        ]
+        self.up = [level(i, 2 * widths[i], 1) for i in range(coarsest)]
+        self.norm = GroupNorm()
+        self.norm.build(shape(0, widths[0]))
+        self.head = convolution(
+            shape(0, widths[0]), data_shape[-1], policy, kernel_initializer="zeros"
+        )
+
+    def transform(self, y, tokens, vector, training=None):
+        """Down and up the levels; see `Backbone.transform`."""
+        x, skips = self.stem(y), []
+        for level, shrink in zip(self.down[:-1], self.shrink, strict=True):
+            x = level(x, tokens, vector, training=training)
+            skips.append(x)
+            x = shrink(x)
+        x = self.down[-1](x, tokens, vector, training=training)
+        for i in reversed(range(len(skips))):
+            x = upsample(self.narrow[i](x), self.sizes[i])
+            x = ops.concatenate([x, skips[i]], axis=-1)
+            x = self.up[i](x, tokens, vector, training=training)
+        return self.head(ops.silu(self.norm(x)))
+
+    def get_config(self):
+        """The arguments of the constructor."""
+        return {
+            **super().get_config(),
+            "widths": self.widths,
+            "blocks": self.blocks,
+            "attention_levels": self.attention_levels,
+            "heads": self.heads,
+        }

@@ -1,0 +1,87 @@
+"""Data for fitting: batches that can be read several times, with one batch in memory at a time."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import keras
+import numpy as np
+
+
+def to_numpy(x) -> np.ndarray:
+    """A tensor of the active backend, or anything NumPy understands, as a NumPy array."""
+    return keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else np.asarray(x)
+
+
+class Batches:
+    """A re-iterable of NumPy arrays ``(batch, *data_shape)``.
+
+    Args:
+        start: Function without arguments that begins a new pass and returns its iterator.
+    """
+
+    def __init__(self, start: Callable[[], Iterator[np.ndarray]]):
+        self.start = start
+
+    def __iter__(self):
+        return self.start()
+
+    def map(self, function) -> "Batches":
+        """The same batches with `function` applied to each, lazily on every pass."""
+        return Batches(lambda: (to_numpy(function(batch)) for batch in self))
+
+    def example_shape(self) -> tuple[int, ...]:
+        """Shape of one example, from a peek at the first batch.
+
+        Raises:
+            ValueError: if there is no batch.
+        """
+        first = next(iter(self), None)
+        if first is None:
+            raise ValueError("Expected at least one batch of data. Received: no batch.")
+        return first.shape[1:]
+
+
+def as_batches(data, batch_size: int = 1024) -> Batches:
+    """Turns an array or a re-iterable of arrays into `Batches`.
+
+    Args:
+        data: An array ``(n, *data_shape)``, or an object whose ``__iter__`` starts a new pass over
+            such arrays each time it is called (a list, a dataset; not a generator).
+        batch_size: Examples per batch when `data` is an array.
+
+    Raises:
+        TypeError: for a one-shot iterator, a batch that is not an array, or anything else.
+
+    Example:
+    >>> import numpy as np
+    >>> [len(batch) for batch in as_batches(np.zeros((5, 4)), batch_size=2)]
+    [2, 2, 1]
+    """
+    if isinstance(data, Batches):
+        return data
+    if hasattr(data, "shape"):
+        array = to_numpy(data)
+        starts = range(0, len(array), batch_size)
+        return Batches(lambda: (array[i : i + batch_size] for i in starts))
+    if not isinstance(data, Iterable):
+        raise TypeError(
+            "Expected `data` to be an array or an iterable of arrays (batches). "
+            f"Received: data of type {type(data).__name__}."
+        )
+    # An iterator returns itself from iter(): a second pass over it would silently see nothing.
+    if isinstance(data, Iterator):
+        raise TypeError(
+            "Expected `data` to be an array or an iterable that can be read several times, such as "
+            f"a list of batches or a dataset. Received: a one-shot {type(data).__name__}; "
+            "wrap it in an object whose `__iter__` starts a new pass."
+        )
+    return Batches(lambda: (_checked(batch) for batch in data))
+
+
+def _checked(batch) -> np.ndarray:
+    """The batch as NumPy; containers are refused, NumPy would stack a tuple into a wrong shape."""
+    if not hasattr(batch, "shape"):
+        raise TypeError(
+            "Expected every batch to be an array (batch, *data_shape). "
+            f"Received: batch of type {type(batch).__name__}."
+        )
+    return to_numpy(batch)

@@ -1,0 +1,121 @@
+"""Orthogonal mixing of channels: grey and colour, or the principal colours."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_gud import layout
+from keras_gud.bases.basis import Basis, channel_label
+from keras_gud.bases.linear import eigenbasis, multiply_axis, orthogonal_matrix
+from keras_gud.registry import PACKAGE
+from keras_gud.statistics import Covariance
+
+# Luma of ITU-R BT.601, for red, green and blue.
+LUMA = (0.299, 0.587, 0.114)
+
+
+def luma_matrix(channels: int) -> np.ndarray:
+    """An orthogonal ``(channels, channels)`` matrix whose first row is the grey weights.
+
+    Three channels take the BT.601 weights, any other number equal ones, scaled to unit norm. The
+    other rows, the colours, complete it by Gram-Schmidt on the unit vectors.
+    """
+    weights = np.array(LUMA) if channels == 3 else np.ones(channels)
+    start = np.column_stack([weights, np.eye(channels)[:, :-1]])
+    q, r = np.linalg.qr(start)
+    # QR leaves the signs open; a positive diagonal of R fixes them, so grey weights stay positive.
+    return (q * np.sign(np.diag(r))).T
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ChannelMix(Basis):
+    """Orthogonal matrix over the channels, the same at every position; ``(batch, *data_shape)``.
+
+    ``z[.., i] = sum_j M[i, j] x[.., j]``. It composes with any spatial basis, before or after it.
+
+    Labels: ``"channel"``, the index of the mixed channel.
+
+    Args:
+        matrix: ``"luma"``: the first component is the grey image divided by the norm of its
+            weights, the others are colours. ``"pca"``: principal colours over all positions of
+            the data, fitted by `adapt` (the identity until then). Or an orthogonal matrix
+            ``(channels, channels)``, row by row.
+
+    Raises:
+        ValueError: for another name or a matrix that is not orthogonal; when built for vectors,
+            which have no channels, or for another number of channels than the matrix; when fitted
+            to fewer positions than channels.
+
+    Example:
+    >>> import numpy as np
+    >>> z = ChannelMix("luma")(np.ones((1, 2, 2, 4), "float32"))
+    >>> np.allclose(z[0, 0, 0], [2.0, 0.0, 0.0, 0.0], atol=1e-6)
+    True
+    """
+
+    mixes_space = False
+    mixes_channels = True
+
+    def __init__(self, matrix="luma", **kwargs):
+        super().__init__(**kwargs)
+        if isinstance(matrix, str) and matrix not in ("luma", "pca"):
+            raise ValueError(
+                "Expected `matrix` to be 'luma', 'pca' or an orthogonal matrix. "
+                f"Received: matrix={matrix!r}."
+            )
+        self.kind = matrix if isinstance(matrix, str) else "custom"
+        self.needs_data = self.kind == "pca"
+        self.matrix = orthogonal_matrix(matrix) if self.kind == "custom" else None
+
+    def check_shape(self, data_shape):
+        """Refuses vectors and a matrix of another size."""
+        if len(data_shape) == 1:
+            raise ValueError(
+                "Expected data with a channel axis for a channel basis. "
+                f"Received: vectors, data_shape={data_shape}."
+            )
+        if self.kind == "custom" and len(self.matrix) != data_shape[-1]:
+            raise ValueError(
+                f"Expected `matrix` to be of the size of the channels, {data_shape[-1]}. "
+                f"Received: matrix of shape {self.matrix.shape}."
+            )
+
+    def create_weights(self, data_shape):
+        """The matrix: a weight if it is fitted, else a constant."""
+        channels = layout.channels(data_shape)
+        if self.kind == "luma":
+            self.matrix = luma_matrix(channels)
+        elif self.kind == "pca":
+            self.matrix = self.add_weight(
+                shape=(channels, channels), initializer="identity", trainable=False, name="matrix"
+            )
+
+    def fit_batches(self, batches):
+        """Fits the principal colours in one pass: each position of each example counts as one."""
+        channels = layout.channels(self.data_shape)
+        statistics = Covariance()
+        for batch in batches:
+            statistics.update(np.reshape(batch, (-1, channels)))
+        if statistics.count <= channels:
+            raise ValueError(
+                f"Expected at least {channels + 1} positions to fit {channels} principal "
+                f"channels. Received: {statistics.count} positions over all examples."
+            )
+        self.matrix.assign(eigenbasis(statistics.covariance)[0])
+
+    def call(self, x):
+        """Mixes the channels."""
+        return multiply_axis(self.matrix, self.as_tensor(x), -1)
+
+    def inverse(self, z):
+        """The transpose of `call`."""
+        return multiply_axis(ops.transpose(self.matrix), self.as_tensor(z), -1)
+
+    def make_labels(self, data_shape):
+        """``"channel"``."""
+        return channel_label(data_shape)
+
+    def get_config(self):
+        """The name of the matrix, or a custom one as a nested list."""
+        matrix = self.matrix.tolist() if self.kind == "custom" else self.kind
+        return super().get_config() | {"matrix": matrix}

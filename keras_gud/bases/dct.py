@@ -1,0 +1,57 @@
+"""The discrete cosine transform: frequencies with reflecting edges."""
+
+import keras
+import numpy as np
+from scipy import fft
+
+from keras_gud import layout
+from keras_gud.bases.basis import Basis, channel_label, radial_label
+from keras_gud.bases.linear import multiply_axis
+from keras_gud.registry import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class DCT(Basis):
+    """Orthonormal DCT-II over every spatial axis, of any size; ``(batch, *data_shape)`` both ways.
+
+    ``z_k = sqrt((2 - [k = 0]) / N) sum_n x_n cos(pi k (2n + 1) / (2N))`` along each axis: the basis
+    of Blurring Diffusion (Hoogeboom and Salimans, 2022) and of Inverse Heat Dissipation (Rissanen
+    et al., 2022). It diagonalises every blur that is symmetric along each axis, with reflecting
+    edges.
+
+    Labels: ``"frequency"``, the Euclidean |k| of the per-axis ``k / (2N)`` in cycles per sample,
+    and ``"channel"``.
+
+    Raises:
+        ValueError: when built for a shape with no or more than three spatial axes.
+
+    Example:
+    >>> import numpy as np
+    >>> z = DCT()(np.ones((1, 4), "float32"))
+    >>> np.allclose(z, [[2.0, 0.0, 0.0, 0.0]], atol=1e-6)
+    True
+    """
+
+    def create_weights(self, data_shape):
+        """The cosine matrices, in float64 until they meet the data; constants, so no weights."""
+        sizes = layout.spatial_shape(data_shape)
+        self.matrices = tuple(fft.dct(np.eye(n), axis=0, norm="ortho") for n in sizes)
+
+    def call(self, x):
+        """The DCT-II along every spatial axis."""
+        x = self.as_tensor(x)
+        for axis, matrix in zip(self.spatial_axes, self.matrices, strict=True):
+            x = multiply_axis(matrix, x, axis)
+        return x
+
+    def inverse(self, z):
+        """The DCT-III along every spatial axis, the transpose of `call`."""
+        z = self.as_tensor(z)
+        for axis, matrix in zip(self.spatial_axes, self.matrices, strict=True):
+            z = multiply_axis(matrix.T, z, axis)
+        return z
+
+    def make_labels(self, data_shape):
+        """``"frequency"`` and ``"channel"``."""
+        axes = [np.arange(n) / (2 * n) for n in layout.spatial_shape(data_shape)]
+        return {"frequency": radial_label(axes, data_shape)} | channel_label(data_shape)

@@ -1,0 +1,142 @@
+"""Haar wavelets: block averages and the details that they miss, level by level."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_gud import layout
+from keras_gud.bases.basis import Basis, channel_label, spatial_label
+from keras_gud.registry import PACKAGE
+
+DEFAULT_LEVELS = 3
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Haar(Basis):
+    """Orthonormal Haar transform of one or more levels; ``(batch, *data_shape)`` both ways.
+
+    Paper app. D, eq. 26, along every spatial axis: ``low = (even + odd) / sqrt(2)``,
+    ``high = (even - odd) / sqrt(2)``, repeated on the part that is low along all axes (eq. 28). The
+    result is laid out as a pyramid of the same shape, the coarsest band top left.
+
+    Labels: ``"band"`` (0 is the LL band, then the detail bands 1 to `levels` from coarse to fine),
+    the index within the sub-band along each spatial axis (``"row"``, ``"column"``, ...),
+    ``"orientation"`` (bit i is set where spatial axis i is high-pass) and ``"channel"``.
+
+    Args:
+        levels: Number of decompositions. `None` takes as many as the shape allows, at most 3; after
+            `build` the attribute holds the number taken.
+
+    Raises:
+        ValueError: if `levels` is not a positive integer, or when built for sizes that are not
+            divisible by ``2**levels``.
+
+    Example:
+    >>> import numpy as np
+    >>> z = Haar(levels=2)(np.ones((1, 4), "float32"))
+    >>> np.allclose(z, [[2.0, 0.0, 0.0, 0.0]], atol=1e-6)
+    True
+    """
+
+    def __init__(self, levels: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        if levels is not None and (not isinstance(levels, int) or levels < 1):
+            raise ValueError(
+                f"Expected `levels` to be a positive integer or None. Received: levels={levels!r}."
+            )
+        self.levels = levels
+
+    def check_shape(self, data_shape):
+        """Settles the number of levels, or says which would work."""
+        sizes = layout.spatial_shape(data_shape)
+        # The power of two in the greatest common divisor: its lowest set bit.
+        divisor = math.gcd(*sizes)
+        possible = (divisor & -divisor).bit_length() - 1
+        if possible < 1:
+            raise ValueError(
+                "Expected every spatial size to be even for the haar basis. Received: spatial "
+                f"sizes {sizes}, for which no number of levels works; pad or crop the data, or "
+                "use the dct or fourier basis."
+            )
+        if self.levels is None:
+            self.levels = min(possible, DEFAULT_LEVELS)
+        if self.levels > possible:
+            raise ValueError(
+                f"Expected every spatial size to be divisible by 2**levels = {2**self.levels}. "
+                f"Received: levels={self.levels} with spatial sizes {sizes}; levels=1 to "
+                f"levels={possible} would work."
+            )
+
+    def call(self, x):
+        """Analysis: data to the pyramid."""
+        return self._analyse(self.as_tensor(x), self.levels)
+
+    def inverse(self, z):
+        """Synthesis: the pyramid to data."""
+        return self._synthesise(self.as_tensor(z), self.levels)
+
+    def _analyse(self, x, levels):
+        for axis in self.spatial_axes:
+            shape = x.shape[1:]
+            pairs = ops.reshape(x, (-1, *shape[: axis - 1], shape[axis - 1] // 2, 2, *shape[axis:]))
+            even, odd = ops.unstack(pairs, 2, axis=axis + 1)
+            x = ops.concatenate([even + odd, even - odd], axis=axis)
+        x = x * self._norm
+        if levels == 1:
+            return x
+        return self._replace_corner(x, self._analyse(self._corner(x), levels - 1))
+
+    def _synthesise(self, z, levels):
+        if levels > 1:
+            z = self._replace_corner(z, self._synthesise(self._corner(z), levels - 1))
+        for axis in self.spatial_axes:
+            shape = z.shape[1:]
+            low, high = ops.split(z, 2, axis=axis)
+            pairs = ops.stack([low + high, low - high], axis=axis + 1)
+            z = ops.reshape(pairs, (-1, *shape))
+        return z * self._norm
+
+    @property
+    def _norm(self) -> float:
+        """The factors 1/sqrt(2) of all axes, multiplied once a level."""
+        return 0.5 ** (len(self.spatial_axes) / 2)
+
+    def _corner(self, x):
+        """The first half of every spatial axis: what is low-pass along all of them."""
+        return x[(slice(None), *(slice(x.shape[axis] // 2) for axis in self.spatial_axes))]
+
+    def _replace_corner(self, x, corner):
+        """Puts `corner` into x, by concatenation: tensors cannot be assigned to."""
+        for last in reversed(self.spatial_axes):
+            # The block beside the corner along `last`: the first half of the axes before it, the
+            # second half of it, and the whole of the axes after it, which are complete by now.
+            halves = [slice(x.shape[axis] // 2) for axis in range(1, last)]
+            beside = x[(slice(None), *halves, slice(x.shape[last] // 2, None))]
+            corner = ops.concatenate([corner, beside], axis=last)
+        return corner
+
+    def make_labels(self, data_shape):
+        """``"band"``, ``"orientation"``, the index within the sub-band, and ``"channel"``."""
+        sizes = np.array(layout.spatial_shape(data_shape))
+        index = np.indices(sizes)
+        band, orientation = np.zeros((2, *sizes), dtype="int64")
+        # From the finest band inwards: each coarser one overwrites the corner that it lives in.
+        for level in range(self.levels, 0, -1):
+            half = sizes // 2 ** (self.levels - level + 1)
+            region = tuple(slice(2 * n) for n in half)
+            half = half.reshape(-1, *[1] * len(sizes))
+            high = index[(slice(None), *region)] >= half
+            band[region] = level
+            orientation[region] = sum(bits << i for i, bits in enumerate(high.astype("int64")))
+            index[(slice(None), *region)] %= half
+        band[tuple(slice(n // 2**self.levels) for n in sizes)] = 0
+        labels = dict(zip(layout.axis_names(data_shape), index, strict=True))
+        labels |= {"band": band, "orientation": orientation}
+        labels = {name: spatial_label(values, data_shape) for name, values in labels.items()}
+        return labels | channel_label(data_shape)
+
+    def get_config(self):
+        """The number of levels."""
+        return super().get_config() | {"levels": self.levels}

@@ -1,0 +1,69 @@
+"""A user's own orthogonal matrix."""
+
+import math
+
+import keras
+
+from keras_gud import layout
+from keras_gud.bases.basis import Basis, channel_label, index_label, spatial_label
+from keras_gud.bases.linear import multiply_flat, orthogonal_matrix
+from keras_gud.registry import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Matrix(Basis):
+    """Components ``z_k = sum_j M[k, j] x_j`` of flattened data; ``(batch, *data_shape)`` both ways.
+
+    The size of the matrix decides what j runs over: the positions, the same for each channel, or
+    all components, channels included (positions where both numbers agree).
+
+    Labels: ``"component"``, the row of the matrix, and ``"channel"`` where channels are not mixed.
+
+    Args:
+        matrix: Orthogonal matrix within 1e-4, array or nested list. It is kept in the config, so a
+            very large one makes a large config.
+
+    Raises:
+        ValueError: if the matrix is not square or not orthogonal, or when built for data that have
+            neither as many positions nor as many components as it has rows.
+
+    Example:
+    >>> import numpy as np
+    >>> basis = Matrix([[0.0, 1.0], [1.0, 0.0]])
+    >>> np.array(basis(np.array([[1.0, 2.0]], "float32"))).tolist()
+    [[2.0, 1.0]]
+    """
+
+    def __init__(self, matrix, **kwargs):
+        super().__init__(**kwargs)
+        self.matrix = orthogonal_matrix(matrix)
+
+    def check_shape(self, data_shape):
+        """Decides what the matrix runs over, or refuses its size."""
+        positions, components = math.prod(layout.spatial_shape(data_shape)), math.prod(data_shape)
+        if len(self.matrix) not in (positions, components):
+            raise ValueError(
+                f"Expected `matrix` to be of size {positions} (positions) or {components} "
+                f"(all components) for data_shape={data_shape}. "
+                f"Received: matrix of shape {self.matrix.shape}."
+            )
+        self.mixes_channels = len(self.matrix) != positions
+
+    def call(self, x):
+        """Applies the matrix."""
+        return multiply_flat(self.matrix, self.as_tensor(x))
+
+    def inverse(self, z):
+        """Applies the transpose."""
+        return multiply_flat(self.matrix.T, self.as_tensor(z))
+
+    def make_labels(self, data_shape):
+        """``"component"``, and ``"channel"`` unless the channels are mixed."""
+        if self.mixes_channels:
+            return {"component": index_label(data_shape)}
+        component = spatial_label(index_label(layout.spatial_shape(data_shape)), data_shape)
+        return {"component": component} | channel_label(data_shape)
+
+    def get_config(self):
+        """The matrix as a nested list."""
+        return super().get_config() | {"matrix": self.matrix.tolist()}

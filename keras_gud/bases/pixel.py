@@ -1,0 +1,43 @@
+"""The identity: components are the pixels themselves."""
+
+import keras
+import numpy as np
+
+from keras_gud import layout
+from keras_gud.bases.basis import Basis, channel_label, spatial_label
+from keras_gud.registry import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Pixel(Basis):
+    """The data's own axes, U = 1; inputs and outputs are ``(batch, *data_shape)``.
+
+    Labels: the index along each spatial axis (``"row"``, ``"column"``, ``"depth"`` or
+    ``"position"``), which the sequential schedules of paper sec. 5.2 group by, and ``"channel"``.
+
+    Raises:
+        ValueError: when built for a shape with no or more than three spatial axes.
+
+    Example:
+    >>> basis = Pixel()
+    >>> basis.build((None, 2, 3, 1))
+    >>> basis.labels["column"][..., 0].tolist()
+    [[0, 1, 2], [0, 1, 2]]
+    """
+
+    mixes_space = False
+
+    def call(self, x):
+        """Returns x."""
+        return self.as_tensor(x)
+
+    def inverse(self, z):
+        """Returns z."""
+        return self.as_tensor(z)
+
+    def make_labels(self, data_shape):
+        """``"row"``, ``"column"``, ... and ``"channel"``."""
+        names = layout.axis_names(data_shape)
+        indices = np.indices(layout.spatial_shape(data_shape))
+        labels = {n: spatial_label(i, data_shape) for n, i in zip(names, indices, strict=True)}
+        return labels | channel_label(data_shape)

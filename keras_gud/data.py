@@ -1,0 +1,259 @@
+"""Whatever Keras accepts as data, brought to one form: batches whose first entry is the array x.
+
+Labels are dropped, the image is picked out of dictionaries, string fields (ids) are ignored, and
+one-shot generators can be looked at without losing a batch.
+"""
+
+import copy
+import itertools
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+
+_IMAGE_KEYS = ("image", "images", "x", "inputs", "data")
+# How much of endless or one-shot data is read to fit the statistics.
+MAX_PEEK_BATCHES = 256
+
+
+def pick(batch):
+    """The array x of one batch.
+
+    Args:
+        batch: An array, a tuple ``(x, ...)``, or a dict with the image under ``"image"`` (or
+            another usual key), or with a single array of rank >= 2 that is not a string.
+
+    Raises:
+        ValueError: if a dict leaves open which of its arrays is meant.
+    """
+    if isinstance(batch, (tuple, list)) and not hasattr(batch, "shape"):
+        batch = batch[0]
+    if not isinstance(batch, dict):
+        return batch
+    numeric = {k: v for k, v in batch.items() if _is_numeric(v)}
+    for key in _IMAGE_KEYS:
+        if key in numeric:
+            return numeric[key]
+    arrays = [k for k, v in numeric.items() if len(v.shape) >= 2]
+    if len(arrays) != 1:
+        raise ValueError(
+            f"Expected a dictionary with the data under one of the keys {_IMAGE_KEYS}, or with a "
+            f"single array. Received: keys {sorted(batch)}."
+        )
+    return numeric[arrays[0]]
+
+
+def _is_numeric(value) -> bool:
+    name = str(getattr(value, "dtype", "string"))
+    return not any(word in name for word in ("str", "object", "<U", "|S", "bytes"))
+
+
+def for_keras(batch) -> tuple:
+    """A batch as Keras wants it: ``(x,)``, or with a sample weight ``(x, weight, weight)``.
+
+    (Keras expects a target between the two; the model ignores it.)
+    """
+    if isinstance(batch, (tuple, list)) and len(batch) == 3:
+        return pick(batch), batch[2], batch[2]
+    return (pick(batch),)
+
+
+class ArrayBatches(keras.utils.PyDataset):
+    """Batches of an array in memory.
+
+    The order of an epoch is a function of (seed, epoch) alone, so that a run that was stopped and
+    started again sees the same batches as one that was not.
+
+    Args:
+        x: Array ``(n, *data_shape)``.
+        sample_weight: `None` or array ``(n,)``.
+        batch_size: Examples per batch; the last batch may be smaller.
+        shuffle: Whether to shuffle, anew in every epoch.
+        seed: Seed of the order.
+    """
+
+    def __init__(self, x, sample_weight=None, batch_size=128, shuffle=False, seed=0):
+        super().__init__()
+        self.x, self.sample_weight = x, sample_weight
+        self.batch_size, self.shuffle, self.seed = int(batch_size), bool(shuffle), int(seed)
+        self._order = (None, np.arange(len(x)))
+        self.epoch = 0
+
+    @property
+    def num_batches(self):
+        """Number of batches of an epoch."""
+        return -(-len(self.x) // self.batch_size)
+
+    def __getitem__(self, index):
+        if self.shuffle and self._order[0] != self.epoch:
+            rng = np.random.default_rng([self.seed, self.epoch])
+            self._order = (self.epoch, rng.permutation(len(self.x)))
+        rows = self._order[1][index * self.batch_size : (index + 1) * self.batch_size]
+        x = self.x[rows]
+        if self.sample_weight is None:
+            return (x,)
+        weight = self.sample_weight[rows]
+        return x, weight, weight
+
+
+class _PickedBatches(keras.utils.PyDataset):
+    """Another PyDataset with `for_keras` applied to its batches."""
+
+    def __init__(self, inner):
+        super().__init__(inner.workers, inner.use_multiprocessing, inner.max_queue_size)
+        self.inner = inner
+
+    @property
+    def num_batches(self):
+        return self.inner.num_batches
+
+    def __getitem__(self, index):
+        return for_keras(self.inner[index])
+
+    def on_epoch_begin(self):
+        self.inner.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self.inner.on_epoch_end()
+
+
+class _Collate:
+    """A torch DataLoader's collate function followed by `for_keras`; can be pickled."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __call__(self, examples):
+        return for_keras(self.inner(examples))
+
+
+class Source:
+    """Data of any kind that Keras accepts.
+
+    Args:
+        x: NumPy array or tensor, dict of arrays, `tf.data.Dataset`, `keras.utils.PyDataset`,
+            torch `DataLoader`, or a generator of batches.
+        sample_weight: Weights of the examples, only with arrays.
+        batch_size: Examples per batch, only used with arrays.
+        shuffle: Whether to shuffle arrays.
+        seed: Seed of the order of arrays.
+
+    Attributes:
+        keras_data: What to hand to Keras as `x`.
+        first: The first batch's x, NumPy.
+        n_batches: Number of batches in one pass, or `None` where it is not known.
+
+    Raises:
+        ValueError: for empty data, or sample weights of the wrong length.
+        TypeError: for something that is none of the above.
+    """
+
+    def __init__(self, x, sample_weight=None, batch_size=128, shuffle=False, seed=0):
+        self.n_batches, self.endless, self.is_array = None, False, False
+        if isinstance(x, Source):
+            raise TypeError("Expected data. Received: a Source.")
+        if isinstance(x, dict) or (hasattr(x, "shape") and hasattr(x, "dtype")):
+            self._open_array(pick(x), sample_weight, batch_size, shuffle, seed)
+        elif sample_weight is not None:
+            raise ValueError(
+                "Expected `sample_weight` only with arrays; data sets carry it in their batches, "
+                f"(x, y, sample_weight). Received: sample_weight and {type(x).__name__}."
+            )
+        elif hasattr(x, "element_spec") and hasattr(x, "map"):
+            self._open_tf(x)
+        elif isinstance(x, keras.utils.PyDataset):
+            self.keras_data = self._batches = _PickedBatches(x)
+            self.n_batches, self.endless = x.num_batches, x.num_batches is None
+        elif hasattr(x, "collate_fn") and hasattr(x, "dataset"):
+            self.keras_data = self._batches = copy.copy(x)
+            self._batches.collate_fn = _Collate(x.collate_fn)
+            self.n_batches = len(x) if hasattr(x.dataset, "__len__") else None
+        elif isinstance(x, Iterator):
+            self._open_generator(x)
+        else:
+            raise TypeError(
+                "Expected `x` to be an array, a dict of arrays, a tf.data.Dataset, a "
+                "keras.utils.PyDataset, a torch DataLoader or a generator of batches. "
+                f"Received: x of type {type(x).__name__}."
+            )
+        self.first = self._first()
+
+    def _open_array(self, x, sample_weight, batch_size, shuffle, seed):
+        x = keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else np.asarray(x)
+        if x.ndim == 0 or len(x) == 0:
+            raise ValueError(f"Expected at least one example. Received: x of shape {x.shape}.")
+        if sample_weight is not None:
+            sample_weight = np.asarray(sample_weight, "float32")
+            if sample_weight.shape != (len(x),):
+                raise ValueError(
+                    f"Expected `sample_weight` of shape ({len(x)},), one per example. "
+                    f"Received: sample_weight of shape {sample_weight.shape}."
+                )
+        self.is_array = True
+        self.keras_data = ArrayBatches(x, sample_weight, batch_size, shuffle, seed)
+        self._batches = ArrayBatches(x, batch_size=max(batch_size, 1024))
+        self.n_batches = self._batches.num_batches
+
+    def _open_tf(self, x):
+        self.keras_data = x.map(lambda *batch: for_keras(batch if len(batch) > 1 else batch[0]))
+        self._batches = self.keras_data
+        cardinality = int(x.cardinality())
+        self.endless = cardinality == -1  # tf.data.INFINITE_CARDINALITY
+        self.n_batches = cardinality if cardinality >= 0 else None
+
+    def _open_generator(self, x):
+        """Looks at the head of a one-shot generator and puts it back in front of the rest."""
+        head = list(itertools.islice(x, MAX_PEEK_BATCHES))
+        self._batches = [for_keras(batch) for batch in head]
+        self.n_batches = len(head)
+
+        def chained():
+            for batch in itertools.chain(head, x):
+                yield for_keras(batch)
+
+        self.keras_data = chained()
+
+    def _first(self) -> np.ndarray:
+        for batch in self:
+            return batch
+        raise ValueError("Expected at least one batch of data. Received: an empty data set.")
+
+    def __iter__(self):
+        """One pass over x as NumPy batches; of endless data, the first batches."""
+        batches = itertools.islice(self._batches, MAX_PEEK_BATCHES if self.endless else None)
+        for batch in batches:
+            yield _to_numpy(batch[0])
+
+
+def _to_numpy(x) -> np.ndarray:
+    if hasattr(x, "detach"):
+        x = x.detach().cpu()
+    return np.asarray(x)
+
+
+def split(x, sample_weight, fraction: float):
+    """Splits arrays into a training and a validation part, the last `fraction` of the examples.
+
+    Returns:
+        Pair of ``(x, sample_weight)``.
+
+    Raises:
+        ValueError: if x is not an array, or a part would be empty.
+    """
+    x = pick(x) if isinstance(x, dict) else x
+    if not (hasattr(x, "shape") and hasattr(x, "dtype")):
+        raise ValueError(
+            "Expected `x` to be an array where `validation_split` is used. "
+            f"Received: x of type {type(x).__name__}."
+        )
+    at = int(len(x) * (1.0 - fraction))
+    if not 0 < at < len(x):
+        raise ValueError(
+            "Expected `validation_split` to leave examples on both sides. "
+            f"Received: validation_split={fraction} with {len(x)} examples."
+        )
+    parts = [(x[:at], x[at:])]
+    parts.append((None, None) if sample_weight is None else (sample_weight[:at], sample_weight[at:]))
+    return tuple(zip(*parts, strict=True))
+
+

@@ -1,0 +1,165 @@
+"""`fit`, `evaluate` and `compile` with what a diffusion model adds to Keras' own."""
+
+import keras
+
+from keras_gud import checks, data
+from keras_gud.safekeeping import Safekeeping
+
+BATCH_SIZE = 128  # the paper's (app. B), as is the learning rate
+LEARNING_RATE = 5e-4
+
+
+class _Epochs(keras.callbacks.Callback):
+    """Tells the batches of an array which epoch it is: their order is a function of it."""
+
+    def __init__(self, batches: data.ArrayBatches):
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.batches.epoch = epoch
+
+
+class Fitting:
+    """Mixin of `GUDModel`; the training step itself is Keras'."""
+
+    def compile(self, optimizer=None, loss=None, metrics=None, weighted_metrics=None, **kwargs):
+        """Configures training; `fit` calls it with the paper's settings if nobody else did.
+
+        Args:
+            optimizer: A Keras optimizer or its name. Default: Adam with learning rate 5e-4.
+            loss: Must be `None`: the loss is denoising score matching; see `weighting`.
+            metrics: Must be `None`.
+            weighted_metrics: Must be `None`.
+            **kwargs: As in `keras.Model.compile`.
+
+        Raises:
+            ValueError: if a loss or metrics are given.
+        """
+        given = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
+        for name, value in given.items():
+            if value is not None:
+                raise ValueError(
+                    f"Expected no `{name}`: a GUD model computes its own loss (denoising score "
+                    "matching; choose its weights with `weighting=`) and reports the best linear "
+                    f"model's beside it. Received: {name}={value!r}."
+                )
+        optimizer = keras.optimizers.Adam(LEARNING_RATE) if optimizer is None else optimizer
+        super().compile(optimizer=optimizer, **kwargs)
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        sample_weight=None,
+        adapt=None,
+        **kwargs,
+    ):
+        """Trains the model; the first call also adapts and, if need be, compiles it.
+
+        Args:
+            x: Data ``(n, *data_shape)``: uint8 images (dequantised and scaled to [-1, 1] inside)
+                or floats (taken as they are), as an array, a dict with an ``"image"``, a
+                `tf.data.Dataset`, a `keras.utils.PyDataset`, a torch `DataLoader` or a generator
+                of batches; with or without labels, which are ignored.
+            y: Ignored.
+            batch_size: Examples per step where x is an array; default 128.
+            epochs: As in Keras.
+            verbose: As in Keras.
+            callbacks: As in Keras.
+            validation_split: Fraction of an array, its last examples, to validate on.
+            validation_data: Data in any of the forms above, or a tuple ``(x, y[, sample_weight])``.
+            shuffle: Whether to shuffle an array; the order is a function of seed and epoch.
+            sample_weight: Weight of every example of an array.
+            adapt: Whether to fit the basis and the statistics to the data first. Default: only
+                if that has not been done.
+            **kwargs: Further arguments of `keras.Model.fit`.
+
+        Returns:
+            A `History` with ``loss`` and ``linear_loss``: what the best component-wise linear
+            model scores on the same batches.
+
+        Raises:
+            ValueError: for data that cannot be used, before training starts.
+        """
+        batch_size = batch_size or BATCH_SIZE
+        if validation_split and validation_data is None:
+            (x, sample_weight), (x_held, weight_held) = data.split(
+                x, sample_weight, validation_split
+            )
+            validation_data = (x_held, None, weight_held)
+        source = data.Source(x, sample_weight, batch_size, shuffle, self.seed)
+        if not self.built or adapt:
+            self.adapt(source, verbose=0 if verbose == 0 else 1)
+        held = self._open_validation(validation_data, kwargs.get("validation_batch_size"))
+        for part in (source, held):
+            if part is not None:
+                self._check(part)
+        if not self.compiled:
+            self.compile()
+        self.optimizer.build(self.trainable_variables)
+        safe = Safekeeping(lambda: [*self.variables, *self.optimizer.variables])
+        callbacks = _as_list(callbacks) + [safe]
+        if source.is_array:
+            callbacks.insert(0, _Epochs(source.keras_data))
+        if held is not None:
+            kwargs["validation_data"] = held.keras_data
+        with safe.guard():
+            return super().fit(
+                source.keras_data, epochs=epochs, verbose=verbose, callbacks=callbacks, **kwargs
+            )
+
+    def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):
+        """Loss on held-out data with the averaged weights: the same value every time.
+
+        Noise and times depend on the position of an example alone, not on the batch size, and
+        the training stream is not touched.
+
+        Args:
+            x: Data in any form that `fit` takes.
+            y: Ignored.
+            batch_size: Examples per batch where x is an array; default 128.
+            sample_weight: Weight of every example of an array.
+            **kwargs: Further arguments of `keras.Model.evaluate`.
+
+        Returns:
+            As in Keras: ``[loss, linear_loss]``, or a dict with ``return_dict=True``.
+        """
+        self._require_built("it is evaluated")
+        if not kwargs.get("_use_cached_eval_dataset"):  # fit has opened its own data already
+            source = data.Source(x, sample_weight, batch_size or BATCH_SIZE)
+            self._check(source)
+            x = source.keras_data
+        if not self.compiled:
+            self.compile()
+        self.eval_index.assign(0)
+        with Safekeeping(lambda: self.variables).guard():
+            return super().evaluate(x, **kwargs)
+
+    def _open_validation(self, validation_data, batch_size):
+        if validation_data is None:
+            return None
+        weight = None
+        if isinstance(validation_data, (tuple, list)):
+            weight = validation_data[2] if len(validation_data) == 3 else None
+            validation_data = validation_data[0]
+        return data.Source(validation_data, weight, batch_size or BATCH_SIZE)
+
+    def _check(self, source: data.Source):
+        """Checks the first batch; of an array, every value."""
+        checks.check_same(source.first, self.data_shape, self.kind)
+        for x in source if source.is_array else [source.first]:
+            checks.check_finite(x)
+
+
+def _as_list(callbacks) -> list:
+    if callbacks is None:
+        return []
+    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]

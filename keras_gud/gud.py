@@ -1,0 +1,71 @@
+"""`GUD`: the model whose parts are given by name."""
+
+import keras
+
+from keras_gud import backbones, bases, priors, schedules
+from keras_gud.model import GUDModel
+from keras_gud.registry import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class GUD(GUDModel):
+    """A diffusion model of your own arrays in three lines.
+
+    Every part may be a name, a Keras config or an instance. Nothing has to be compiled or adapted:
+    `fit` measures the data and uses the paper's settings.
+
+    Args:
+        basis: ``"pixel"``, ``"haar"``, ``"fourier"``, ``"dct"``, ``"pca"``, ``"channel"``, ...; a
+            list of bases is composed, the first applied first.
+        prior: ``"isotropic"`` or ``"matching"``.
+        schedule: ``"hierarchical"``, ``"sequential"``, ``"linear"``, ``"frequency"``,
+            ``"cosine"``, ``"vp"``, ...
+        backbone: A size, ``"tiny"``, ``"small"`` or ``"base"``, or a network of your own that is
+            called as ``[y, tokens]``.
+        backbone_dtype: The network's dtype policy, e.g. ``"mixed_bfloat16"``; default: Keras'
+            global policy. Everything else stays float32.
+        **kwargs: Further arguments of `GUDModel`: `prediction`, `weighting`, `ema_decay`,
+            `max_tokens`, `data_shape`, `seed`.
+
+    Raises:
+        ValueError: for an unknown name; the nearest known one is suggested.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import keras_gud
+    >>> x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    >>> model = keras_gud.GUD(basis="pixel", schedule="cosine", backbone="tiny")
+    >>> history = model.fit(x, epochs=1, verbose=0)
+    >>> model.sample(3, steps=10, seed=0).shape
+    (3, 4)
+    """
+
+    def __init__(
+        self,
+        basis="pixel",
+        prior="isotropic",
+        schedule="linear",
+        backbone="small",
+        *,
+        backbone_dtype=None,
+        **kwargs,
+    ):
+        if isinstance(basis, (list, tuple)):
+            basis = bases.Compose([bases.get(part) for part in basis])
+        if backbone_dtype is None:
+            backbone_dtype = keras.config.dtype_policy().name
+        if isinstance(backbone, str):
+            backbones.get(backbone)  # an unknown name is an error now, not after the data are read
+        super().__init__(
+            bases.get(basis), priors.get(prior), schedules.get(schedule), backbone, **kwargs
+        )
+        self.backbone_dtype = backbone_dtype
+
+    def make_network(self, data_shape):
+        """Makes the backbone for this shape of data."""
+        return backbones.get(self.backbone, data_shape=data_shape, dtype=self.backbone_dtype)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {"backbone_dtype": self.backbone_dtype}

@@ -1,0 +1,423 @@
+"""`GUDModel`: a Keras model that learns to denoise in any basis, along any family of schedules."""
+
+import math
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_gud import adaptation, checks, data, layout, noise, objective, samplers
+from keras_gud.average import WeightAverage
+from keras_gud.denoiser import Denoiser
+from keras_gud.evidence import NegativeElbo
+from keras_gud.fitting import BATCH_SIZE, Fitting
+from keras_gud.process import x0_from_eps
+from keras_gud.registry import PACKAGE
+from keras_gud.safekeeping import Safekeeping
+from keras_gud.saving import FORMAT_VERSION, Saving
+from keras_gud.tokens import GammaTokens
+
+# Counters of the deterministic noise that evaluation draws for each example.
+_EPS, _UNIFORM, _DEQUANTISE = 0, 1, 2
+_EVALUATION_SEED = 0x6D61
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class GUDModel(Fitting, Saving, keras.Model):
+    """A diffusion model with explicit parts; see `GUD` for the one that takes names.
+
+    Args:
+        basis: The orthogonal basis U.
+        prior: Mean and scale S.
+        schedule: The component-wise schedule, or a family of them.
+        backbone: The network: a Keras layer or model called as ``[y, tokens]`` with y
+            ``(batch, *data_shape)`` and tokens ``(batch, n_tokens, n_features)``, which returns the
+            shape of y.
+        prediction: What the network's output means: ``"eps"``, ``"residual"`` or ``"wiener"``
+            (`keras_gud.objective`).
+        weighting: Weights lambda_i of the loss: ``"eps"`` (the paper), ``"likelihood"``,
+            ``"min_snr"``, or a function ``(state, variance) -> weights`` registered with
+            `keras.saving.register_keras_serializable`.
+        ema_decay: Decay of the average of the weights that sampling and evaluation use.
+        max_tokens: Cap on the number of tokens that describe the noising state.
+        data_shape: Shape of one example, where it should not be taken from the data.
+        seed: Seed of the training noise and of the order of arrays; `None` draws one.
+
+    Raises:
+        ValueError: for unknown names; the nearest known one is suggested.
+    """
+
+    def __init__(
+        self,
+        basis,
+        prior,
+        schedule,
+        backbone,
+        *,
+        prediction: str = "residual",
+        weighting="eps",
+        ema_decay: float = 0.999,
+        max_tokens: int = 64,
+        data_shape=None,
+        seed: int | None = None,
+        **kwargs,
+    ):
+        # Statistics, gamma and the loss are float32; only the network may compute in less.
+        super().__init__(**({"dtype": "float32"} | kwargs))
+        self.basis, self.prior, self.schedule, self.backbone = basis, prior, schedule, backbone
+        self.prediction, self.weighting = prediction, weighting
+        objective.choose("prediction", objective.PREDICTIONS, prediction)
+        self._weight = (
+            weighting
+            if callable(weighting)
+            else objective.choose("weighting", objective.WEIGHTINGS, weighting)
+        )
+        self.ema = WeightAverage(ema_decay)
+        self.tokens = GammaTokens(max_tokens)
+        self.data_shape = None if data_shape is None else layout.validate_data_shape(data_shape)
+        self.kind: str | None = None
+        self.seed = int(np.random.randint(2**31)) if seed is None else int(seed)
+        self.random = keras.random.SeedGenerator(self.seed)
+        self.linear_loss = keras.metrics.Mean(name="linear_loss")
+        # Objects that only this process needs; a namespace keeps Keras from tracking them.
+        self._session = SimpleNamespace(evidence={}, samplers={}, denoiser=None)
+
+    # -- building -------------------------------------------------------------------------------
+
+    def make_network(self, data_shape: layout.Shape):
+        """The network for this shape of data; `GUD` makes it from a name here."""
+        return self.backbone
+
+    def adapt(self, data_, batch_size: int = 1024, verbose: int | str = "auto"):
+        """Fits everything that is measured on data: basis, mean, variances, orderings.
+
+        Args:
+            data_: Data in any form that `fit` takes; streamed once, twice for a fitted basis.
+            batch_size: Examples per batch where `data_` is an array.
+            verbose: 1 shows progress bars.
+
+        Raises:
+            ValueError: for data that cannot be used; the message says why.
+        """
+        source = data_ if isinstance(data_, data.Source) else data.Source(data_, None, batch_size)
+        kind = checks.data_kind(source.first)
+        shape = self.data_shape or checks.check_layout(source.first)
+        mean, variance = adaptation.fit_components(
+            source, self.basis, shape, kind, verbose=1 if verbose == "auto" else verbose
+        )
+        self.prior.adapt(mean, variance)
+        data_variance = ops.convert_to_numpy(self.prior.data_variance)
+        labels = self.basis.labels
+        self.schedule.adapt(ops.convert_to_numpy(self.prior.variance), data_variance, labels)
+        self.tokens.adapt(
+            ops.convert_to_numpy(self.schedule.groups),
+            self.schedule.order(),
+            labels | {"log_variance": -np.log(data_variance)},
+        )
+        self.data_shape, self.kind = shape, kind
+        if not self.built:
+            self.build((None, *shape))
+
+    def build(self, input_shape):
+        """Makes the network and its average; `adapt` calls it, or loading."""
+        if self.kind is None:
+            raise ValueError(
+                "Expected the model to know its data before it is built or called. "
+                "Call `model.adapt(x)` or `model.fit(x)` first."
+            )
+        self.network = self.make_network(self.data_shape)
+        if not self.network.built:
+            token_shape = (None, self.tokens.n_tokens, 1 + self.tokens.n_labels)
+            self.network.build([(None, *self.data_shape), token_shape])
+        self.eval_index = self.add_weight(
+            name="eval_index", shape=(), dtype="int32", trainable=False, initializer="zeros"
+        )
+        self.ema.attach(self.network)
+        self.built = True
+
+    def _require_built(self, what: str):
+        if not self.built:
+            raise ValueError(
+                f"Expected the model to know its data before {what}. "
+                "Call `model.fit(x)` or `model.adapt(x)` first, or load a saved model."
+            )
+
+    # -- the forward pass -----------------------------------------------------------------------
+
+    def call(self, x, training=False):
+        """The denoising loss of a batch, at random times.
+
+        Args:
+            x: Raw data ``(batch, *data_shape)``, or a dict that holds them.
+            training: Whether to draw from the training stream, use the raw weights and update
+                their average; otherwise noise and times are fixed by the position of the example
+                and the averaged weights are used.
+
+        Returns:
+            float32 ``(batch, 2)``: the loss of every example, and that of the best component-wise
+            linear model with the same noise.
+        """
+        x = data.pick(x)
+        draw = self._training_draws(x) if training else self._evaluation_draws(x)
+        chi = self.to_components(x, draw.dequantise)
+        state = self.schedule(draw.t, **self.schedule.draw(draw.parameters))
+        z = state.add_noise(chi, draw.eps)
+        if training:
+            self.ema.update(self.network)
+        variance = self.prior.variance
+        weight = self._weight(state, variance)
+        eps_hat = self._denoiser(training)(z, state)
+        linear = objective.linear_eps(z, state, variance)
+        losses = [objective.weighted_error(draw.eps, e, state, weight) for e in (eps_hat, linear)]
+        return ops.stack(losses, axis=-1)
+
+    def _training_draws(self, x):
+        batch, shape = ops.shape(x)[0], ops.shape(x)
+        # One time in each of `batch` equal intervals: stratified over the batch (DESIGN sec. 3.6).
+        place = ops.cast(ops.arange(batch), "float32")
+        t = (place + keras.random.uniform((batch,), seed=self.random)) / ops.cast(batch, "float32")
+        n_parameters = max(len(self.schedule.ranges), 1)
+        return SimpleNamespace(
+            t=t,
+            parameters=keras.random.uniform((batch, n_parameters), seed=self.random),
+            eps=keras.random.normal(shape, dtype="float32", seed=self.random),
+            dequantise=lambda: keras.random.uniform(shape, dtype="float32", seed=self.random),
+        )
+
+    def _evaluation_draws(self, x):
+        shape, keys, index = self.data_shape, *self.evaluation_keys(x, self.eval_index)
+        n_parameters = max(len(self.schedule.ranges), 1)
+        return SimpleNamespace(
+            t=noise.golden_sequence(index),
+            parameters=noise.uniform(keys, _UNIFORM, (n_parameters,)),
+            eps=noise.normal(keys, _EPS, shape),
+            dequantise=lambda: noise.uniform(keys, _DEQUANTISE, shape),
+        )
+
+    def evaluation_keys(self, x, counter):
+        """Keys and indices of a batch's examples in a deterministic pass over data.
+
+        Args:
+            x: The batch.
+            counter: int32 variable with the number of examples already seen; moved on.
+
+        Returns:
+            Pair of int32 ``(batch, 2)`` and ``(batch,)``.
+        """
+        index = counter + ops.arange(ops.shape(x)[0], dtype="int32")
+        counter.assign(counter + ops.cast(ops.shape(x)[0], "int32"))
+        seed = ops.full_like(index, _EVALUATION_SEED)
+        return ops.stack([seed, index], axis=1), index
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Mean of the examples' losses (paper eq. 11), weighted; labels are ignored."""
+        if sample_weight is None:
+            loss = ops.mean(y_pred[:, 0])
+        else:
+            weight = ops.cast(sample_weight, "float32")
+            loss = ops.sum(weight * y_pred[:, 0]) / ops.maximum(ops.sum(weight), 1e-12)
+        self.linear_loss.update_state(ops.stop_gradient(y_pred[:, 1]), sample_weight=sample_weight)
+        for extra in self.losses:
+            loss = loss + ops.sum(extra)
+        return loss
+
+    # -- data, components, network --------------------------------------------------------------
+
+    def to_components(self, x, dequantise):
+        """Raw data to clean components chi = S^-1 U (phi - mean).
+
+        Args:
+            x: Raw data ``(batch, *data_shape)``.
+            dequantise: Function that returns uniform noise of x's shape; called for 8-bit data.
+        """
+        is_integer = keras.backend.standardize_dtype(x.dtype) == "uint8"
+        if is_integer != (self.kind == "uint8"):
+            raise ValueError(
+                f"Expected {self.kind} data, as the model was adapted to. "
+                f"Received: x of dtype {keras.backend.standardize_dtype(x.dtype)}."
+            )
+        x = ops.cast(x, "float32")
+        if is_integer:
+            x = (x + dequantise()) / adaptation.LEVELS - 1.0
+        return self.prior(self.basis(x))
+
+    def to_data(self, chi, batch_size: int = 256) -> np.ndarray:
+        """Components to data in their own units: uint8 where the model was trained on uint8."""
+        phi = np.concatenate(
+            [
+                ops.convert_to_numpy(self.basis.inverse(self.prior.inverse(chi[i : i + batch_size])))
+                for i in range(0, len(chi), batch_size)
+            ]
+        )
+        if self.kind == "float":
+            return phi
+        return np.clip(np.floor((phi + 1.0) * adaptation.LEVELS), 0, 255).astype("uint8")
+
+    def _denoiser(self, training: bool) -> Denoiser:
+        def call(inputs):
+            if training:
+                return self.network(inputs, training=True)
+            return self.ema.call_network(self.network, inputs)
+
+        parts = (self.basis, self.prior, self.tokens, self.prediction)
+        variables = [] if training else [*self.network.variables, *self.ema.variables]
+        return Denoiser(call, *parts, variables)
+
+    @property
+    def denoiser(self) -> Denoiser:
+        """The trained denoiser ``(z, state) -> eps`` of components, with averaged weights."""
+        self._require_built("it denoises")
+        if self._session.denoiser is None:
+            self._session.denoiser = self._denoiser(training=False)
+        return self._session.denoiser
+
+    # -- use ------------------------------------------------------------------------------------
+
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int | None = None,
+        sampler="euler_maruyama",
+        steps: int | None = None,
+        batch_size: int | None = None,
+        denoise: bool = True,
+        states: int = 0,
+        progress: bool = False,
+        **params,
+    ):
+        """Generates data.
+
+        Args:
+            n: Number of samples.
+            seed: Sample i is a function of (seed, i): the same whatever n and the batch size, on
+                every backend within rounding. `None` draws a seed.
+            sampler: A name, config or instance (`keras_gud.samplers`).
+            steps: Number of steps; default: the sampler's.
+            batch_size: Samples computed at a time; default: min(n, 128).
+            denoise: Whether to return the mean of the clean data given the state at t = 0, or
+                that state itself, which has the noise of gamma(0) left in it.
+            states: Number of evenly spaced intermediate states to return as well.
+            progress: Whether to show a progress bar over the steps.
+            **params: Parameters of the schedule, e.g. ``a=0.7``; those left open take the middle
+                of their range.
+
+        Returns:
+            NumPy array ``(n, *data_shape)`` in the data's own units: uint8 where the model was
+            trained on uint8, else float32. With `states`, a pair of that and the states at t = 1,
+            ..., 0, an array ``(states + 1, n, *data_shape)``.
+
+        Raises:
+            ValueError: before the model knows its data, or for an unknown sampler or parameter.
+        """
+        self._require_built("it samples")
+        result = self._sampler(sampler)(
+            self.denoiser,
+            self.schedule,
+            n,
+            steps=steps,
+            seed=int(np.random.randint(2**31)) if seed is None else seed,
+            batch_size=batch_size or BATCH_SIZE,
+            denoise=denoise,
+            states=states,
+            progress=progress,
+            **params,
+        )
+        if not states:
+            return self.to_data(result)
+        result, path = result
+        return self.to_data(result), np.stack([self.to_data(z) for z in path])
+
+    def _sampler(self, identifier):
+        """The sampler; named ones are kept, so that their loop is compiled once."""
+        if isinstance(identifier, samplers.Sampler):
+            return identifier
+        key = str(identifier)
+        if key not in self._session.samplers:
+            self._session.samplers[key] = samplers.get(identifier)
+        return self._session.samplers[key]
+
+    def denoise(self, x, state):
+        """The network's estimate of the clean data.
+
+        Args:
+            x: Noised data ``(batch, *data_shape)``, float: ``U^T S z + mean`` in the model's units
+                (8-bit data as ``(x + u)/128 - 1``).
+            state: Their `NoisingState`.
+
+        Returns:
+            Float tensor of x's shape, same units.
+        """
+        z = self.prior(self.basis(ops.convert_to_tensor(x, "float32")))
+        chi = x0_from_eps(z, self.denoiser(z, state), state)
+        return self.basis.inverse(self.prior.inverse(chi))
+
+    def elbo(self, x, *, draws: int = 32, batch_size=None, verbose=0, **params) -> dict:
+        """The variational bound of -log p of every example, term by term.
+
+        Args:
+            x: Data in any form that `fit` takes.
+            draws: Network evaluations per example; the times are spread evenly over [0, 1].
+            batch_size: Examples per batch where x is an array; default 128.
+            verbose: 1 shows a progress bar.
+            **params: Parameters of the schedule; those left open take the middle of their range.
+
+        Returns:
+            Dict of float32 arrays ``(n,)``: ``"prior"``, ``"diffusion"``, ``"reconstruction"``,
+            ``"log_scale"``, ``"data_scaling"`` in nats, and ``"bits_per_dim"``, their sum in bits
+            per dimension (of the 8-bit data where the model was trained on such, else the
+            density of the floats).
+        """
+        terms = self._negative_elbo(x, draws, params, batch_size, verbose=verbose)
+        bits = sum(terms.values()) / (math.prod(self.data_shape) * math.log(2.0))
+        return terms | {"bits_per_dim": bits}
+
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+        """Negative ELBO of every example in bits per dimension (see `elbo`), 32 draws each.
+
+        Args:
+            x: Data in any form that `fit` takes.
+            batch_size: Examples per batch where x is an array; default 128.
+            verbose: As in Keras.
+            steps: As in Keras.
+            callbacks: As in Keras.
+
+        Returns:
+            float32 NumPy array ``(n,)``; an upper bound, in expectation, of -log2 p / d.
+        """
+        kwargs = {"steps": steps, "callbacks": callbacks, "verbose": verbose}
+        terms = self._negative_elbo(x, 32, {}, batch_size, **kwargs)
+        return sum(terms.values()) / (math.prod(self.data_shape) * math.log(2.0))
+
+    def _negative_elbo(self, x, draws, params, batch_size, **kwargs):
+        self._require_built("likelihoods are computed")
+        samplers.check_count("draws", draws)
+        source = data.Source(x, None, batch_size or BATCH_SIZE)
+        self._check(source)
+        key = draws, str(sorted(params.items()))
+        if key not in self._session.evidence:
+            self._session.evidence[key] = NegativeElbo(self, draws, params)
+        bound = self._session.evidence[key]
+        bound.counter.assign(0)
+        with Safekeeping(lambda: bound.variables).guard():
+            return bound.predict(source.keras_data, **kwargs)
+
+    # -- saving ---------------------------------------------------------------------------------
+
+    serialized_parts = ("basis", "prior", "schedule", "backbone", "weighting")
+
+    def get_config(self):
+        """The constructor's arguments and the version of the format."""
+        config = {
+            "prediction": self.prediction,
+            "ema_decay": self.ema.decay,
+            "max_tokens": self.tokens.max_tokens,
+            "data_shape": self.data_shape,
+            "seed": self.seed,
+            "name": self.name,
+            "format_version": FORMAT_VERSION,
+        }
+        for part in self.serialized_parts:
+            config[part] = keras.saving.serialize_keras_object(getattr(self, part))
+        return config

@@ -1,0 +1,10 @@
+"""Pictures of data, samples and schedules: functions that return a Matplotlib `Figure`.
+
+Figures are made without pyplot, so nothing global changes and no display is needed; save one with
+`figure.savefig(path)`, or let a notebook show it.
+"""
+
+from keras_gud.plots.curves import schedule
+from keras_gud.plots.grids import forward_process, image_grid, side_by_side
+
+__all__ = ["forward_process", "image_grid", "schedule", "side_by_side"]

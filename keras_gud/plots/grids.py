@@ -1,0 +1,147 @@
+"""Grids of samples, samples beside real data, and the forward process."""
+
+import math
+
+import numpy as np
+
+from keras_gud.plots.canvas import add_panels, to_numpy
+from keras_gud.plots.panels import Cells, Points, value_range
+
+
+def image_grid(images, columns: int | None = None, title: str | None = None, scale=None):
+    """One picture of many examples.
+
+    Images are enlarged with nearest neighbour; volumes show their middle slice, signals a line per
+    channel, and vectors become a scatter plot of their first two features.
+
+    Args:
+        images: uint8 or float array of shape `(n, height, width, channels)`, or the same with one
+            or three spatial axes, or `(n, features)`. With other than 1 or 3 channels the first is
+            shown. Floats are scaled by the range they fit in: 0 to 1, -1 to 1, 0 to 255, or else
+            from their minimum to their maximum. Values that are not finite are magenta.
+        columns: Images in a row; about the square root of their number unless given.
+        title: A line above the picture.
+        scale: Screen pixels per image pixel, a whole number; by default an image is about 96
+            pixels large.
+
+    Returns:
+        A `matplotlib.figure.Figure` with one axes.
+
+    Raises:
+        ValueError: for an empty array, or one that is no batch of examples.
+        ImportError: where Matplotlib is missing.
+
+    Example:
+    >>> from keras_gud import plots
+    >>> figure = plots.image_grid(np.zeros((6, 8, 8, 1), "uint8"), columns=3)
+    >>> len(figure.axes[0].images)
+    6
+    """
+    images = _examples(images, "images")
+    return add_panels([_panel(images, columns, scale, like=images)], title=title)
+
+
+def side_by_side(samples, real, titles=("samples", "real data"), columns=None, scale=None):
+    """Samples beside real data, with the same grey levels (those of the real data) or axes.
+
+    Args:
+        samples: Generated examples, as in `image_grid`.
+        real: Real examples with the shape and units of the samples; their number may differ.
+        titles: The two lines above the two grids.
+        columns: Images in a row of each grid.
+        scale: Screen pixels per image pixel.
+
+    Returns:
+        A `matplotlib.figure.Figure` with two axes.
+
+    Raises:
+        ValueError: if an example of one is not shaped like an example of the other, or as for
+            `image_grid`.
+        ImportError: where Matplotlib is missing.
+
+    Example:
+    >>> from keras_gud import plots
+    >>> images = np.zeros((4, 8, 8, 1), "uint8")
+    >>> figure = plots.side_by_side(images, images)
+    >>> [axes.get_title() for axes in figure.axes]
+    ['samples', 'real data']
+    """
+    samples, real = _examples(samples, "samples"), _examples(real, "real")
+    if samples.shape[1:] != real.shape[1:]:
+        raise ValueError(
+            "Expected `samples` and `real` to hold examples of the same shape. "
+            f"Received: samples.shape={samples.shape}, real.shape={real.shape}."
+        )
+    # Real images, not a stray sample, say what black and white are; no point or line is cut off.
+    like = real if real.ndim >= 4 else np.concatenate([samples, real])
+    panels = [_panel(data, columns, scale, like) for data in (samples, real)]
+    return add_panels(panels, titles=titles)
+
+
+def forward_process(states, times, titles=None, scale=None):
+    """The states of one or several examples over time, one row each (paper fig. 4).
+
+    Args:
+        states: Array `(n_times, n_images, height, width, channels)`, or the same with one or three
+            spatial axes. Black and white stand for the range of the states at the smallest time
+            (see `image_grid`); noise beyond it is clipped.
+        times: The `n_times` diffusion times, in any order.
+        titles: A name for each row, or `None`.
+        scale: Screen pixels per image pixel.
+
+    Returns:
+        A `matplotlib.figure.Figure` with one axes.
+
+    Raises:
+        ValueError: if the numbers of states, times and titles do not fit together.
+        ImportError: where Matplotlib is missing.
+
+    Example:
+    >>> from keras_gud import plots
+    >>> figure = plots.forward_process(np.zeros((3, 2, 8, 8, 1)), [0.0, 0.5, 1.0])
+    >>> len(figure.axes[0].images)
+    6
+    """
+    states, times = to_numpy(states), to_numpy(times)
+    if not 4 <= states.ndim <= 6 or states.size == 0:
+        raise ValueError(
+            "Expected `states` of shape (n_times, n_images, *spatial, channels). "
+            f"Received: states.shape={states.shape}."
+        )
+    n_times, n_images = states.shape[:2]
+    if times.shape != (n_times,):
+        raise ValueError(
+            f"Expected one time for each of the {n_times} states. "
+            f"Received: times.shape={times.shape}."
+        )
+    if titles is not None and len(titles) != n_images:
+        raise ValueError(
+            f"Expected one title for each of the {n_images} images. Received: titles={titles!r}."
+        )
+    panel = Cells(
+        np.swapaxes(states, 0, 1).reshape(-1, *states.shape[2:]),
+        columns=n_times,
+        scale=scale,
+        limits=value_range(states[np.argmin(times)]),
+        row_labels=titles,
+        column_labels=[f"t = {time:.2f}" for time in times],
+    )
+    return add_panels([panel])
+
+
+def _examples(values, name: str) -> np.ndarray:
+    values = to_numpy(values)
+    if not 2 <= values.ndim <= 5 or values.size == 0:
+        raise ValueError(
+            f"Expected `{name}` of shape (n, height, width, channels), (n, features), "
+            "(n, length, channels) or (n, depth, height, width, channels), not empty. "
+            f"Received: {name}.shape={values.shape}."
+        )
+    return values
+
+
+def _panel(data, columns, scale, like):
+    if data.ndim == 2:
+        return Points(data, like)
+    columns = math.ceil(math.sqrt(len(data))) if columns is None else columns
+    return Cells(data, min(columns, len(data)), scale, limits=value_range(like))

@@ -1,0 +1,112 @@
+"""Saving and loading: random state, format version, files that cross backends."""
+
+import keras
+
+from keras_gud import layout
+
+FORMAT_VERSION = 1
+# Keras takes apart where an object's class lives; this one module is the same on every backend.
+_PORTABLE = "keras.optimizers"
+
+
+class Saving:
+    """Mixin of `GUDModel`.
+
+    Beside the weights, a file holds the averaged weights, the fitted statistics and the state of
+    every random generator, which Keras itself does not save.
+    """
+
+    def _random_states(self) -> list:
+        """State variables of all seed generators (the model's own and those of dropout)."""
+        weights = {id(w) for w in self.weights}
+        return [v for v in self.variables if id(v) not in weights]
+
+    def save_own_variables(self, store):
+        """Writes the model's own weights and all random states."""
+        super().save_own_variables(store)
+        for i, state in enumerate(self._random_states()):
+            store[f"random_{i}"] = keras.ops.convert_to_numpy(state.value)
+
+    def load_own_variables(self, store):
+        """Reads what `save_own_variables` wrote."""
+        own = {key: store[key] for key in store.keys() if not key.startswith("random_")}
+        super().load_own_variables(own)
+        for i, state in enumerate(self._random_states()):
+            if f"random_{i}" in store.keys():
+                state.assign(store[f"random_{i}"])
+
+    def save(self, filepath, overwrite=True, **kwargs):
+        """Saves the whole model, see `keras.Model.save`; it must know its data."""
+        self._require_built("it is saved")
+        return super().save(filepath, overwrite=overwrite, **kwargs)
+
+    def save_weights(self, filepath, overwrite=True, **kwargs):
+        """Saves the weights, see `keras.Model.save_weights`; the model must know its data."""
+        self._require_built("its weights are saved")
+        return super().save_weights(filepath, overwrite=overwrite, **kwargs)
+
+    def load_weights(self, filepath, **kwargs):
+        """Loads weights, see `keras.Model.load_weights`; the model must know its data's shape.
+
+        The optimizer, if there is one, is built first: Keras would silently skip its state.
+        """
+        self._require_built("weights are loaded")
+        if self.compiled:
+            self.optimizer.build(self.trainable_variables)
+        return super().load_weights(filepath, **kwargs)
+
+    def export(self, *args, **kwargs):
+        """Refuses: a diffusion model is not one forward pass that an exported graph could hold."""
+        raise ValueError(
+            "Expected `save` or `save_weights`: a GUD model cannot be exported as a single "
+            "inference graph, because sampling is a loop with a seed, a number of steps and a "
+            "schedule. Load the saved model with keras.saving.load_model and call `sample`."
+        )
+
+    def get_build_config(self):
+        """Shape and kind of the data, from which everything is built again."""
+        if not self.built:
+            return None
+        return {
+            "data_shape": list(self.data_shape),
+            "kind": self.kind,
+            "tokens": self.tokens.get_build_config(),
+        }
+
+    def build_from_config(self, config):
+        """Builds from `get_build_config`; the serialized parts have been built from theirs."""
+        self.tokens.build_from_config(config["tokens"])
+        self.data_shape, self.kind = layout.validate_data_shape(config["data_shape"]), config["kind"]
+        self.build((None, *self.data_shape))
+
+    def compile_from_config(self, config):
+        """Compiles a loaded model, whichever backend saved it."""
+        config = keras.saving.deserialize_keras_object(_portable(dict(config)))
+        # Whether XLA serves well is a matter of the backend that loads, not the one that saved.
+        self.compile(**(config | {"jit_compile": "auto"}))
+        self.optimizer.build(self.trainable_variables)
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Makes the model; refuses files of a newer format."""
+        config = dict(config)
+        version = config.pop("format_version", FORMAT_VERSION)
+        if version > FORMAT_VERSION:
+            raise ValueError(
+                f"Expected a file of format version {FORMAT_VERSION} or older. "
+                f"Received: version {version}; a newer keras_gud wrote it."
+            )
+        for name in cls.serialized_parts:
+            config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)
+
+
+def _portable(config):
+    """Optimizers by their public name: a file saved with torch names torch's own class."""
+    if isinstance(config, dict):
+        config = {key: _portable(value) for key, value in config.items()}
+        if ".optimizers" in str(config.get("module")):
+            config["module"] = _PORTABLE
+            config["registered_name"] = None
+        return config
+    return [_portable(v) for v in config] if isinstance(config, (list, tuple)) else config

@@ -1,0 +1,125 @@
+"""Streaming means and second moments in float64, pure NumPy (bases, priors and the model use them).
+
+Batches are merged with the pairwise update of Chan, Golub and LeVeque (1983), which subtracts means
+before it squares: an offset a billion times larger than the spread does no harm, and parts counted
+apart can be merged afterwards. Memory does not grow with the number of examples.
+"""
+
+import numpy as np
+
+
+class _Streaming:
+    """Count, mean and centred second moment M2 of a stream; subclasses say what a square is."""
+
+    def __init__(self):
+        self.count = 0
+        self._mean = None
+        self._m2 = None
+
+    def update(self, batch):
+        """Adds a batch; returns the accumulator itself.
+
+        Args:
+            batch: Array ``(batch, *shape)``; any real dtype, computed in float64.
+
+        Raises:
+            ValueError: if the shape differs from earlier batches or a value is not finite.
+        """
+        batch = np.asarray(batch, dtype="float64")
+        self._check(batch)
+        if len(batch):
+            mean = batch.mean(axis=0)
+            self._merge(len(batch), mean, self._sum_of_squares(batch - mean))
+        return self
+
+    def merge(self, other):
+        """Adds everything that another accumulator of the same class has seen; returns itself."""
+        if type(other) is not type(self):
+            raise TypeError(
+                f"Expected another {type(self).__name__} to merge. Received: other={other!r}."
+            )
+        if other.count:
+            self._merge(other.count, other._mean, other._m2)
+        return self
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The mean over all examples so far, float64 of the shape of one example."""
+        self._require_examples()
+        return self._mean.copy()
+
+    def _check(self, batch):
+        if self.count and batch.shape[1:] != self._mean.shape:
+            raise ValueError(
+                f"Expected batches of shape (batch, *{self._mean.shape}) as before. "
+                f"Received: batch of shape {batch.shape}."
+            )
+        if not np.isfinite(batch).all():
+            raise ValueError("Expected finite data. Received: batch with NaN or infinite values.")
+
+    def _require_examples(self):
+        if not self.count:
+            raise ValueError(
+                f"Expected at least one example before {type(self).__name__} is read. "
+                "Received: count=0."
+            )
+
+    def _merge(self, count, mean, m2):
+        if not self.count:
+            self.count, self._mean, self._m2 = count, mean.copy(), m2.copy()
+            return
+        total = self.count + count
+        delta = mean - self._mean
+        # Chan et al., eq. 1.5: M2 = M2_a + M2_b + delta^2 n_a n_b / n; no large sums subtracted.
+        self._m2 += m2 + self._sum_of_squares(delta[None]) * (self.count * count / total)
+        self._mean += delta * (count / total)
+        self.count = total
+
+
+class Moments(_Streaming):
+    """Mean and variance of each component of a stream of arrays of any shape.
+
+    Example:
+    >>> import numpy as np
+    >>> moments = Moments().update(np.array([[0.0, 1.0]])).update(np.array([[2.0, 1.0]]))
+    >>> moments.count, moments.mean.tolist(), moments.variance.tolist()
+    (2, [1.0, 1.0], [1.0, 0.0])
+    """
+
+    @property
+    def variance(self) -> np.ndarray:
+        """The population variance ``M2 / count``, float64 of the shape of one example."""
+        self._require_examples()
+        return self._m2 / self.count
+
+    @staticmethod
+    def _sum_of_squares(centred):
+        return np.einsum("b...,b...->...", centred, centred)
+
+
+class Covariance(_Streaming):
+    """Mean and covariance matrix of a stream of vectors, batches ``(batch, d)``.
+
+    Example:
+    >>> import numpy as np
+    >>> fit = Covariance().update(np.array([[0.0, 0.0], [2.0, 2.0]]))
+    >>> fit.covariance.tolist()
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """The population covariance ``M2 / count``, float64 ``(d, d)``, exactly symmetric."""
+        self._require_examples()
+        return (self._m2 + self._m2.T) / (2 * self.count)
+
+    def _check(self, batch):
+        if batch.ndim != 2:
+            raise ValueError(
+                f"Expected batches of vectors, (batch, d). Received: batch of shape {batch.shape}."
+            )
+        super()._check(batch)
+
+    @staticmethod
+    def _sum_of_squares(centred):
+        return centred.T @ centred

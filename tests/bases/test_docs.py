@@ -1,0 +1,16 @@
+"""The examples in the docstrings run."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+from keras_gud import bases
+
+MODULES = [f"keras_gud.bases.{m.name}" for m in pkgutil.iter_modules(bases.__path__)]
+
+
+@pytest.mark.parametrize("name", [*MODULES, "keras_gud.statistics"])
+def test_doctests(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
