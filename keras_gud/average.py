@@ -64,7 +64,9 @@ class WeightAverage(keras.layers.Layer):
             return [ops.cast(by_id.get(id(v), v), v.dtype) for v in variables]
 
         trainable, other = network.trainable_variables, network.non_trainable_variables
-        outputs, _ = network.stateless_call(values(trainable), values(other), inputs, training=False)
+        outputs, _ = network.stateless_call(
+            values(trainable), values(other), inputs, training=False
+        )
         return outputs
 
     def get_config(self):

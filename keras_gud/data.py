@@ -14,6 +14,7 @@ import numpy as np
 _IMAGE_KEYS = ("image", "images", "x", "inputs", "data")
 # How much of endless or one-shot data is read to fit the statistics.
 MAX_PEEK_BATCHES = 256
+BATCH_SIZE = 128  # the paper's (app. B)
 
 
 def pick(batch):
@@ -72,7 +73,7 @@ class ArrayBatches(keras.utils.PyDataset):
         seed: Seed of the order.
     """
 
-    def __init__(self, x, sample_weight=None, batch_size=128, shuffle=False, seed=0):
+    def __init__(self, x, sample_weight=None, batch_size=BATCH_SIZE, shuffle=False, seed=0):
         super().__init__()
         self.x, self.sample_weight = x, sample_weight
         self.batch_size, self.shuffle, self.seed = int(batch_size), bool(shuffle), int(seed)
@@ -148,7 +149,7 @@ class Source:
         TypeError: for something that is none of the above.
     """
 
-    def __init__(self, x, sample_weight=None, batch_size=128, shuffle=False, seed=0):
+    def __init__(self, x, sample_weight=None, batch_size=BATCH_SIZE, shuffle=False, seed=0):
         self.n_batches, self.endless, self.is_array = None, False, False
         if isinstance(x, Source):
             raise TypeError("Expected data. Received: a Source.")
@@ -253,7 +254,7 @@ def split(x, sample_weight, fraction: float):
             f"Received: validation_split={fraction} with {len(x)} examples."
         )
     parts = [(x[:at], x[at:])]
-    parts.append((None, None) if sample_weight is None else (sample_weight[:at], sample_weight[at:]))
+    parts.append(
+        (None, None) if sample_weight is None else (sample_weight[:at], sample_weight[at:])
+    )
     return tuple(zip(*parts, strict=True))
-
-

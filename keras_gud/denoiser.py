@@ -34,7 +34,7 @@ class Denoiser:
         return self.basis.data_shape
 
     def __call__(self, z, state):
-        """eps in component space, float32, the shape of z."""
+        """Eps in component space, float32, the shape of z."""
         tokens = self.tokens(state.gamma)
         tokens = ops.broadcast_to(tokens, (ops.shape(z)[0], *tokens.shape[1:]))
         output = self.call_network([self.basis.inverse(z), tokens])

@@ -5,8 +5,7 @@ import keras
 from keras_gud import checks, data
 from keras_gud.safekeeping import Safekeeping
 
-BATCH_SIZE = 128  # the paper's (app. B), as is the learning rate
-LEARNING_RATE = 5e-4
+LEARNING_RATE = 5e-4  # the paper's (app. B)
 
 
 class _Epochs(keras.callbacks.Callback):
@@ -89,7 +88,7 @@ class Fitting:
         Raises:
             ValueError: for data that cannot be used, before training starts.
         """
-        batch_size = batch_size or BATCH_SIZE
+        batch_size = batch_size or data.BATCH_SIZE
         if validation_split and validation_data is None:
             (x, sample_weight), (x_held, weight_held) = data.split(
                 x, sample_weight, validation_split
@@ -106,7 +105,7 @@ class Fitting:
             self.compile()
         self.optimizer.build(self.trainable_variables)
         safe = Safekeeping(lambda: [*self.variables, *self.optimizer.variables])
-        callbacks = _as_list(callbacks) + [safe]
+        callbacks = [*_as_list(callbacks), safe]
         if source.is_array:
             callbacks.insert(0, _Epochs(source.keras_data))
         if held is not None:
@@ -134,7 +133,7 @@ class Fitting:
         """
         self._require_built("it is evaluated")
         if not kwargs.get("_use_cached_eval_dataset"):  # fit has opened its own data already
-            source = data.Source(x, sample_weight, batch_size or BATCH_SIZE)
+            source = data.Source(x, sample_weight, batch_size or data.BATCH_SIZE)
             self._check(source)
             x = source.keras_data
         if not self.compiled:
@@ -150,7 +149,7 @@ class Fitting:
         if isinstance(validation_data, (tuple, list)):
             weight = validation_data[2] if len(validation_data) == 3 else None
             validation_data = validation_data[0]
-        return data.Source(validation_data, weight, batch_size or BATCH_SIZE)
+        return data.Source(validation_data, weight, batch_size or data.BATCH_SIZE)
 
     def _check(self, source: data.Source):
         """Checks the first batch; of an array, every value."""

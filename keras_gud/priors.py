@@ -95,7 +95,7 @@ class Prior(keras.layers.Layer):
         return self.data_variance / self.scale**2
 
     def call(self, components):
-        """chi = (components - mean)/S, shape ``(batch, *data_shape)``."""
+        """Chi = (components - mean)/S, shape ``(batch, *data_shape)``."""
         return (components - self.mean) / self.scale
 
     def inverse(self, chi):

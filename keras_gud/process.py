@@ -1,4 +1,4 @@
-"""The noising process of one component, and everything that derives from gamma (paper sec. 4.1-4.2).
+"""The noising process of a component: all that derives from gamma (paper secs. 4.1, 4.2).
 
 ``z = alpha chi + sigma eps`` with ``gamma = log(sigma^2 / alpha^2)``. All functions are pure and
 work on tensors of any backend; shapes only have to broadcast.
@@ -14,9 +14,9 @@ class NoisingState:
     """How far each component has been noised, at one time of a schedule.
 
     Attributes:
-        gamma: ``log(sigma_i^2/alpha_i^2)``, float32, broadcastable against ``(batch, *data_shape)``.
-        dgamma_dt: Its derivative in diffusion time, same shape, >= 0; 0 where a component is frozen.
-            `None` where a state does not come from a schedule.
+        gamma: ``log(sigma_i^2/alpha_i^2)``, float32; broadcasts against ``(batch, *data_shape)``.
+        dgamma_dt: Its derivative in diffusion time, same shape, >= 0; 0 where a component is
+            frozen. `None` where a state does not come from a schedule.
 
     Example:
 
@@ -53,7 +53,7 @@ class NoisingState:
         return variance * ops.exp(-self.gamma)
 
     def marginal_variance(self, variance):
-        """Variance of z_i, ``alpha^2 Sigma + sigma^2`` (paper eq. 15 with its bracket corrected)."""
+        """Variance of z_i, ``alpha^2 Sigma + sigma^2`` (paper eq. 15, its bracket corrected)."""
         return ops.sigmoid(-self.gamma) * variance + ops.sigmoid(self.gamma)
 
     def add_noise(self, chi, eps):

@@ -16,6 +16,8 @@ class Saving:
     every random generator, which Keras itself does not save.
     """
 
+    serialized_parts = ("basis", "prior", "schedule", "backbone", "weighting")
+
     def _random_states(self) -> list:
         """State variables of all seed generators (the model's own and those of dropout)."""
         weights = {id(w) for w in self.weights}
@@ -76,7 +78,10 @@ class Saving:
     def build_from_config(self, config):
         """Builds from `get_build_config`; the serialized parts have been built from theirs."""
         self.tokens.build_from_config(config["tokens"])
-        self.data_shape, self.kind = layout.validate_data_shape(config["data_shape"]), config["kind"]
+        self.data_shape, self.kind = (
+            layout.validate_data_shape(config["data_shape"]),
+            config["kind"],
+        )
         self.build((None, *self.data_shape))
 
     def compile_from_config(self, config):
@@ -85,6 +90,21 @@ class Saving:
         # Whether XLA serves well is a matter of the backend that loads, not the one that saved.
         self.compile(**(config | {"jit_compile": "auto"}))
         self.optimizer.build(self.trainable_variables)
+
+    def get_config(self):
+        """The constructor's arguments and the version of the format."""
+        config = {
+            "prediction": self.prediction,
+            "ema_decay": self.ema.decay,
+            "max_tokens": self.tokens.max_tokens,
+            "data_shape": self.data_shape,
+            "seed": self.seed,
+            "name": self.name,
+            "format_version": FORMAT_VERSION,
+        }
+        for part in self.serialized_parts:
+            config[part] = keras.saving.serialize_keras_object(getattr(self, part))
+        return config
 
     @classmethod
     def from_config(cls, config, custom_objects=None):

@@ -75,7 +75,9 @@ class GammaTokens(keras.layers.Layer):
         count = np.bincount(token_of, minlength=n_tokens)
         self.token_of.assign(token_of.astype("int32"))
         self.share.assign(1.0 / count[token_of])
-        columns = [self._mean_label(labels[name], token_of, groups.shape) for name in sorted(labels)]
+        columns = [
+            self._mean_label(labels[name], token_of, groups.shape) for name in sorted(labels)
+        ]
         self.labels.assign(np.reshape(columns, (len(columns), n_tokens)).T)
 
     def _mean_label(self, label, token_of, group_shape):

@@ -4,6 +4,8 @@ A sampler is a small class with one method, `step`, that takes components from t
 The loop around it lives here, once.
 """
 
+import itertools
+
 import keras
 import numpy as np
 from keras import ops
@@ -131,7 +133,7 @@ class Sampler:
         """Integrates one batch; yields (step, z) at every mark."""
         z = functions.start(keys)
         yield 0, z
-        for i0, i1 in zip(marks[:-1], marks[1:], strict=True):
+        for i0, i1 in itertools.pairwise(marks):
             bounds = np.int32(i0), np.int32(i1), np.int32(steps)
             z = functions.segment(functions.values(), z, keys, params, *bounds)
             yield i1, z

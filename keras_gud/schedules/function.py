@@ -5,7 +5,8 @@ import numpy as np
 from keras import ops
 
 from keras_gud.registry import PACKAGE
-from keras_gud.schedules.schedule import ComponentSchedule, require_label
+from keras_gud.schedules.pieces import require_label
+from keras_gud.schedules.schedule import ComponentSchedule
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -35,9 +36,7 @@ class Function(ComponentSchedule):
     def __init__(self, function, labels: tuple[str, ...] = (), **kwargs):
         super().__init__(**kwargs)
         if not callable(function):
-            raise TypeError(
-                f"Expected `function` to be callable. Received: function={function!r}."
-            )
+            raise TypeError(f"Expected `function` to be callable. Received: function={function!r}.")
         self.function = function
         self.label_names = tuple(labels)
 

@@ -6,12 +6,8 @@ from keras import ops
 
 from keras_gud import layout
 from keras_gud.registry import PACKAGE
-from keras_gud.schedules.schedule import (
-    ComponentSchedule,
-    check_gamma_range,
-    clipped_line,
-    require_label,
-)
+from keras_gud.schedules.pieces import check_gamma_range, clipped_line, require_label
+from keras_gud.schedules.schedule import ComponentSchedule
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -49,7 +45,7 @@ class Hierarchical(ComponentSchedule):
     [-7.0, -7.0, 5.0, 5.0]
     """
 
-    bounds = {"a": (0.0, 1.0), "b": (0.0, 1.0)}  # noqa: RUF012
+    bounds = {"a": (0.0, 1.0), "b": (0.0, 1.0)}
 
     def __init__(
         self,

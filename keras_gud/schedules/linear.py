@@ -7,7 +7,8 @@ import numpy as np
 from keras import ops
 
 from keras_gud.registry import PACKAGE
-from keras_gud.schedules.schedule import ComponentSchedule, require_label
+from keras_gud.schedules.pieces import require_label
+from keras_gud.schedules.schedule import ComponentSchedule
 
 # logit(0.99^2): where sigma^2 has reached 0.99^2, the paper's criterion for "noised" (app. B).
 _NOISED = math.log(0.99**2 / (1.0 - 0.99**2))
@@ -34,8 +35,9 @@ class Linear(ComponentSchedule):
         r: Weight of the frequency in ``"mixed"``, in [0, 1]; a number or a range.
         gamma_denoise: -log of the smallest signal-to-noise ratio at t = 0.
         gamma_noise: -log of the largest signal-to-noise ratio at t = 1. `None`: the smallest
-            value >= 3 for which sigma_i(1) >= 0.99 in every component, found for each a. ``"paper"``: the
-            paper's bound (app. B, with the logit that its text forgets), sufficient but larger.
+            value >= 3 for which sigma_i(1) >= 0.99 in every component, found for each a.
+            ``"paper"``: the paper's bound (app. B, with the logit that its text forgets),
+            sufficient but larger.
 
     Raises:
         ValueError: for a < 0, r outside [0, 1], an unknown ordering, or a basis without the label
@@ -48,11 +50,11 @@ class Linear(ComponentSchedule):
     >>> schedule.adapt(variance=np.array([1.0, 0.1]))
     >>> state = schedule(0.0)
     >>> [round(float(g), 3) for g in state.gamma[0]]
-    [-7.0, -7.0]
+    [-9.303, -9.303]
     """
 
     # r <= 1 is closed; the half-open bound leaves room for just that.
-    bounds = {"a": (0.0, math.inf), "r": (0.0, math.nextafter(1.0, 2.0))}  # noqa: RUF012
+    bounds = {"a": (0.0, math.inf), "r": (0.0, math.nextafter(1.0, 2.0))}
 
     def __init__(
         self,
@@ -85,14 +87,16 @@ class Linear(ComponentSchedule):
         super().__init__(ranges, **kwargs)
         self.ordering = ordering if isinstance(ordering, str) else np.asarray(ordering, "float32")
         self.gamma_denoise = float(gamma_denoise)
-        self.gamma_noise = gamma_noise if isinstance(gamma_noise, str | None) else float(gamma_noise)
+        self.gamma_noise = (
+            gamma_noise if isinstance(gamma_noise, str | None) else float(gamma_noise)
+        )
 
     def make_groups(self, data_shape, labels):
         """Every component is a group of its own."""
         return np.arange(int(np.prod(data_shape)), dtype="int32").reshape(data_shape)
 
     def create_weights(self):
-        """log Sigma_i, the first ordering, and the second one where two are mixed."""
+        """The log Sigma_i, the first ordering, and the second one where two are mixed."""
 
         def weight(name):
             return self.add_weight(
@@ -132,7 +136,7 @@ class Linear(ComponentSchedule):
         return gamma_min + t * delta, delta + ops.zeros_like(t)
 
     def _gamma_noise(self, log_variance, offset):
-        """gamma_noise such that gamma_i(1) = gamma_noise + log Sigma_i + a (l_i - l_min) is enough."""
+        """What makes gamma_i(1) = gamma_noise + log Sigma_i + a (l_i - l_min) noised enough."""
         if isinstance(self.gamma_noise, float):
             return ops.full((1, 1), self.gamma_noise)
         if self.gamma_noise == "paper":

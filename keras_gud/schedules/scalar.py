@@ -6,7 +6,8 @@ import keras
 from keras import ops
 
 from keras_gud.registry import PACKAGE
-from keras_gud.schedules.schedule import ComponentSchedule, check_gamma_range
+from keras_gud.schedules.pieces import check_gamma_range
+from keras_gud.schedules.schedule import ComponentSchedule
 
 
 class _Scalar(ComponentSchedule):
@@ -56,9 +57,10 @@ class Cosine(_Scalar):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class VP(_Scalar):
-    """The variance-preserving SDE of Song et al. (2021): ``beta(t) = beta_min + t (beta_max - beta_min)``.
+    """The variance-preserving SDE of Song et al. (2021), with beta linear in t.
 
-    ``gamma(t) = log(e^B - 1)`` with ``B = beta_min t + (beta_max - beta_min) t^2/2``.
+    ``beta = beta_min + t (beta_max - beta_min)``, so ``gamma(t) = log(e^B - 1)`` with
+    ``B = beta_min t + (beta_max - beta_min) t^2/2``.
 
     Args:
         beta_min: Noising rate at t = 0.

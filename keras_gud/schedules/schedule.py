@@ -14,6 +14,7 @@ from keras import ops
 
 from keras_gud.process import NoisingState
 from keras_gud.registry import Registry, near_match
+from keras_gud.schedules.pieces import squeeze
 
 Range = tuple[float, float]
 
@@ -268,45 +269,6 @@ class ComponentSchedule(keras.layers.Layer):
             {name: low if low == high else (low, high) for name, (low, high) in self.ranges.items()}
         )
         return config
-
-
-def squeeze(values: np.ndarray) -> np.ndarray:
-    """Shrinks to length 1 every axis along which `values` is constant."""
-    for axis in range(values.ndim):
-        first = np.take(values, [0], axis=axis)
-        if (values == first).all():
-            values = first
-    return values
-
-
-def clipped_line(u, low, high, slope):
-    """``low + (high - low) clip(u, 0, 1)`` and its derivative `slope` on the closed interval.
-
-    The derivative of `clip` at its kink differs between backends; here an interval is active
-    with both of its ends.
-    """
-    gamma = low + (high - low) * ops.clip(u, 0.0, 1.0)
-    active = ops.logical_and(u >= 0.0, u <= 1.0)
-    return gamma, ops.where(active, slope, ops.zeros_like(slope))
-
-
-def check_gamma_range(gamma_min: float, gamma_max: float):
-    """Raises a `ValueError` unless gamma_min < gamma_max, both finite."""
-    if not (np.isfinite([gamma_min, gamma_max]).all() and gamma_min < gamma_max):
-        raise ValueError(
-            "Expected finite `gamma_min` < `gamma_max`. "
-            f"Received: gamma_min={gamma_min}, gamma_max={gamma_max}."
-        )
-
-
-def require_label(labels: dict[str, np.ndarray], name: str, argument: str) -> np.ndarray:
-    """The label `name`, or a `ValueError` that lists those that the basis has."""
-    if name not in labels:
-        raise ValueError(
-            f"Expected `{argument}` to be a label of the basis, one of {sorted(labels)}. "
-            f"Received: {argument}={name!r}.{near_match(name, labels)}"
-        )
-    return np.asarray(labels[name])
 
 
 registry = Registry("schedule", ComponentSchedule)

@@ -6,12 +6,8 @@ from keras import ops
 
 from keras_gud import layout
 from keras_gud.registry import PACKAGE
-from keras_gud.schedules.schedule import (
-    ComponentSchedule,
-    check_gamma_range,
-    clipped_line,
-    require_label,
-)
+from keras_gud.schedules.pieces import check_gamma_range, clipped_line, require_label
+from keras_gud.schedules.schedule import ComponentSchedule
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -19,7 +15,7 @@ class Sequential(ComponentSchedule):
     """Groups i = 1..L are generated one after the other, overlapping as b allows (paper eq. 21)::
 
         t_i        = b (L - i)/(L - 1)
-        gamma_i(t) = clip(gamma_min + (t - t_i)(gamma_max - gamma_min)/(1 - b), gamma_min, gamma_max)
+        gamma_i(t) = clip(gamma_min + (t - t_i)(gamma_max - gamma_min)/(1 - b))
 
     Group 1 is noised last and generated first. ``b = 0`` is standard diffusion; from
     ``b = (L-1)/L`` on, groups do not overlap any more: the model is autoregressive.
@@ -45,7 +41,7 @@ class Sequential(ComponentSchedule):
     [-7.0, -1.0, 5.0]
     """
 
-    bounds = {"b": (0.0, 1.0)}  # noqa: RUF012
+    bounds = {"b": (0.0, 1.0)}
 
     def __init__(
         self,

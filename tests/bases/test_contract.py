@@ -1,5 +1,7 @@
 """The contract of a basis, for every registered basis, products of them and a user's matrix."""
 
+from functools import cache
+
 import keras
 import numpy as np
 import pytest
@@ -31,6 +33,7 @@ CASES = [
 ]
 
 
+@cache
 def rotation(shape):
     return ortho_group.rvs(int(np.prod(shape)), random_state=0)
 

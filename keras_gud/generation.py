@@ -1,0 +1,144 @@
+"""What a trained model is for: samples, denoising and likelihoods."""
+
+import math
+
+import numpy as np
+from keras import ops
+
+from keras_gud import data, samplers
+from keras_gud.evidence import NegativeElbo
+from keras_gud.process import x0_from_eps
+from keras_gud.safekeeping import Safekeeping
+
+
+class Generation:
+    """Mixin of `GUDModel`: everything here uses the averaged weights."""
+
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int | None = None,
+        sampler="euler_maruyama",
+        steps: int | None = None,
+        batch_size: int | None = None,
+        denoise: bool = True,
+        states: int = 0,
+        progress: bool = False,
+        **params,
+    ):
+        """Generates data.
+
+        Args:
+            n: Number of samples.
+            seed: Sample i is a function of (seed, i): the same whatever n and the batch size, on
+                every backend within rounding. `None` draws a seed.
+            sampler: A name, config or instance (`keras_gud.samplers`).
+            steps: Number of steps; default: the sampler's.
+            batch_size: Samples computed at a time; default: min(n, 128).
+            denoise: Whether to return the mean of the clean data given the state at t = 0, or
+                that state itself, which has the noise of gamma(0) left in it.
+            states: Number of evenly spaced intermediate states to return as well.
+            progress: Whether to show a progress bar over the steps.
+            **params: Parameters of the schedule, e.g. ``a=0.7``; those left open take the middle
+                of their range.
+
+        Returns:
+            NumPy array ``(n, *data_shape)`` in the data's own units: uint8 where the model was
+            trained on uint8, else float32. With `states`, a pair of that and the states at t = 1,
+            ..., 0, an array ``(states + 1, n, *data_shape)``.
+
+        Raises:
+            ValueError: before the model knows its data, or for an unknown sampler or parameter.
+        """
+        self._require_built("it samples")
+        result = self._sampler(sampler)(
+            self.denoiser,
+            self.schedule,
+            n,
+            steps=steps,
+            seed=int(np.random.randint(2**31)) if seed is None else seed,
+            batch_size=batch_size or data.BATCH_SIZE,
+            denoise=denoise,
+            states=states,
+            progress=progress,
+            **params,
+        )
+        if not states:
+            return self.to_data(result)
+        result, path = result
+        return self.to_data(result), np.stack([self.to_data(z) for z in path])
+
+    def _sampler(self, identifier):
+        """The sampler; named ones are kept, so that their loop is compiled once."""
+        if isinstance(identifier, samplers.Sampler):
+            return identifier
+        key = str(identifier)
+        if key not in self._session.samplers:
+            self._session.samplers[key] = samplers.get(identifier)
+        return self._session.samplers[key]
+
+    def denoise(self, x, state):
+        """The network's estimate of the clean data.
+
+        Args:
+            x: Noised data ``(batch, *data_shape)``, float: ``U^T S z + mean`` in the model's units
+                (8-bit data as ``(x + u)/128 - 1``).
+            state: Their `NoisingState`.
+
+        Returns:
+            Float tensor of x's shape, same units.
+        """
+        z = self.prior(self.basis(ops.convert_to_tensor(x, "float32")))
+        chi = x0_from_eps(z, self.denoiser(z, state), state)
+        return self.basis.inverse(self.prior.inverse(chi))
+
+    def elbo(self, x, *, draws: int = 32, batch_size=None, verbose=0, **params) -> dict:
+        """The variational bound of -log p of every example, term by term.
+
+        Args:
+            x: Data in any form that `fit` takes.
+            draws: Network evaluations per example; the times are spread evenly over [0, 1].
+            batch_size: Examples per batch where x is an array; default 128.
+            verbose: 1 shows a progress bar.
+            **params: Parameters of the schedule; those left open take the middle of their range.
+
+        Returns:
+            Dict of float32 arrays ``(n,)``: ``"prior"``, ``"diffusion"``, ``"reconstruction"``,
+            ``"log_scale"``, ``"data_scaling"`` in nats, and ``"bits_per_dim"``, their sum in bits
+            per dimension (of the 8-bit data where the model was trained on such, else the
+            density of the floats).
+        """
+        terms = self._negative_elbo(x, draws, params, batch_size, verbose=verbose)
+        bits = sum(terms.values()) / (math.prod(self.data_shape) * math.log(2.0))
+        return terms | {"bits_per_dim": bits}
+
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+        """Negative ELBO of every example in bits per dimension (see `elbo`), 32 draws each.
+
+        Args:
+            x: Data in any form that `fit` takes.
+            batch_size: Examples per batch where x is an array; default 128.
+            verbose: As in Keras.
+            steps: As in Keras.
+            callbacks: As in Keras.
+
+        Returns:
+            float32 NumPy array ``(n,)``; an upper bound, in expectation, of -log2 p / d.
+        """
+        kwargs = {"steps": steps, "callbacks": callbacks, "verbose": verbose}
+        terms = self._negative_elbo(x, 32, {}, batch_size, **kwargs)
+        return sum(terms.values()) / (math.prod(self.data_shape) * math.log(2.0))
+
+    def _negative_elbo(self, x, draws, params, batch_size, **kwargs):
+        self._require_built("likelihoods are computed")
+        samplers.check_count("draws", draws)
+        source = data.Source(x, None, batch_size or data.BATCH_SIZE)
+        self._check(source)
+        key = draws, str(sorted(params.items()))
+        if key not in self._session.evidence:
+            self._session.evidence[key] = NegativeElbo(self, draws, params)
+        bound = self._session.evidence[key]
+        bound.counter.assign(0)
+        with Safekeeping(lambda: bound.variables).guard():
+            return bound.predict(source.keras_data, **kwargs)

@@ -1,0 +1,65 @@
+"""Helpers shared by the tests of the backbones."""
+
+import keras
+import numpy as np
+from keras import ops
+
+# The data shapes of the contract: square, odd and non-square, 1-d, 3-d, vector.
+SHAPES = [(8, 8, 1), (7, 10, 3), (16, 2), (4, 6, 5, 2), (5,)]
+TOKENS = (6, 3)
+
+
+def inputs(data_shape, batch=2, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=(batch, *data_shape)).astype("float32")
+    tokens = rng.uniform(-1, 1, size=(batch, *TOKENS)).astype("float32")
+    tokens[..., 0] *= 7
+    return y, tokens
+
+
+def build(network, data_shape):
+    network.build([(None, *data_shape), (None, *TOKENS)])
+    return network
+
+
+def perturb(network, seed=0):
+    """Gives every weight a value, so that no zero-initialised layer hides a mistake."""
+    rng = np.random.default_rng(seed)
+    for weight in network.trainable_variables:
+        noise = rng.normal(size=weight.shape) * 0.1
+        weight.assign(ops.add(weight, noise.astype("float32")))
+    return network
+
+
+def as_numpy(x):
+    return np.asarray(ops.convert_to_numpy(x))
+
+
+def run(network, y, tokens, **kwargs):
+    inputs = [ops.convert_to_tensor(y), ops.convert_to_tensor(tokens)]
+    return as_numpy(network(inputs, **kwargs))
+
+
+@keras.saving.register_keras_serializable(package="keras_gud_tests")
+class Outer(keras.Model):
+    """A model with a network as attribute, as the library's model has."""
+
+    def __init__(self, network, **kwargs):
+        super().__init__(**kwargs)
+        self.network = network
+
+    def build(self, input_shape):
+        self.network.build([tuple(input_shape), (None, *TOKENS)])
+
+    def call(self, y, training=None):
+        tokens = ops.ones((ops.shape(y)[0], *TOKENS))
+        return self.network([y, tokens], training=training)
+
+    def get_config(self):
+        network = keras.saving.serialize_keras_object(self.network)
+        return {**super().get_config(), "network": network}
+
+    @classmethod
+    def from_config(cls, config):
+        config["network"] = keras.saving.deserialize_keras_object(config["network"])
+        return cls(**config)

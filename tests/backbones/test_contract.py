@@ -1,0 +1,154 @@
+"""One contract for every registered network and data shape."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_gud import backbones
+from tests.backbones.networks import (
+    SHAPES,
+    TOKENS,
+    Outer,
+    as_numpy,
+    build,
+    inputs,
+    perturb,
+    run,
+)
+
+
+@pytest.fixture(scope="module", params=SHAPES, ids=str)
+def case(request):
+    """A perturbed tiny network, and its output before that."""
+    shape = request.param
+    network = build(backbones.get("tiny", data_shape=shape), shape)
+    y, tokens = inputs(shape)
+    untrained = run(network, y, tokens)
+    return perturb(network), untrained, y, tokens
+
+
+def test_untrained_output_is_float32_zeros_of_the_shape_of_y(case):
+    _, untrained, y, _ = case
+    assert untrained.shape == y.shape
+    assert untrained.dtype == np.float32
+    np.testing.assert_array_equal(untrained, 0.0)
+
+
+def test_output_depends_on_y_and_on_every_token(case):
+    network, _, y, tokens = case
+    before = run(network, y, tokens)
+    assert np.isfinite(before).all()
+    assert np.abs(run(network, y + 1.0, tokens) - before).max() > 1e-3
+    for i in range(TOKENS[0]):
+        changed = tokens.copy()
+        changed[:, i, 0] += 3.0
+        assert np.abs(run(network, y, changed) - before).max() > 1e-4, f"token {i}"
+
+
+def test_examples_do_not_mix(case):
+    network, _, y, tokens = case
+    np.testing.assert_allclose(
+        run(network, y[:1], tokens[:1]), run(network, y, tokens)[:1], atol=1e-4
+    )
+
+
+def test_saved_inside_a_model_gives_the_same_outputs(case, tmp_path):
+    network, _, y, _ = case
+    model = Outer(network)
+    expected = as_numpy(model(ops.convert_to_tensor(y)))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(as_numpy(loaded(ops.convert_to_tensor(y))), expected)
+    assert len(loaded.weights) == len(model.weights)
+
+    model.save_weights(tmp_path / "model.weights.h5")
+    copy = Outer(type(network).from_config(network.get_config()))
+    copy.build((None, *y.shape[1:]))
+    copy.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(as_numpy(copy(ops.convert_to_tensor(y))), expected)
+
+
+def test_stateless_call_uses_the_weights_it_is_given(case):
+    network, _, y, tokens = case
+    values = [ops.convert_to_tensor(v) for v in network.trainable_variables]
+    arrays = [ops.convert_to_tensor(y), ops.convert_to_tensor(tokens)]
+    output, _ = network.stateless_call(values, [], arrays, training=False)
+    np.testing.assert_allclose(as_numpy(output), run(network, y, tokens), atol=1e-5)
+    zeros = [ops.zeros_like(v) for v in values]
+    output, _ = network.stateless_call(zeros, [], arrays, training=False)
+    np.testing.assert_array_equal(as_numpy(output), 0.0)
+
+
+def test_jvp_agrees_with_finite_differences(case):
+    network, _, y, tokens = case
+    direction = np.random.default_rng(1).normal(size=y.shape).astype("float32")
+    state = ops.convert_to_tensor(tokens)
+    _, derivative = ops.jvp(
+        lambda x: network([x, state], training=False),
+        (ops.convert_to_tensor(y),),
+        (ops.convert_to_tensor(direction),),
+    )
+    h = 1e-2
+    difference = run(network, y + h * direction, tokens) - run(network, y - h * direction, tokens)
+    difference /= 2 * h
+    error = np.linalg.norm(as_numpy(derivative) - difference) / np.linalg.norm(difference)
+    assert error < 0.02
+
+
+def test_mixed_precision_keeps_gamma_and_output_in_float32(case):
+    exact, _, y, tokens = case
+    config = {**exact.get_config(), "dtype": "mixed_bfloat16"}
+    network = build(type(exact).from_config(config), y.shape[1:])
+    network.set_weights(exact.get_weights())
+    output, expected = run(network, y, tokens), run(exact, y, tokens)
+    assert output.dtype == np.float32
+    assert not np.array_equal(output, expected), "nothing was computed in bfloat16"
+    assert np.linalg.norm(output - expected) < 0.05 * np.linalg.norm(expected)
+    for vector, reference in zip(
+        network.embedding(ops.convert_to_tensor(tokens)),
+        exact.embedding(ops.convert_to_tensor(tokens)),
+        strict=True,
+    ):
+        assert keras.backend.standardize_dtype(vector.dtype) == "float32"
+        np.testing.assert_array_equal(as_numpy(vector), as_numpy(reference))
+    assert {w.dtype for w in network.weights} == {"float32"}
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"), [("tiny", 5e4, 1.6e5), ("small", 4e5, 6e5), ("base", 9e6, 1.3e7)]
+)
+@pytest.mark.parametrize("shape", [(28, 28, 1), (64,)], ids=str)
+def test_parameter_counts(name, low, high, shape):
+    assert low < build(backbones.get(name, data_shape=shape), shape).count_params() < high
+
+
+def test_fori_loop_gives_what_a_python_loop_gives():
+    shape = (8, 8, 1)
+    network = perturb(build(backbones.UNet(widths=(4, 8), blocks=1, embedding_dim=16), shape))
+    y, tokens = inputs(shape)
+    state = ops.convert_to_tensor(tokens)
+
+    def step(i, x):
+        return x + 0.1 * network([x, state], training=False)
+
+    def loop(x):
+        return ops.fori_loop(0, 3, step, x)
+
+    expected = ops.convert_to_tensor(y)
+    for i in range(3):
+        expected = step(i, expected)
+    np.testing.assert_allclose(as_numpy(compiled(loop)(y)), as_numpy(expected), atol=1e-4)
+
+
+def compiled(function):
+    """Through XLA where the backend has it."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, jit_compile=True)
+    return lambda x: function(ops.convert_to_tensor(x))

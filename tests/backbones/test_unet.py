@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+
+from keras_gud import backbones
+from keras_gud.backbones.unet import level_sizes
+from tests.backbones.networks import build, inputs, perturb, run
+
+
+def unet(**kwargs):
+    return backbones.UNet(**{"widths": (4, 8), "blocks": 1, "embedding_dim": 16, **kwargs})
+
+
+def test_a_token_acts_differently_at_different_positions():
+    """On a constant image a convolution alone would answer alike at every inner position."""
+    shape = (1, 16, 1)
+    network = perturb(build(unet(widths=(8,)), shape))
+    y = np.zeros((1, *shape), "float32")
+    tokens = inputs(shape, batch=1)[1]
+    before = run(network, y, tokens)
+    changes = []
+    for i in (0, 3):
+        changed = tokens.copy()
+        changed[:, i, 0] += 5.0
+        changes.append((run(network, y, changed) - before).ravel())
+    for change in changes:
+        inner = change[4:-4]
+        assert inner.std() > 0.01 * np.abs(inner).max()
+    cosine = changes[0] @ changes[1] / np.prod([np.linalg.norm(c) for c in changes])
+    assert abs(cosine) < 0.999
+
+
+def test_sizes_round_up_to_one():
+    assert level_sizes((7, 10), 4) == [(7, 10), (4, 5), (2, 3), (1, 2)]
+
+
+def test_too_many_levels_say_how_many_work():
+    with pytest.raises(ValueError, match=r"Expected at most 1 widths .*\(1, 16\).*Received: 2"):
+        build(unet(), (1, 16, 3))
+    with pytest.raises(ValueError, match="Expected at most 4 widths"):
+        build(unet(widths=(4,) * 6), (8, 8, 1))
+
+
+def test_attention_is_at_small_levels_and_always_at_the_coarsest():
+    network = build(unet(widths=(4, 4, 4)), (32, 8, 1))
+    assert [level.cross is not None for level in network.down] == [True, True, True]
+    network = build(unet(widths=(4, 4, 4)), (20, 20, 1))
+    assert [level.cross is not None for level in network.down] == [False, True, True]
+    assert [level.cross is not None for level in network.up] == [False, True]
+    assert [level.within is not None for level in network.down] == [False, False, True]
+    network = build(unet(widths=(4, 4, 4), attention_levels=(0,)), (8, 8, 1))
+    assert [level.cross is not None for level in network.down] == [True, False, True]
+
+
+def test_dropout_acts_only_in_training_and_follows_its_seed():
+    shape = (8, 8, 1)
+    y, tokens = inputs(shape)
+    weights = perturb(build(unet(), shape)).get_weights()
+
+    def make(**kwargs):
+        network = build(unet(**kwargs), shape)
+        # Only the states of the random generators are not trainable.
+        for variable, value in zip(network.trainable_variables, weights, strict=True):
+            variable.assign(value)
+        return network
+
+    plain = make()
+    assert plain.non_trainable_variables == []
+    np.testing.assert_array_equal(run(plain, y, tokens, training=True), run(plain, y, tokens))
+    dropping = make(dropout=0.5, seed=3)
+    np.testing.assert_array_equal(run(dropping, y, tokens), run(plain, y, tokens))
+    first = run(dropping, y, tokens, training=True)
+    assert not np.allclose(first, run(plain, y, tokens))
+    again, other = make(dropout=0.5, seed=3), make(dropout=0.5, seed=4)
+    np.testing.assert_array_equal(run(again, y, tokens, training=True), first)
+    assert not np.allclose(run(other, y, tokens, training=True), first)
+
+
+def test_every_dropout_layer_has_its_own_seed():
+    network = build(unet(widths=(4, 4), blocks=2, dropout=0.1), (8, 8, 1))
+    seeds = [block.dropout.seed for level in network.down + network.up for block in level.residual]
+    assert len(seeds) == 6
+    assert len(set(seeds)) == 6
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "match"),
+    [
+        ({"widths": ()}, "at least one width"),
+        ({"blocks": 0}, "at least one width and one block"),
+        ({"attention_levels": (2,)}, r"indices of 2 widths.*attention_levels=\(2,\)"),
+        ({"dropout": 1.0}, "0 <= dropout < 1.*dropout=1.0"),
+    ],
+)
+def test_bad_arguments(kwargs, match):
+    with pytest.raises(ValueError, match=match):
+        unet(**kwargs)
+
+
+def test_bad_shapes():
+    with pytest.raises(ValueError, match="use `MLP` for vectors"):
+        build(unet(), (5,))
+    with pytest.raises(ValueError, match="divisible by `heads`.*heads=3 with 8 channels"):
+        build(unet(heads=3), (8, 8, 1))
+    with pytest.raises(ValueError, match=r"Expected tokens of shape \(batch, T, F\)"):
+        unet().build([(None, 8, 8, 1), (None, None, 2)])
+    with pytest.raises(ValueError, match=r"Expected a list \[y, tokens\]"):
+        unet().build((None, 8, 8, 1))
+    network = build(unet(), (8, 8, 1))
+    y, tokens = inputs((8, 8, 1))
+    with pytest.raises(ValueError, match="tokens of shape .*6, 3.*tokens.shape"):
+        run(network, y, tokens[:, :-1])
+    with pytest.raises(ValueError, match="Expected y of shape .*8, 8, 1.*y.shape"):
+        run(network, y[:, :-1], tokens)
