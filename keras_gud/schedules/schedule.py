@@ -55,7 +55,8 @@ class ComponentSchedule(keras.layers.Layer):
         pair = tuple(float(v) for v in (value if isinstance(value, (tuple, list)) else (value,)))
         low, high = self.bounds[name]
         # As float32, in which paths compute: 1 - 1e-9 would otherwise pass and divide by zero.
-        legal = all(low <= float(np.float32(v)) < high for v in pair)
+        with np.errstate(over="ignore"):
+            legal = all(low <= float(np.float32(v)) < high for v in pair)
         if len(pair) not in (1, 2) or not legal or pair[0] > pair[-1]:
             raise ValueError(
                 f"Expected `{name}` to be a number in [{low:g}, {high:g}), or a pair (low, high) "

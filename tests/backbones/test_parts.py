@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from backbone_networks import as_numpy, build, inputs, perturb, run
 from keras import ops
 
 from keras_gud import backbones
 from keras_gud.backbones.blocks import upsample
 from keras_gud.backbones.norm import GroupNorm, group_count
-from tests.backbones.networks import as_numpy, build, inputs, perturb, run
 
 
 def test_names_follow_the_data():

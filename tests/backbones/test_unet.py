@@ -1,9 +1,10 @@
+import keras
 import numpy as np
 import pytest
+from backbone_networks import build, inputs, perturb, run
 
 from keras_gud import backbones
 from keras_gud.backbones.unet import level_sizes
-from tests.backbones.networks import build, inputs, perturb, run
 
 
 def unet(**kwargs):
@@ -71,6 +72,7 @@ def test_dropout_acts_only_in_training_and_follows_its_seed():
     first = run(dropping, y, tokens, training=True)
     assert not np.allclose(first, run(plain, y, tokens))
     again, other = make(dropout=0.5, seed=3), make(dropout=0.5, seed=4)
+    keras.utils.set_random_seed(1)
     np.testing.assert_array_equal(run(again, y, tokens, training=True), first)
     assert not np.allclose(run(other, y, tokens, training=True), first)
 
@@ -99,7 +101,7 @@ def test_bad_arguments(kwargs, match):
 def test_bad_shapes():
     with pytest.raises(ValueError, match="use `MLP` for vectors"):
         build(unet(), (5,))
-    with pytest.raises(ValueError, match="divisible by `heads`.*heads=3 with 8 channels"):
+    with pytest.raises(ValueError, match=r"divisible by `heads`.*heads=3 with 4 channels"):
         build(unet(heads=3), (8, 8, 1))
     with pytest.raises(ValueError, match=r"Expected tokens of shape \(batch, T, F\)"):
         unet().build([(None, 8, 8, 1), (None, None, 2)])
@@ -107,7 +109,7 @@ def test_bad_shapes():
         unet().build((None, 8, 8, 1))
     network = build(unet(), (8, 8, 1))
     y, tokens = inputs((8, 8, 1))
-    with pytest.raises(ValueError, match="tokens of shape .*6, 3.*tokens.shape"):
+    with pytest.raises(ValueError, match=r"tokens of shape .*6, 3.*tokens.shape"):
         run(network, y, tokens[:, :-1])
-    with pytest.raises(ValueError, match="Expected y of shape .*8, 8, 1.*y.shape"):
+    with pytest.raises(ValueError, match=r"Expected y of shape .*8, 8, 1.*y.shape"):
         run(network, y[:, :-1], tokens)

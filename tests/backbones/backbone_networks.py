@@ -1,8 +1,12 @@
 """Helpers shared by the tests of the backbones."""
 
+from functools import cache
+
 import keras
 import numpy as np
 from keras import ops
+
+from keras_gud import backend
 
 # The data shapes of the contract: square, odd and non-square, 1-d, 3-d, vector.
 SHAPES = [(8, 8, 1), (7, 10, 3), (16, 2), (4, 6, 5, 2), (5,)]
@@ -26,8 +30,7 @@ def perturb(network, seed=0):
     """Gives every weight a value, so that no zero-initialised layer hides a mistake."""
     rng = np.random.default_rng(seed)
     for weight in network.trainable_variables:
-        noise = rng.normal(size=weight.shape) * 0.1
-        weight.assign(ops.add(weight, noise.astype("float32")))
+        weight.assign(as_numpy(weight) + 0.1 * rng.normal(size=weight.shape).astype("float32"))
     return network
 
 
@@ -35,9 +38,25 @@ def as_numpy(x):
     return np.asarray(ops.convert_to_numpy(x))
 
 
-def run(network, y, tokens, **kwargs):
-    inputs = [ops.convert_to_tensor(y), ops.convert_to_tensor(tokens)]
-    return as_numpy(network(inputs, **kwargs))
+def maybe_compiled(function):
+    """Compiled on jax alone, which compiles every single operation where it is not."""
+    return backend.compile(function) if keras.backend.backend() == "jax" else function
+
+
+@cache
+def _forward(network, training):
+    def forward(trainable, fixed, y, tokens):
+        return network.stateless_call(trainable, fixed, [y, tokens], training=training)[0]
+
+    return maybe_compiled(forward)
+
+
+def run(network, y, tokens, training=False):
+    """The output as an array; the states of random generators stay as they are."""
+    values = [[v.value for v in network.trainable_variables]]
+    values += [[v.value for v in network.non_trainable_variables]]
+    arrays = [ops.convert_to_tensor(y), ops.convert_to_tensor(tokens)]
+    return as_numpy(_forward(network, training)(*values, *arrays))
 
 
 @keras.saving.register_keras_serializable(package="keras_gud_tests")

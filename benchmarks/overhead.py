@@ -1,0 +1,140 @@
+"""What the library adds to the arithmetic: fit against a bare step, sampling against N forwards.
+
+Run with ``KERAS_BACKEND=jax python benchmarks/overhead.py``; ``make bench`` runs all backends.
+Steady state, whole batches, compilation excluded. The two sides of each ratio are timed in turn,
+round by round, so that a change in the machine's speed hits both; the table gives medians and the
+spread (quartiles) of the per-round ratios.
+"""
+
+import argparse
+import os
+import platform
+import time
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import keras
+import numpy as np
+from bare_step import make_bare_step
+
+import keras_gud
+
+
+def build(arguments):
+    """A small model on random images, adapted and compiled."""
+    rng = np.random.default_rng(0)
+    n = arguments.batch * arguments.steps
+    x = rng.integers(0, 256, (n, arguments.size, arguments.size, 1)).astype("uint8")
+    model = keras_gud.GUD(
+        basis="haar", schedule="hierarchical", backbone=arguments.backbone, seed=0
+    )
+    model.compile(jit_compile=keras.backend.backend() != "torch")
+    model.adapt(x[:1024], verbose=0)
+    return model, x
+
+
+def rounds(first, second, n: int):
+    """Times two functions in turn; returns two arrays of seconds."""
+    times = []
+    for _ in range(n):
+        row = []
+        for function in (first, second):
+            start = time.perf_counter()
+            function()
+            row.append(time.perf_counter() - start)
+        times.append(row)
+    return np.array(times).T
+
+
+def report(name, ours, theirs, count, what):
+    """One row of the table: milliseconds per `what` on both sides, and their ratio."""
+    low, middle, high = np.percentile(ours / theirs, [25, 50, 75])
+    ms = [1e3 * np.median(side) / count for side in (ours, theirs)]
+    print(
+        f"| {keras.backend.backend()} | {name} | {ms[0]:.2f} | {ms[1]:.2f} | "
+        f"{middle:.3f} ({low:.3f} to {high:.3f}) | {what} |",
+        flush=True,
+    )
+
+
+def time_fit(model, x, arguments):
+    """`fit` over an epoch against as many bare steps of the same loss on the same batches."""
+    batches = x.reshape(-1, arguments.batch, *x.shape[1:])
+    step = make_bare_step(model)
+
+    def bare():
+        for batch in batches:
+            loss = step(batch)
+        float(loss)
+
+    def fit():
+        model.fit(x, batch_size=arguments.batch, epochs=1, shuffle=False, verbose=0)
+
+    # The bare step has its own copy of the weights, so the two cannot disturb each other.
+    bare(), fit()
+    fitted, plain = rounds(fit, bare, arguments.rounds)
+    report("fit vs bare step", fitted, plain, len(batches), "step")
+
+
+def time_sampling(model, arguments):
+    """The sampling loop against as many forwards of the network with the same weights."""
+    from keras_gud import backend
+
+    steps, n = arguments.sampler_steps, arguments.batch
+    y = np.random.default_rng(0).normal(size=(n, *model.data_shape)).astype("float32")
+    y = keras.ops.convert_to_tensor(y)
+    tokens = model.tokens(model.schedule(0.5).gamma)
+    tokens = keras.ops.broadcast_to(tokens, (n, *tokens.shape[1:]))
+    variables = [*model.network.variables, *model.ema.variables]
+
+    def forward(values, y, tokens):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return model.ema.call_network(model.network, [y, tokens])
+
+    compiled = backend.compile(forward)
+    values = [v.value for v in variables]
+
+    def forwards():
+        for _ in range(steps):
+            out = compiled(values, y, tokens)
+        keras.ops.convert_to_numpy(out)
+
+    def sample():
+        sampler(model.denoiser, model.schedule, n, steps=steps)
+
+    sampler = keras_gud.samplers.get("euler_maruyama")
+    forwards(), sample()
+    sampled, plain = rounds(sample, forwards, arguments.rounds)
+    report("sampling loop vs N forwards", sampled, plain, steps, "sampler step")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=16)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--backbone", default="small")
+    parser.add_argument("--steps", type=int, default=20, help="training steps per round")
+    parser.add_argument("--sampler-steps", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python "
+        f"{platform.python_version()}, keras {keras.__version__}, {keras.backend.backend()} "
+        f"{backend_version()}; {arguments.size}x{arguments.size}x1, batch {arguments.batch}, "
+        f"backbone {arguments.backbone}\n"
+    )
+    print("| backend | what | ours, ms | theirs, ms | ratio (quartiles) | per |")
+    print("|---|---|---|---|---|---|")
+    model, x = build(arguments)
+    time_fit(model, x, arguments)
+    time_sampling(model, arguments)
+
+
+def backend_version() -> str:
+    from importlib.metadata import version
+
+    return version(keras.backend.backend())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""Priors: the affine map, its determinant, floors, saving and bad input."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_gud import priors
+
+SHAPE = (3, 4, 2)
+RNG = np.random.default_rng(5)
+MEAN = RNG.normal(size=SHAPE)
+VARIANCE = np.exp(RNG.uniform(-5.0, 3.0, SHAPE))
+S = np.exp(RNG.uniform(-1.0, 1.0, SHAPE))
+
+PRIORS = {
+    "isotropic": (priors.Isotropic, np.ones(SHAPE)),
+    "isotropic 2.5": (lambda: priors.Isotropic(2.5), np.full(SHAPE, 2.5)),
+    "matching": (priors.Matching, np.sqrt(VARIANCE)),
+    "scaled": (lambda: priors.Scaled(S), S),
+    "scaled channels": (lambda: priors.Scaled([2.0, 0.5]), np.broadcast_to([2.0, 0.5], SHAPE)),
+    "scaled rows": (
+        lambda: priors.Scaled(np.arange(1.0, 4.0)[:, None, None]),
+        np.broadcast_to(np.arange(1.0, 4.0)[:, None, None], SHAPE),
+    ),
+    "scaled number": (lambda: priors.Scaled(0.3), np.full(SHAPE, 0.3)),
+}
+
+
+def numpy(tensor):
+    return ops.convert_to_numpy(tensor).astype("float64")
+
+
+@pytest.fixture(params=PRIORS, name="fitted")
+def _fitted(request):
+    make, scale = PRIORS[request.param]
+    prior = make()
+    prior.adapt(MEAN, VARIANCE)
+    return prior, scale
+
+
+def test_the_map_and_its_inverse(fitted, rng):
+    prior, scale = fitted
+    x = (MEAN + rng.normal(size=(5, *SHAPE)) * np.sqrt(VARIANCE)).astype("float32")
+    chi = prior(ops.convert_to_tensor(x))
+    np.testing.assert_allclose(numpy(chi), (x - MEAN) / scale, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(numpy(prior.inverse(chi)), x, rtol=1e-5, atol=1e-5)
+    z = ops.convert_to_tensor(rng.normal(size=(5, *SHAPE)).astype("float32"))
+    back = numpy(prior(prior.inverse(z)))
+    np.testing.assert_allclose(back, numpy(z), atol=1e-5 / scale.min())
+
+
+def test_statistics(fitted):
+    prior, scale = fitted
+    np.testing.assert_allclose(numpy(prior.mean), MEAN, rtol=1e-6)
+    np.testing.assert_allclose(numpy(prior.scale), scale, rtol=1e-6)
+    np.testing.assert_allclose(numpy(prior.data_variance), VARIANCE, rtol=1e-6)
+    np.testing.assert_allclose(numpy(prior.variance), VARIANCE / scale**2, rtol=1e-5)
+
+
+def test_log_det_is_the_sum_of_log_scales(fitted):
+    prior, scale = fitted
+    assert float(prior.log_det()) == pytest.approx(-np.log(scale).sum(), rel=1e-5, abs=1e-5)
+
+
+def test_variance_is_that_of_the_whitened_data(fitted, rng):
+    prior, _ = fitted
+    x = (MEAN + rng.normal(size=(300, *SHAPE)) * np.sqrt(VARIANCE)).astype("float32")
+    prior.adapt(x.astype("float64").mean(axis=0), x.astype("float64").var(axis=0))
+    chi = numpy(prior(ops.convert_to_tensor(x)))
+    np.testing.assert_allclose(chi.mean(axis=0), 0.0, atol=1e-4 * chi.std())
+    np.testing.assert_allclose(chi.var(axis=0), numpy(prior.variance), rtol=1e-3)
+
+
+def test_matching_whitens():
+    prior = priors.Matching()
+    prior.adapt(MEAN, VARIANCE)
+    np.testing.assert_allclose(numpy(prior.variance), 1.0, rtol=1e-6)
+
+
+def test_config_and_weights_restore_the_prior(fitted):
+    prior, _ = fitted
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(prior)))
+    restored = keras.saving.deserialize_keras_object(config)
+    assert type(restored) is type(prior)
+    assert restored.floor == prior.floor
+    restored.set_weights(prior.get_weights())
+    for name in ("mean", "scale", "data_variance", "variance"):
+        np.testing.assert_array_equal(numpy(getattr(restored, name)), numpy(getattr(prior, name)))
+    assert float(restored.log_det()) == float(prior.log_det())
+    assert prior.trainable_weights == []
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_config_restores_a_prior_that_is_not_fitted_yet(name):
+    make, scale = PRIORS[name]
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(make())))
+    restored = priors.get(config)
+    restored.adapt(MEAN, VARIANCE)
+    np.testing.assert_allclose(numpy(restored.scale), scale, rtol=1e-6)
+
+
+def test_a_prior_can_be_fitted_again():
+    prior = priors.Matching()
+    prior.adapt(MEAN, VARIANCE)
+    prior.adapt(2 * MEAN, 4 * VARIANCE)
+    np.testing.assert_allclose(numpy(prior.mean), 2 * MEAN, rtol=1e-6)
+    np.testing.assert_allclose(numpy(prior.scale), 2 * np.sqrt(VARIANCE), rtol=1e-6)
+
+
+# -- floors -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["isotropic", "matching"])
+@pytest.mark.parametrize("floor", [1e-6, 1e-3])
+def test_a_constant_component_gives_finite_everything(name, floor, rng):
+    variance = VARIANCE.copy()
+    variance[0, 0] = 0.0
+    variance[1, 1, 0] = 1e-300
+    prior = priors.get(name, floor=floor)
+    prior.adapt(MEAN, variance)
+    x = np.tile(MEAN, (4, 1, 1, 1)).astype("float32")
+    for values in (prior.variance, prior.scale, prior.log_det(), prior(ops.convert_to_tensor(x))):
+        assert np.isfinite(numpy(values)).all()
+    assert (numpy(prior.variance) > 0).all()
+    expected = np.maximum(variance, floor * VARIANCE.max())
+    np.testing.assert_allclose(numpy(prior.data_variance), expected, rtol=1e-6)
+    if name == "matching":
+        np.testing.assert_allclose(numpy(prior.scale), np.sqrt(expected), rtol=1e-6)
+    z = ops.convert_to_tensor(rng.normal(size=(2, *SHAPE)).astype("float32"))
+    assert np.isfinite(numpy(prior.inverse(z))).all()
+
+
+def test_the_floor_leaves_larger_variances_alone():
+    prior = priors.Isotropic()
+    prior.adapt(np.zeros(3), np.array([1.0, 2e-6, 0.5e-6]))
+    np.testing.assert_allclose(numpy(prior.data_variance), [1.0, 2e-6, 1e-6], rtol=1e-5)
+
+
+@pytest.mark.parametrize("floor", [0.0, 1.0, -1e-6, np.nan])
+def test_bad_floors(floor):
+    with pytest.raises(ValueError, match=r"Expected `floor` in \(0, 1\)"):
+        priors.Matching(floor=floor)
+
+
+# -- bad input --------------------------------------------------------------------------------
+
+
+def test_data_that_do_not_vary():
+    with pytest.raises(ValueError, match="Expected data that vary"):
+        priors.Matching().adapt(MEAN, np.zeros(SHAPE))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("which", ["mean", "variance"])
+def test_statistics_that_are_not_finite(bad, which):
+    statistics = {"mean": MEAN.copy(), "variance": VARIANCE.copy()}
+    statistics[which][0, 1, 0] = bad
+    with pytest.raises(ValueError, match="Expected finite statistics"):
+        priors.Isotropic().adapt(**statistics)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, np.inf, np.nan])
+def test_bad_isotropic_scales(scale):
+    with pytest.raises(ValueError, match="Expected a finite `scale` > 0"):
+        priors.Isotropic(scale)
+
+
+@pytest.mark.parametrize("scale", [0.0, [1.0, 0.0], [1.0, -2.0], [np.nan, 1.0], [np.inf, 1.0]])
+def test_bad_scaled_scales(scale):
+    with pytest.raises(ValueError, match="positive and finite in every component"):
+        priors.Scaled(scale)
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 2, 2), (1, 3, 4, 2)])
+def test_scales_that_do_not_broadcast(shape):
+    with pytest.raises(ValueError, match=r"broadcasts to the data's shape \(3, 4, 2\)"):
+        priors.Scaled(np.ones(shape)).adapt(MEAN, VARIANCE)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan])
+def test_a_users_prior_must_give_a_positive_scale(value):
+    class Odd(priors.Prior):
+        def make_scale(self, data_variance):
+            return np.full_like(data_variance, value)
+
+    with pytest.raises(ValueError, match="Expected a positive finite scale"):
+        Odd().adapt(MEAN, VARIANCE)
+
+
+def test_a_users_prior_must_give_the_right_shape():
+    class Odd(priors.Prior):
+        def make_scale(self, data_variance):
+            return np.ones(2)
+
+    with pytest.raises(ValueError, match=r"scale of shape \(3, 4, 2\)"):
+        Odd().adapt(MEAN, VARIANCE)
+    with pytest.raises(NotImplementedError, match="make_scale"):
+        priors.Prior().adapt(MEAN, VARIANCE)
+
+
+def test_priors_by_name():
+    assert isinstance(priors.get("matching"), priors.Matching)
+    assert isinstance(priors.get("Isotropic", scale=2.0), priors.Isotropic)
+    prior = priors.Scaled(2.0)
+    assert priors.get(prior) is prior
+    with pytest.raises(ValueError, match="Did you mean 'matching'"):
+        priors.get("maching")
+    with pytest.raises(TypeError, match="`prior` to be a name"):
+        priors.get(1.0)
