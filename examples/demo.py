@@ -56,7 +56,7 @@ def write_pictures(model, held_out, arguments):
     out = arguments.out
     samples = model.sample(arguments.samples, steps=arguments.steps, seed=0, progress=True)
     figures = {
-        "samples.png": plots.side_by_side(samples, held_out[: arguments.samples]),
+        "samples.png": plots.side_by_side(samples, held_out[: arguments.samples], smooth=True),
         "forward.png": plots.forward_process(*forward_strip(model, held_out[:4])),
         "schedule.png": plots.schedule(*schedule_curves(model)),
     }

@@ -125,7 +125,7 @@ def _portable(config):
     """Optimizers by their public name: a file saved with torch names torch's own class."""
     if isinstance(config, dict):
         config = {key: _portable(value) for key, value in config.items()}
-        if ".optimizers" in str(config.get("module")):
+        if ".backend." in str(config.get("module")) and "optimizers" in config["module"]:
             config["module"] = _PORTABLE
             config["registered_name"] = None
         return config

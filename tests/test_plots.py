@@ -297,3 +297,10 @@ def test_missing_matplotlib_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r'matplotlib.*pip install "keras-gud\[demo\]"'):
         plots.image_grid(np.zeros((1, 8, 8, 1)))
+
+
+def test_smooth_enlargement_has_values_in_between():
+    images = np.zeros((1, 8, 8, 1), "uint8")
+    images[0, :, 4:] = 255
+    sharp, soft = (render(plots.image_grid(images, smooth=s)) for s in (False, True))
+    assert len(np.unique(sharp)) < len(np.unique(soft))

@@ -8,11 +8,13 @@ from keras_gud.plots.canvas import add_panels, to_numpy
 from keras_gud.plots.panels import Cells, Points, value_range
 
 
-def image_grid(images, columns: int | None = None, title: str | None = None, scale=None):
+def image_grid(
+    images, columns: int | None = None, title: str | None = None, scale=None, smooth: bool = False
+):
     """One picture of many examples.
 
-    Images are enlarged with nearest neighbour; volumes show their middle slice, signals a line per
-    channel, and vectors become a scatter plot of their first two features.
+    Images are enlarged pixel by pixel (or smoothly); volumes show their middle slice, signals a
+    line per channel, and vectors become a scatter plot of their first two features.
 
     Args:
         images: uint8 or float array of shape `(n, height, width, channels)`, or the same with one
@@ -23,6 +25,7 @@ def image_grid(images, columns: int | None = None, title: str | None = None, sca
         title: A line above the picture.
         scale: Screen pixels per image pixel, a whole number; by default an image is about 96
             pixels large.
+        smooth: Whether to enlarge with a bicubic filter: tiny images are then easier to read.
 
     Returns:
         A `matplotlib.figure.Figure` with one axes.
@@ -38,10 +41,12 @@ def image_grid(images, columns: int | None = None, title: str | None = None, sca
     6
     """
     images = _examples(images, "images")
-    return add_panels([_panel(images, columns, scale, like=images)], title=title)
+    return add_panels([_panel(images, columns, scale, images, smooth)], title=title)
 
 
-def side_by_side(samples, real, titles=("samples", "real data"), columns=None, scale=None):
+def side_by_side(
+    samples, real, titles=("samples", "real data"), columns=None, scale=None, smooth=False
+):
     """Samples beside real data, with the same grey levels (those of the real data) or axes.
 
     Args:
@@ -50,6 +55,7 @@ def side_by_side(samples, real, titles=("samples", "real data"), columns=None, s
         titles: The two lines above the two grids.
         columns: Images in a row of each grid.
         scale: Screen pixels per image pixel.
+        smooth: Whether to enlarge with a bicubic filter.
 
     Returns:
         A `matplotlib.figure.Figure` with two axes.
@@ -74,7 +80,7 @@ def side_by_side(samples, real, titles=("samples", "real data"), columns=None, s
         )
     # Real images, not a stray sample, say what black and white are; no point or line is cut off.
     like = real if real.ndim >= 4 else np.concatenate([samples, real])
-    panels = [_panel(data, columns, scale, like) for data in (samples, real)]
+    panels = [_panel(data, columns, scale, like, smooth) for data in (samples, real)]
     return add_panels(panels, titles=titles)
 
 
@@ -140,8 +146,8 @@ def _examples(values, name: str) -> np.ndarray:
     return values
 
 
-def _panel(data, columns, scale, like):
+def _panel(data, columns, scale, like, smooth):
     if data.ndim == 2:
         return Points(data, like)
     columns = math.ceil(math.sqrt(len(data))) if columns is None else columns
-    return Cells(data, min(columns, len(data)), scale, limits=value_range(like))
+    return Cells(data, min(columns, len(data)), scale, limits=value_range(like), smooth=smooth)

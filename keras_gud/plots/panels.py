@@ -63,6 +63,7 @@ class Cells:
         limits: Smallest and largest value, see `value_range`.
         row_labels: A name left of each row.
         column_labels: A name above each column; left out where there is no room.
+        smooth: Whether images are enlarged with a bicubic filter, not pixel by pixel.
 
     Raises:
         ValueError: for columns or a scale that are not positive whole numbers.
@@ -72,7 +73,16 @@ class Cells:
     (108, 70)
     """
 
-    def __init__(self, data, columns, scale=None, limits=None, row_labels=None, column_labels=None):
+    def __init__(
+        self,
+        data,
+        columns,
+        scale=None,
+        limits=None,
+        row_labels=None,
+        column_labels=None,
+        smooth=False,
+    ):
         for name, value in (("columns", columns), ("scale", 1 if scale is None else scale)):
             if not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(
@@ -82,6 +92,7 @@ class Cells:
             data = data[:, data.shape[1] // 2]
         self.data = data
         self.columns = columns
+        self.interpolation = "bicubic" if smooth else "nearest"
         self.rows = math.ceil(len(data) / columns)
         self.limits = value_range(data) if limits is None else limits
         self.row_labels = row_labels
@@ -132,11 +143,11 @@ class Cells:
         self.label(axes)
 
     def draw_images(self, axes):
-        """One nearest-neighbour image a cell."""
+        """One enlarged image a cell."""
         for i, image in enumerate(to_rgb(self.data, self.limits)):
             left, top = self.corner(i)
             extent = (left, left + self.cell[0], top + self.cell[1], top)
-            axes.imshow(image, extent=extent, interpolation="nearest")
+            axes.imshow(image, extent=extent, interpolation=self.interpolation)
 
     def draw_signals(self, axes):
         """One line a channel, all cells with the same vertical scale."""

@@ -74,7 +74,5 @@ def test_initial_epoch_sees_the_batches_of_that_epoch(uninterrupted):
     model = make(dropout=0.3, schedule="linear")
     train(model, [], epochs=2)
     x, held = vectors(50), vectors(20, seed=1)
-    model.fit(
-        x, batch_size=16, epochs=4, initial_epoch=2, validation_data=held, verbose=0
-    )
+    model.fit(x, batch_size=16, epochs=4, initial_epoch=2, validation_data=held, verbose=0)
     assert_same(everything(model), uninterrupted[0])
