@@ -21,9 +21,10 @@ def _int32(value: int) -> int:
 
 
 def _rotate(x, bits: int):
-    # A right shift of a negative int32 drags the sign along: mask those bits away.
-    right = ops.bitwise_and(ops.right_shift(x, 32 - bits), (1 << bits) - 1)
-    return ops.bitwise_or(ops.left_shift(x, bits), right)
+    # A right shift of a negative int32 drags the sign along: mask those bits away. Operators are
+    # many times cheaper than `keras.ops` where nothing is compiled (torch); shifts have none on
+    # every backend, but a product modulo 2^32 shifts to the left.
+    return x * _int32(1 << bits) | ops.right_shift(x, 32 - bits) & (1 << bits) - 1
 
 
 def threefry(key, counter):
@@ -37,12 +38,12 @@ def threefry(key, counter):
         Pair of int32 tensors with 64 random bits per (key, counter).
     """
     k0, k1 = key
-    schedule = (k0, k1, ops.bitwise_xor(ops.bitwise_xor(k0, k1), _PARITY))
+    schedule = (k0, k1, k0 ^ k1 ^ _PARITY)
     x0, x1 = counter[0] + k0, counter[1] + k1
     for block in range(5):
         for bits in _ROTATIONS[block % 2]:
             x0 = x0 + x1
-            x1 = ops.bitwise_xor(_rotate(x1, bits), x0)
+            x1 = _rotate(x1, bits) ^ x0
         x0 = x0 + schedule[(block + 1) % 3]
         x1 = x1 + schedule[(block + 2) % 3] + (block + 1)
     return x0, x1
@@ -50,7 +51,7 @@ def threefry(key, counter):
 
 def _to_unit(bits):
     """Float32 in (0, 1) from the upper 24 of 32 random bits; never 0 or 1."""
-    upper = ops.bitwise_and(ops.right_shift(bits, 8), 0xFFFFFF)
+    upper = ops.right_shift(bits, 8) & 0xFFFFFF
     return (ops.cast(upper, "float32") + 0.5) * (2.0**-24)
 
 
