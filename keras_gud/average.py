@@ -4,6 +4,8 @@ Keras' own `optimizer.use_ema` overwrites the raw weights at the end of `fit`; t
 touches them and is read, not swapped in.
 """
 
+import inspect
+
 import keras
 from keras import ops
 
@@ -65,13 +67,20 @@ class WeightAverage(keras.layers.Layer):
 
         trainable, other = network.trainable_variables, network.non_trainable_variables
         outputs, _ = network.stateless_call(
-            values(trainable), values(other), inputs, training=False
+            values(trainable), values(other), inputs, **training_argument(network, False)
         )
         return outputs
 
     def get_config(self):
         """The constructor's arguments."""
         return super().get_config() | {"decay": self.decay}
+
+
+def training_argument(network, training: bool) -> dict:
+    """``{"training": training}`` for a network that takes it, else nothing."""
+    parameters = inspect.signature(network.call).parameters.values()
+    takes = any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in parameters)
+    return {"training": training} if takes else {}
 
 
 def averaged_weights(network) -> list:

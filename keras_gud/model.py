@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_gud import adaptation, checks, data, layout, noise, objective
-from keras_gud.average import WeightAverage
+from keras_gud.average import WeightAverage, training_argument
 from keras_gud.denoiser import Denoiser
 from keras_gud.fitting import Fitting
 from keras_gud.generation import Generation
@@ -256,7 +256,7 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
     def _denoiser(self, training: bool) -> Denoiser:
         def call(inputs):
             if training:
-                return self.network(inputs, training=True)
+                return self.network(inputs, **training_argument(self.network, True))
             return self.ema.call_network(self.network, inputs)
 
         parts = (self.basis, self.prior, self.tokens, self.prediction)
