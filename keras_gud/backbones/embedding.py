@@ -3,7 +3,6 @@
 import math
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_gud.registry import PACKAGE
@@ -15,7 +14,7 @@ PERIODS = (40.0, 20.0, 10.0, 5.0)
 
 def gamma_features(gamma):
     """Scaled gamma and sinusoids of it: ``(batch, T, 1)`` -> ``(batch, T, 9)``."""
-    angles = gamma * np.asarray([2 * math.pi / period for period in PERIODS], "float32")
+    angles = gamma * ops.convert_to_tensor([2 * math.pi / n for n in PERIODS], "float32")
     return ops.concatenate([gamma / GAMMA_SCALE, ops.sin(angles), ops.cos(angles)], axis=-1)
 
 

@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_gud import layout
 from keras_gud.registry import PACKAGE
-from keras_gud.schedules.pieces import check_gamma_range, clipped_line, require_label
+from keras_gud.schedules.pieces import check_gamma_range, clipped_line, require_label, snap
 from keras_gud.schedules.schedule import ComponentSchedule
 
 
@@ -112,7 +112,7 @@ class Hierarchical(ComponentSchedule):
         """Paper eq. 22, corrected."""
         a = a * ops.expand_dims(self.has_levels, 0)
         b = b * ops.expand_dims(self.has_columns, 0)
-        raw = (t - a * ops.expand_dims(self.level_ahead, 0)) / (1.0 - a)
+        raw = snap((t - a * ops.expand_dims(self.level_ahead, 0)) / (1.0 - a))
         inside = ops.logical_and(raw >= 0.0, raw <= 1.0)
         u = (ops.clip(raw, 0.0, 1.0) - b * ops.expand_dims(self.column_ahead, 0)) / (1.0 - b)
         slope = (self.gamma_max - self.gamma_min) / ((1.0 - a) * (1.0 - b))

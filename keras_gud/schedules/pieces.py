@@ -15,12 +15,23 @@ def squeeze(values: np.ndarray) -> np.ndarray:
     return values
 
 
+def snap(u):
+    """Puts values within rounding of 0 or 1 exactly there.
+
+    XLA turns a division by a constant into a product, so that ``(1 - b)/(1 - b)`` may miss 1 by an
+    ulp, and with it the end of the active interval.
+    """
+    u = ops.where(ops.abs(u) < 1e-6, 0.0, u)
+    return ops.where(ops.abs(u - 1.0) < 1e-6, 1.0, u)
+
+
 def clipped_line(u, low, high, slope):
     """``low + (high - low) clip(u, 0, 1)`` and its derivative `slope` on the closed interval.
 
     The derivative of `clip` at its kink differs between backends; here an interval is active
     with both of its ends.
     """
+    u = snap(u)
     gamma = low + (high - low) * ops.clip(u, 0.0, 1.0)
     active = ops.logical_and(u >= 0.0, u <= 1.0)
     return gamma, ops.where(active, slope, ops.zeros_like(slope))

@@ -75,20 +75,6 @@ def test_saved_inside_a_model_gives_the_same_outputs(case, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_called_like_any_layer(case):
-    """Eagerly, inside a model, on NumPy arrays; and with weights handed in."""
-    network, _, y, tokens = case
-    if network.data_shape != (8, 8, 1):
-        pytest.skip("one shape is enough: without compilation jax is slow")
-    expected = run(network, y, tokens)
-    np.testing.assert_allclose(as_numpy(network([y, tokens])), expected, atol=1e-4)
-    outer = as_numpy(Outer(network)(y))
-    np.testing.assert_allclose(outer, run(network, y, np.ones_like(tokens)), atol=1e-4)
-    zeros = [ops.zeros_like(v) for v in network.trainable_variables]
-    output, _ = network.stateless_call(zeros, [], [y, tokens], training=False)
-    np.testing.assert_array_equal(as_numpy(output), 0.0)
-
-
 def test_jvp_agrees_with_finite_differences(case):
     network, _, y, tokens = case
     direction = np.random.default_rng(1).normal(size=y.shape).astype("float32")
@@ -131,10 +117,26 @@ def test_parameter_counts(name, low, high, shape):
     assert low < network.count_params() < high
 
 
+def small_network(shape):
+    return perturb(build(backbones.UNet(widths=(4,), blocks=1, embedding_dim=8), shape))
+
+
+def test_called_like_any_layer():
+    """Eagerly, inside a model, on NumPy arrays; and with weights handed in."""
+    network = small_network((4, 3, 1))
+    y, tokens = inputs((4, 3, 1))
+    expected = run(network, y, tokens)
+    np.testing.assert_allclose(as_numpy(network([y, tokens])), expected, atol=1e-4)
+    in_model = run(network, y, np.ones_like(tokens))
+    np.testing.assert_allclose(as_numpy(Outer(network)(y)), in_model, atol=1e-4)
+    zeros = [ops.zeros(v.shape) for v in network.trainable_variables]
+    output, _ = network.stateless_call(zeros, [], [y, tokens], training=False)
+    np.testing.assert_array_equal(as_numpy(output), 0.0)
+
+
 def test_fori_loop_gives_what_a_python_loop_gives():
-    shape = (8, 8, 1)
-    network = perturb(build(backbones.UNet(widths=(4, 8), blocks=1, embedding_dim=16), shape))
-    y, tokens = inputs(shape)
+    network = small_network((4, 3, 1))
+    y, tokens = inputs((4, 3, 1))
 
     def loop(x):
         return ops.fori_loop(0, 3, lambda i, x: x + 0.1 * network([x, tokens], training=False), x)

@@ -53,12 +53,12 @@ def test_attention_is_at_small_levels_and_always_at_the_coarsest():
 
 
 def test_dropout_acts_only_in_training_and_follows_its_seed():
-    shape = (8, 8, 1)
+    shape = (4, 3, 1)
     y, tokens = inputs(shape)
-    weights = perturb(build(unet(), shape)).get_weights()
+    weights = perturb(build(unet(widths=(4,)), shape)).get_weights()
 
     def make(**kwargs):
-        network = build(unet(**kwargs), shape)
+        network = build(unet(widths=(4,), **kwargs), shape)
         # Only the states of the random generators are not trainable.
         for variable, value in zip(network.trainable_variables, weights, strict=True):
             variable.assign(value)

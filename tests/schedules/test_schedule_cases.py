@@ -48,7 +48,7 @@ def test_linear_a_1_with_an_isotropic_prior_is_standard_diffusion(gamma_noise):
 @pytest.mark.parametrize("variance", [VARIANCE, WHITE], ids=["isotropic", "matching"])
 def test_linear_a_0_gives_every_component_the_same_snr(variance):
     schedule = adapted(schedules.Linear(a=0.0), variance, VARIANCE)
-    snr = ops.convert_to_numpy(schedule(T).snr(variance.astype("float32")))
+    snr = ops.convert_to_numpy(schedule(T).snr(ops.cast(variance, "float32")))
     snr = np.log(snr.astype("float64")).reshape(len(T), -1)
     np.testing.assert_allclose(np.ptp(snr, axis=1), 0.0, atol=1e-5)
     assert snr[0, 0] == pytest.approx(7.0, abs=1e-5)
@@ -153,7 +153,7 @@ def test_sequential_goes_from_end_to_end_and_never_decreases(b):
 
 
 @fast
-@given(b=st.floats(0.75, 0.999, width=32), shift=st.floats(0.0, 1.0))
+@given(b=st.floats(0.75, float(np.float32(0.999)), width=32), shift=st.floats(0.0, 1.0))
 def test_sequential_beyond_no_overlap_has_at_most_one_active_group(b, shift):
     t = np.float32(np.clip((np.arange(40) + shift) / 40, 0, 1))
     state = ROW_OF_FOUR(t, b=b)
@@ -269,7 +269,8 @@ def test_hierarchical_generates_coarse_before_fine_and_left_before_right(a, b):
         here = [gamma[:, (level == i) & (column == j)] for j in range(1, 9)]
         here = np.stack([g.mean(axis=1) for g in here if g.size], axis=1)
         assert (np.diff(here, axis=1) >= -1e-5).all()
-        finished.append(here[:, 0])
+        # The last column: a level with a single column has b = 0, so first ones do not compare.
+        finished.append(here[:, -1])
     assert (np.diff(finished, axis=0) >= -1e-5).all()
 
 
