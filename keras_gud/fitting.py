@@ -108,11 +108,17 @@ class Fitting:
         callbacks = [*_as_list(callbacks), safe]
         if source.is_array:
             callbacks.insert(0, _Epochs(source.keras_data))
+            shuffle = False  # it shuffles by itself; Keras would shuffle its batches once more
         if held is not None:
             kwargs["validation_data"] = held.keras_data
         with safe.guard():
             return super().fit(
-                source.keras_data, epochs=epochs, verbose=verbose, callbacks=callbacks, **kwargs
+                source.keras_data,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                shuffle=shuffle,
+                **kwargs,
             )
 
     def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):
