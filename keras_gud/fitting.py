@@ -108,7 +108,8 @@ class Fitting:
         callbacks = [*_as_list(callbacks), safe]
         if source.is_array:
             callbacks.insert(0, _Epochs(source.keras_data))
-            shuffle = False  # it shuffles by itself; Keras would shuffle its batches once more
+        # Arrays are shuffled by their source; of the others, Keras can shuffle a PyDataset only.
+        other = isinstance(source.keras_data, keras.utils.PyDataset) and not source.is_array
         if held is not None:
             kwargs["validation_data"] = held.keras_data
         with safe.guard():
@@ -117,7 +118,7 @@ class Fitting:
                 epochs=epochs,
                 verbose=verbose,
                 callbacks=callbacks,
-                shuffle=shuffle,
+                shuffle=shuffle and other,
                 **kwargs,
             )
 

@@ -160,11 +160,11 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         chi = self.to_components(x, draw.dequantise)
         state = self.schedule(draw.t, **self.schedule.draw(draw.parameters))
         z = state.add_noise(chi, draw.eps)
-        if training:
-            self.ema.update(self.network)
         variance = self.prior.variance
         weight = self._weight(state, variance)
         eps_hat = self._denoiser(training)(z, state)
+        if training:
+            self.ema.update(self.network)
         linear = objective.linear_eps(z, state, variance)
         losses = [objective.weighted_error(draw.eps, e, state, weight) for e in (eps_hat, linear)]
         return ops.stack(losses, axis=-1)

@@ -1,9 +1,10 @@
 """A tiny network and small data for the tests of the model."""
 
 import keras
-import keras_gud
 import numpy as np
 from keras import ops
+
+import keras_gud
 
 COVARIANCE = np.array(
     [[1.0, 0.8, 0.3, 0.0], [0.8, 1.0, 0.5, 0.2], [0.3, 0.5, 1.0, -0.6], [0.0, 0.2, -0.6, 1.0]]

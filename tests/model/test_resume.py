@@ -3,11 +3,10 @@
 import keras
 import numpy as np
 import pytest
-
 from model_helpers import assert_same, everything, make, vectors
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -23,7 +22,7 @@ class Kill(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if (self.epoch, batch) == self.at:
-            raise Killed
+            raise KilledError
 
 
 def train(model, callbacks, epochs=4):
@@ -48,7 +47,7 @@ def uninterrupted():
 @pytest.mark.parametrize("at", [(2, 1), (0, 2)], ids=["later", "first"])
 def test_killed_in_an_epoch_and_restored(tmp_path, uninterrupted, at):
     backup = str(tmp_path / "backup")
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(
             make(dropout=0.3, schedule="linear"),
             [keras.callbacks.BackupAndRestore(backup), Kill(*at)],
