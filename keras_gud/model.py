@@ -124,14 +124,27 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
                 "Call `model.adapt(x)` or `model.fit(x)` first."
             )
         self.network = self.make_network(self.data_shape)
+        token_shape = (None, self.tokens.n_tokens, 1 + self.tokens.n_labels)
         if not self.network.built:
-            token_shape = (None, self.tokens.n_tokens, 1 + self.tokens.n_labels)
             self.network.build([(None, *self.data_shape), token_shape])
+        self._check_network(token_shape)
         self.eval_index = self.add_weight(
             name="eval_index", shape=(), dtype="int32", trainable=False, initializer="zeros"
         )
         self.ema.attach(self.network)
         self.built = True
+
+    def _check_network(self, token_shape):
+        """Runs the network on shapes alone: a wrong one fails here, not in the first step."""
+        inputs = [keras.KerasTensor((2, *s[1:])) for s in ((None, *self.data_shape), token_shape)]
+        output = self.network.compute_output_spec(inputs)
+        shape = tuple(getattr(output, "shape", ()))
+        if shape != (2, *self.data_shape):
+            raise ValueError(
+                f"Expected the `backbone` to return the shape of its first input, (batch, "
+                f"{str(self.data_shape)[1:-1]}). Received: an output of shape {shape} for a batch "
+                "of 2."
+            )
 
     def _require_built(self, what: str):
         if not self.built:

@@ -66,13 +66,18 @@ def sample_keys(seed: int, n: int, first: int = 0) -> np.ndarray:
     Returns:
         int32 array ``(n, 2)``: seed and sample index.
 
+    Raises:
+        ValueError: for a seed that is not an integer.
+
     Example:
 
     >>> sample_keys(0, 2, first=5).tolist()
     [[0, 5], [0, 6]]
     """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise ValueError(f"Expected `seed` to be an integer. Received: seed={seed!r}.")
     keys = np.empty((n, 2), "int32")
-    keys[:, 0] = _int32(seed)
+    keys[:, 0] = _int32(int(seed))
     keys[:, 1] = np.arange(first, first + n, dtype="int64").astype("uint32").view("int32")
     return keys
 

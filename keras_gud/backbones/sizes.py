@@ -20,13 +20,21 @@ def _factory(name: str):
     def create(data_shape=None, **kwargs):
         if data_shape is not None and len(data_shape) == 1:
             return MLP(**{**_MLPS[name], **kwargs})
-        return UNet(**{**_UNETS[name], **kwargs})
+        arguments = {**_UNETS[name], **kwargs}
+        if data_shape is not None:
+            arguments["widths"] = arguments["widths"][: most_levels(data_shape[:-1])]
+        return UNet(**arguments)
 
     return create
 
 
 for _name in _UNETS:
     registry.add(_name, _factory(_name))
+
+
+def most_levels(spatial) -> int:
+    """How many levels a U-Net can have: every axis halves, rounding up, until one is 1."""
+    return 1 + (min(spatial) - 1).bit_length()
 
 
 def get(identifier, data_shape=None, **kwargs):
@@ -37,7 +45,7 @@ def get(identifier, data_shape=None, **kwargs):
             Keras config (dict), or any Keras layer or model that is called as
             ``network([y, tokens], training=...)``.
         data_shape: Shape of one example; a size gives an `MLP` for ``(features,)`` and a `UNet`
-            otherwise.
+            otherwise, with fewer levels where the images are tiny.
         **kwargs: Arguments of the network, e.g. `dtype` or `dropout`; only used with a size.
 
     Raises:

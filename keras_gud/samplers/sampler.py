@@ -16,6 +16,7 @@ from keras_gud.registry import Registry
 
 # The draw that makes z(1); the sampler's steps are numbered from 0.
 _START = -1
+_ARGUMENTS = ("steps", "seed", "batch_size", "denoise", "states", "progress", "sampler")
 
 
 class Sampler:
@@ -101,7 +102,7 @@ class Sampler:
         steps = check_count("steps", self.steps if steps is None else steps)
         batch_size = min(check_count("batch_size", batch_size or n), n)
         shape = tuple(denoiser.data_shape if shape is None else shape)
-        params = schedule.resolve(params)
+        params = schedule.resolve(params, others=_ARGUMENTS)
         wanted = [round(steps * i / states) for i in range(states + 1)] if states else []
         starts = range(0, n, batch_size)
         bar = keras.utils.Progbar(steps * len(starts), unit_name="step") if progress else None

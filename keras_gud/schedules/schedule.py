@@ -182,11 +182,12 @@ class ComponentSchedule(keras.layers.Layer):
             for i, (name, (low, high)) in enumerate(self.ranges.items())
         }
 
-    def resolve(self, params: dict) -> dict[str, np.ndarray]:
+    def resolve(self, params: dict, others=()) -> dict[str, np.ndarray]:
         """Fills in parameters left open: the middle of their range.
 
         Args:
             params: Chosen values by name, numbers or arrays ``(batch,)``.
+            others: Names that the caller takes beside them, where a typo may have been meant.
 
         Raises:
             ValueError: for an unknown name, with the near match, or a value out of bounds.
@@ -198,7 +199,7 @@ class ComponentSchedule(keras.layers.Layer):
             if name not in self.ranges:
                 raise ValueError(
                     f"Expected a parameter of the schedule, one of {sorted(self.ranges)}. "
-                    f"Received: {name}={value!r}.{near_match(name, self.ranges)}"
+                    f"Received: {name}={value!r}.{near_match(name, [*self.ranges, *others])}"
                 )
             for v in np.ravel(value):
                 self._check_range(name, float(v))
