@@ -11,7 +11,7 @@ import pytest
 from keras_gud import bases, oracle, priors, samplers, schedules
 
 SHAPE = (4, 4, 2)
-N = 3000
+N = 2000
 
 SCHEDULES = {
     "linear a=1": lambda: schedules.Linear(a=1.0),
@@ -82,7 +82,7 @@ def test_mean_and_covariance_in_data_space(data, basis, prior, schedule):
     )
     truth = oracle.Gaussian(np.zeros(SHAPE), u @ covariance @ u.T / np.outer(s, s))
 
-    z = samplers.EulerMaruyama()(truth, schedule, n=N, steps=500, seed=3)
+    z = samplers.EulerMaruyama()(truth, schedule, n=N, steps=400, seed=3)
     phi = keras.ops.convert_to_numpy(basis.inverse(prior.inverse(z))).reshape(N, d)
 
     expected = u.T @ (truth.marginal(schedule(0.0))[1] * np.outer(s, s)) @ u
