@@ -1,11 +1,13 @@
 """Fitting the basis and the statistics of the components by streaming over the data."""
 
+import contextlib
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_gud.bases.batches import Batches
-from keras_gud.checks import check_finite, check_same
+from keras_gud.checks import check_finite, check_same, check_varied
 from keras_gud.statistics import Moments
 
 # Data of 8 bits become floats as (x + u)/128 - 1 with u uniform in [0, 1): [0, 256) to [-1, 1).
@@ -17,6 +19,18 @@ _DEQUANTISATION = 1.0 / (12.0 * LEVELS**2)
 def expected_floats(x: np.ndarray, kind: str) -> np.ndarray:
     """The model's floats for raw data, with u at its mean 1/2."""
     return (x.astype("float32") + 0.5) / LEVELS - 1.0 if kind == "uint8" else x.astype("float32")
+
+
+@contextlib.contextmanager
+def all_or_nothing(variables):
+    """Puts back the values of variables if the block raises, so that no part is half adapted."""
+    before = [(v, np.array(ops.convert_to_numpy(v.value))) for v in variables]
+    try:
+        yield
+    except BaseException:
+        for variable, value in before:
+            variable.assign(value)
+        raise
 
 
 def fit_components(source, basis, data_shape, kind: str, verbose: int):
@@ -34,6 +48,10 @@ def fit_components(source, basis, data_shape, kind: str, verbose: int):
     Returns:
         Pair of float64 arrays of `data_shape`: mean and variance of the components, the
         variance averaged over components that belong together.
+
+    Raises:
+        ValueError: for data that cannot be used, that do not vary, or of another shape than the
+            basis was built for.
     """
 
     def one_pass(title):
@@ -50,10 +68,19 @@ def fit_components(source, basis, data_shape, kind: str, verbose: int):
 
     if not basis.built:
         basis.build((None, *data_shape))
+    if basis.data_shape != tuple(data_shape):
+        raise ValueError(
+            f"Expected data of shape (batch, {str(basis.data_shape)[1:-1]}), for which the "
+            f"{basis.name} basis was built. Received: examples of shape {tuple(data_shape)}. Data "
+            "of another shape need a model with parts of its own."
+        )
     if basis.needs_data:
         basis.adapt(Batches(lambda: one_pass(f"Fitting the {basis.name} basis")))
-    moments = Moments()
+    moments, example, varied = Moments(), None, False
     for x in one_pass("Measuring the components"):
+        example = x[:1] if example is None else example
+        varied = varied or bool((x != example).any())
         moments.update(ops.convert_to_numpy(basis(x)))
+    check_varied(varied, moments.count)
     variance = moments.variance + (_DEQUANTISATION if kind == "uint8" else 0.0)
     return moments.mean, basis.symmetrize(variance)

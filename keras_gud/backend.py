@@ -45,6 +45,13 @@ def compile(function):
     return call
 
 
+def require_finite(x, message: str):
+    """A tensor of a `tf.data` pipeline; reading it raises an error if it holds NaN or inf."""
+    import tensorflow as tf
+
+    return tf.debugging.check_numerics(x, message) if x.dtype.is_floating else x
+
+
 def is_lost(variable) -> bool:
     """Whether a variable has no value any more.
 

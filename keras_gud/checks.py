@@ -1,19 +1,51 @@
-"""Checks of the data before any training starts: shape, type, values."""
+"""Checks before any training starts: of the data's shape, type and values, and of arguments."""
+
+from collections.abc import Iterable
+from numbers import Real
 
 import numpy as np
 
 from keras_gud import layout
+from keras_gud.registry import near_match
 
 
-def data_kind(x: np.ndarray) -> str:
-    """``"uint8"`` for 8-bit data, ``"float"`` for floats.
+def check_integer(name: str, value, least: int | None = None) -> int:
+    """The integer `value`, or a `ValueError` that names the argument.
+
+    Args:
+        name: Name of the argument.
+        value: What was given; a float passes if it is a whole number.
+        least: The smallest legal value, if there is one.
+    """
+    whole = isinstance(value, Real) and not isinstance(value, bool) and value % 1 == 0
+    if not whole or (least is not None and value < least):
+        bound = "" if least is None else f" >= {least}"
+        raise ValueError(f"Expected `{name}` to be an integer{bound}. Received: {name}={value!r}.")
+    return int(value)
+
+
+def check_keywords(function: str, given: dict, known: Iterable[str]):
+    """Raises a `ValueError` for a keyword that `function` does not take; names the nearest."""
+    known = sorted(known)
+    for name, value in given.items():
+        if name not in known:
+            raise ValueError(
+                f"Expected an argument of `{function}`, one of {known}. "
+                f"Received: {name}={value!r}.{near_match(name, known)}"
+            )
+
+
+def data_kind(x) -> str:
+    """``"uint8"`` for 8-bit data, ``"float"`` for floats; x is an array or a tensor.
 
     Raises:
         ValueError: for any other type.
     """
-    if x.dtype == np.uint8:
+    # NumPy and tensorflow have names for their types, torch has not.
+    name = str(getattr(x.dtype, "name", x.dtype)).removeprefix("torch.")
+    if name == "uint8":
         return "uint8"
-    if np.issubdtype(x.dtype, np.floating) or x.dtype.name == "bfloat16":
+    if name.startswith(("float", "bfloat")):
         return "float"
     raise ValueError(
         "Expected uint8 images (dequantised and scaled inside the model) or floats (taken as they "
@@ -37,16 +69,18 @@ def check_layout(x: np.ndarray) -> layout.Shape:
     if x.ndim == 3 and data_kind(x) == "uint8":
         raise ValueError(
             "Expected 8-bit images as (batch, height, width, channels). "
-            f"Received: x of shape {x.shape}. For grey images add the channel axis: x[..., None]."
+            f"Received: x of shape {x.shape}. For grey images add the channel axis: x[..., None]; "
+            "for a single image the batch axis: x[None]."
         )
     if x.ndim in (4, 5) and x.shape[1] in (1, 3) and x.shape[-1] > 4 and x.shape[-2] > 4:
         raise ValueError(
             "Expected channels last, (batch, height, width, channels). "
             f"Received: x of shape {x.shape}, which looks like channels first, as torchvision's "
-            "loaders yield it. Move the axis: np.moveaxis(x, 1, -1). (If the shape is meant as it "
-            "is, say so: GUD(..., data_shape=x.shape[1:]).)"
+            "loaders yield it. Move the axis: np.moveaxis(x, 1, -1), or in the transform of a "
+            "DataLoader's data set x.permute(1, 2, 0). (If the shape is meant as it is, say so: "
+            f"GUD(..., data_shape={x.shape[1:]}).)"
         )
-    return layout.validate_data_shape(int(n) for n in x.shape[1:])
+    return layout.validate_data_shape(x.shape[1:])
 
 
 def check_finite(x: np.ndarray):
@@ -58,14 +92,58 @@ def check_finite(x: np.ndarray):
         )
 
 
-def check_same(x: np.ndarray, data_shape: layout.Shape, kind: str):
-    """Raises a `ValueError` unless x is what the model was adapted to."""
-    if tuple(x.shape[1:]) != tuple(data_shape):
+def check_varied(varied: bool, count: int):
+    """Raises a `ValueError` if all examples of a data set are the same."""
+    if not varied:
+        raise ValueError(
+            "Expected data that vary. Received: data in which every example is the same "
+            f"({count} in all)."
+        )
+
+
+def check_weight(sample_weight, n: int) -> np.ndarray:
+    """The weights of n examples as float32 ``(n,)``, or a `ValueError`."""
+    try:
+        weight = np.asarray(sample_weight, "float32")
+    except (TypeError, ValueError):
+        weight = np.asarray(None)
+    if weight.shape != (n,):
+        raise ValueError(
+            f"Expected `sample_weight` of shape ({n},), one number per example. "
+            f"Received: sample_weight of shape {np.shape(sample_weight)}."
+        )
+    if not (np.isfinite(weight).all() and weight.min() >= 0.0 and weight.max() > 0.0):
+        raise ValueError(
+            "Expected `sample_weight` to be finite, >= 0 and not all 0. "
+            f"Received: values from {weight.min():g} to {weight.max():g}."
+        )
+    return weight
+
+
+def check_same(x, data_shape: layout.Shape, kind: str):
+    """Raises a `ValueError` unless x, an array or a tensor, is what the model was adapted to."""
+    shape = tuple(x.shape[1:])
+    # In a graph, sizes may be unknown.
+    if len(shape) != len(data_shape) or any(
+        n not in (None, m) for n, m in zip(shape, data_shape, strict=True)
+    ):
         raise ValueError(
             f"Expected data of shape (batch, {', '.join(map(str, data_shape))}), as the model was "
             f"adapted to. Received: x of shape {tuple(x.shape)}."
         )
     if data_kind(x) != kind:
+        hint = " Give the original 8-bit images; the model scales them." if kind == "uint8" else ""
         raise ValueError(
             f"Expected {kind} data, as the model was adapted to. Received: x of dtype {x.dtype}."
+            f"{hint}"
         )
+
+
+def check_batch(x: np.ndarray, data_shape: layout.Shape, kind: str):
+    """Raises a `ValueError` unless x is a usable batch of what the model was adapted to."""
+    check_same(x, data_shape, kind)
+    if len(x) == 0:
+        raise ValueError(
+            f"Expected at least one example in every batch. Received: x of shape {x.shape}."
+        )
+    check_finite(x)

@@ -1,62 +1,24 @@
 """Whatever Keras accepts as data, brought to one form: batches whose first entry is the array x.
 
-Labels are dropped, the image is picked out of dictionaries, string fields (ids) are ignored, and
-one-shot generators can be looked at without losing a batch.
+Every batch is checked when it is read, and one-shot generators can be looked at without losing one.
 """
 
 import copy
+import inspect
 import itertools
+import os
 from collections.abc import Iterator
 
 import keras
 import numpy as np
 
-_IMAGE_KEYS = ("image", "images", "x", "inputs", "data")
+from keras_gud import backend, checks
+from keras_gud.batch import Prepare, for_keras, pick, to_numpy
+
 # How much of endless or one-shot data is read to fit the statistics.
 MAX_PEEK_BATCHES = 256
 BATCH_SIZE = 128  # the paper's (app. B)
-
-
-def pick(batch):
-    """The array x of one batch.
-
-    Args:
-        batch: An array, a tuple ``(x, ...)``, or a dict with the image under ``"image"`` (or
-            another usual key), or with a single array of rank >= 2 that is not a string.
-
-    Raises:
-        ValueError: if a dict leaves open which of its arrays is meant.
-    """
-    if isinstance(batch, (tuple, list)) and not hasattr(batch, "shape"):
-        batch = batch[0]
-    if not isinstance(batch, dict):
-        return batch
-    numeric = {k: v for k, v in batch.items() if _is_numeric(v)}
-    for key in _IMAGE_KEYS:
-        if key in numeric:
-            return numeric[key]
-    arrays = [k for k, v in numeric.items() if len(v.shape) >= 2]
-    if len(arrays) != 1:
-        raise ValueError(
-            f"Expected a dictionary with the data under one of the keys {_IMAGE_KEYS}, or with a "
-            f"single array. Received: keys {sorted(batch)}."
-        )
-    return numeric[arrays[0]]
-
-
-def _is_numeric(value) -> bool:
-    name = str(getattr(value, "dtype", "string"))
-    return not any(word in name for word in ("str", "object", "<U", "|S", "bytes"))
-
-
-def for_keras(batch) -> tuple:
-    """A batch as Keras wants it: ``(x,)``, or with a sample weight ``(x, weight, weight)``.
-
-    (Keras expects a target between the two; the model ignores it.)
-    """
-    if isinstance(batch, (tuple, list)) and len(batch) == 3:
-        return pick(batch), batch[2], batch[2]
-    return (pick(batch),)
+NOT_FINITE = "Expected finite data. Received: NaN or inf in a batch of x"
 
 
 class ArrayBatches(keras.utils.PyDataset):
@@ -98,18 +60,18 @@ class ArrayBatches(keras.utils.PyDataset):
 
 
 class _PickedBatches(keras.utils.PyDataset):
-    """Another PyDataset with `for_keras` applied to its batches."""
+    """Another PyDataset with `prepare` applied to its batches."""
 
-    def __init__(self, inner):
+    def __init__(self, inner, prepare):
         super().__init__(inner.workers, inner.use_multiprocessing, inner.max_queue_size)
-        self.inner = inner
+        self.inner, self.prepare = inner, prepare
 
     @property
     def num_batches(self):
         return self.inner.num_batches
 
     def __getitem__(self, index):
-        return for_keras(self.inner[index])
+        return self.prepare(self.inner[index])
 
     def on_epoch_begin(self):
         self.inner.on_epoch_begin()
@@ -119,13 +81,13 @@ class _PickedBatches(keras.utils.PyDataset):
 
 
 class _Collate:
-    """A torch DataLoader's collate function followed by `for_keras`; can be pickled."""
+    """A torch DataLoader's collate function followed by `prepare`; can be pickled."""
 
-    def __init__(self, inner):
-        self.inner = inner
+    def __init__(self, inner, prepare):
+        self.inner, self.prepare = inner, prepare
 
     def __call__(self, examples):
-        return for_keras(self.inner(examples))
+        return self.prepare(self.inner(examples))
 
 
 class Source:
@@ -135,7 +97,7 @@ class Source:
         x: NumPy array or tensor, dict of arrays, `tf.data.Dataset`, `keras.utils.PyDataset`,
             torch `DataLoader`, or a generator of batches.
         sample_weight: Weights of the examples, only with arrays.
-        batch_size: Examples per batch, only used with arrays.
+        batch_size: Examples per batch, only used with arrays; default 128.
         shuffle: Whether to shuffle arrays.
         seed: Seed of the order of arrays.
 
@@ -145,11 +107,15 @@ class Source:
         n_batches: Number of batches in one pass, or `None` where it is not known.
 
     Raises:
-        ValueError: for empty data, or sample weights of the wrong length.
+        ValueError: for empty data, unusable sample weights, or a batch size that is not a
+            positive integer.
         TypeError: for something that is none of the above.
     """
 
-    def __init__(self, x, sample_weight=None, batch_size=BATCH_SIZE, shuffle=False, seed=0):
+    def __init__(self, x, sample_weight=None, batch_size=None, shuffle=False, seed=0):
+        batch_size = BATCH_SIZE if batch_size is None else batch_size
+        batch_size = checks.check_integer("batch_size", batch_size, 1)
+        self._prepare = Prepare()
         self.n_batches, self.endless, self.is_array = None, False, False
         if isinstance(x, Source):
             raise TypeError("Expected data. Received: a Source.")
@@ -163,11 +129,11 @@ class Source:
         elif hasattr(x, "element_spec") and hasattr(x, "map"):
             self._open_tf(x)
         elif isinstance(x, keras.utils.PyDataset):
-            self.keras_data = self._batches = _PickedBatches(x)
+            self.keras_data = self._batches = _PickedBatches(x, self._prepare)
             self.n_batches, self.endless = x.num_batches, x.num_batches is None
         elif hasattr(x, "collate_fn") and hasattr(x, "dataset"):
             self.keras_data = self._batches = copy.copy(x)
-            self._batches.collate_fn = _Collate(x.collate_fn)
+            self._batches.collate_fn = _Collate(x.collate_fn, self._prepare)
             self.n_batches = len(x) if hasattr(x.dataset, "__len__") else None
         elif isinstance(x, Iterator):
             self._open_generator(x)
@@ -175,7 +141,7 @@ class Source:
             raise TypeError(
                 "Expected `x` to be an array, a dict of arrays, a tf.data.Dataset, a "
                 "keras.utils.PyDataset, a torch DataLoader or a generator of batches. "
-                f"Received: x of type {type(x).__name__}."
+                f"Received: x of type {type(x).__name__}.{_hint(x)}"
             )
         self.first = self._first()
 
@@ -184,12 +150,7 @@ class Source:
         if x.ndim == 0 or len(x) == 0:
             raise ValueError(f"Expected at least one example. Received: x of shape {x.shape}.")
         if sample_weight is not None:
-            sample_weight = np.asarray(sample_weight, "float32")
-            if sample_weight.shape != (len(x),):
-                raise ValueError(
-                    f"Expected `sample_weight` of shape ({len(x)},), one per example. "
-                    f"Received: sample_weight of shape {sample_weight.shape}."
-                )
+            sample_weight = checks.check_weight(sample_weight, len(x))
         self.is_array = True
         self.keras_data = ArrayBatches(x, sample_weight, batch_size, shuffle, seed)
         self._batches = ArrayBatches(x, batch_size=max(batch_size, 1024))
@@ -204,15 +165,40 @@ class Source:
 
     def _open_generator(self, x):
         """Looks at the head of a one-shot generator and puts it back in front of the rest."""
-        head = list(itertools.islice(x, MAX_PEEK_BATCHES))
-        self._batches = [for_keras(batch) for batch in head]
-        self.n_batches = len(head)
+        head = []
+
+        def peek():
+            for i in itertools.count():
+                if i == len(head):
+                    try:
+                        head.append(next(x))
+                    except StopIteration:
+                        return
+                yield self._prepare(head[i])
 
         def chained():
-            for batch in itertools.chain(head, x):
-                yield for_keras(batch)
+            while head:
+                yield self._prepare(head.pop(0))
+            yield from map(self._prepare, x)
 
+        self._batches, self.endless = _Repeatable(peek), True
         self.keras_data = chained()
+
+    def guard(self, check):
+        """Checks an array at once, and every batch of a stream when it is read.
+
+        Args:
+            check: Function of a NumPy batch that raises an error if it cannot be used. Of a
+                `tf.data.Dataset` it sees the first batch only; of the others TensorFlow itself
+                makes sure that they are finite.
+        """
+        for x in self if self.is_array else [self.first]:
+            check(x)
+        self._prepare.check = check
+        if hasattr(self.keras_data, "element_spec"):
+            self.keras_data = self.keras_data.map(
+                lambda x, *rest: (backend.require_finite(x, NOT_FINITE), *rest)
+            )
 
     def _first(self) -> np.ndarray:
         for batch in self:
@@ -223,13 +209,32 @@ class Source:
         """One pass over x as NumPy batches; of endless data, the first batches."""
         batches = itertools.islice(self._batches, MAX_PEEK_BATCHES if self.endless else None)
         for batch in batches:
-            yield _to_numpy(batch[0])
+            yield to_numpy(batch[0])
 
 
-def _to_numpy(x) -> np.ndarray:
-    if hasattr(x, "detach"):
-        x = x.detach().cpu()
-    return np.asarray(x)
+class _Repeatable:
+    """A pass over it starts with calling `start`."""
+
+    def __init__(self, start):
+        self.start = start
+
+    def __iter__(self):
+        return self.start()
+
+
+def _hint(x) -> str:
+    """What to do with things that newcomers take for data."""
+    if isinstance(x, (str, os.PathLike)):
+        return " Load the file first, e.g. np.load(path)."
+    if isinstance(x, (list, tuple)):
+        return " Make it one array first, e.g. np.stack(x)."
+    if inspect.isgeneratorfunction(x):
+        return f" Call it: {x.__name__}()."
+    if hasattr(x, "to_numpy"):
+        return " Use x.to_numpy()."
+    if hasattr(x, "__getitem__") and hasattr(x, "__len__"):
+        return " Wrap a torch Dataset in torch.utils.data.DataLoader."
+    return ""
 
 
 def split(x, sample_weight, fraction: float):

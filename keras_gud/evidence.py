@@ -23,7 +23,7 @@ class NegativeElbo(keras.Model):
     def __init__(self, model, draws: int, params: dict, **kwargs):
         super().__init__(dtype="float32", **kwargs)
         self.model, self.draws = model, draws
-        self.params = model.schedule.resolve(params)
+        self.params = model.schedule.resolve(params, others=("draws", "batch_size", "verbose"))
         self.counter = self.add_weight(
             name="counter", shape=(), dtype="int32", trainable=False, initializer="zeros"
         )

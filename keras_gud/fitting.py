@@ -1,5 +1,7 @@
 """`fit`, `evaluate` and `compile` with what a diffusion model adds to Keras' own."""
 
+import functools
+
 import keras
 
 from keras_gud import checks, data
@@ -36,6 +38,7 @@ class Fitting:
             ValueError: if a loss or metrics are given.
         """
         given = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
+        given["loss_weights"] = kwargs.pop("loss_weights", None)
         for name, value in given.items():
             if value is not None:
                 raise ValueError(
@@ -88,7 +91,7 @@ class Fitting:
         Raises:
             ValueError: for data that cannot be used, before training starts.
         """
-        batch_size = batch_size or data.BATCH_SIZE
+        checks.check_integer("epochs", epochs, 0)
         if validation_split and validation_data is None:
             (x, sample_weight), (x_held, weight_held) = data.split(
                 x, sample_weight, validation_split
@@ -140,7 +143,7 @@ class Fitting:
         """
         self._require_built("it is evaluated")
         if not kwargs.get("_use_cached_eval_dataset"):  # fit has opened its own data already
-            source = data.Source(x, sample_weight, batch_size or data.BATCH_SIZE)
+            source = data.Source(x, sample_weight, batch_size)
             self._check(source)
             x = source.keras_data
         if not self.compiled:
@@ -154,15 +157,19 @@ class Fitting:
             return None
         weight = None
         if isinstance(validation_data, (tuple, list)):
+            if len(validation_data) not in (1, 2, 3):
+                raise ValueError(
+                    "Expected `validation_data` to be data or a tuple (x, y[, sample_weight]). "
+                    f"Received: {len(validation_data)} entries."
+                )
             weight = validation_data[2] if len(validation_data) == 3 else None
             validation_data = validation_data[0]
-        return data.Source(validation_data, weight, batch_size or data.BATCH_SIZE)
+        return data.Source(validation_data, weight, batch_size)
 
     def _check(self, source: data.Source):
-        """Checks the first batch; of an array, every value."""
-        checks.check_same(source.first, self.data_shape, self.kind)
-        for x in source if source.is_array else [source.first]:
-            checks.check_finite(x)
+        """Checks every value of an array; the batches of a stream as they are read."""
+        kwargs = {"data_shape": self.data_shape, "kind": self.kind}
+        source.guard(functools.partial(checks.check_batch, **kwargs))
 
 
 def _as_list(callbacks) -> list:

@@ -58,7 +58,7 @@ class Generation:
             n,
             steps=steps,
             seed=int(np.random.randint(2**31)) if seed is None else seed,
-            batch_size=batch_size or data.BATCH_SIZE,
+            batch_size=data.BATCH_SIZE if batch_size is None else batch_size,
             denoise=denoise,
             states=states,
             progress=progress,
@@ -133,7 +133,7 @@ class Generation:
     def _negative_elbo(self, x, draws, params, batch_size, **kwargs):
         self._require_built("likelihoods are computed")
         samplers.check_count("draws", draws)
-        source = data.Source(x, None, batch_size or data.BATCH_SIZE)
+        source = data.Source(x, None, batch_size)
         self._check(source)
         key = draws, str(sorted(params.items()))
         if key not in self._session.evidence:

@@ -55,8 +55,8 @@ class GUD(GUDModel):
             basis = bases.Compose([bases.get(part) for part in basis])
         if backbone_dtype is None:
             backbone_dtype = keras.config.dtype_policy().name
-        if isinstance(backbone, str):
-            backbones.get(backbone)  # an unknown name is an error now, not after the data are read
+        keras.dtype_policies.get(backbone_dtype)
+        backbones.get(backbone)  # an unknown name is an error now, not after the data are read
         super().__init__(
             bases.get(basis), priors.get(prior), schedules.get(schedule), backbone, **kwargs
         )

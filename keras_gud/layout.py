@@ -4,6 +4,9 @@ Data are ``(batch, *spatial, channels)`` with one to three spatial axes, or ``(b
 for plain vectors, which have one axis and no channel. `data_shape` is always without the batch.
 """
 
+from collections.abc import Iterable
+from numbers import Integral
+
 Shape = tuple[int, ...]
 
 _AXIS_NAMES = {1: ("position",), 2: ("row", "column"), 3: ("depth", "row", "column")}
@@ -26,12 +29,14 @@ def axis_names(data_shape: Shape) -> tuple[str, ...]:
 
 def validate_data_shape(data_shape) -> Shape:
     """Returns `data_shape` as a tuple of ints, or raises a `ValueError` that says what is wrong."""
-    shape = tuple(data_shape)
-    known = all(isinstance(n, int) and n > 0 for n in shape)
+    shape = tuple(data_shape) if isinstance(data_shape, Iterable) else (data_shape,)
+    known = isinstance(data_shape, Iterable) and all(
+        isinstance(n, Integral) and n > 0 for n in shape
+    )
     if not known or not 1 <= len(shape) <= 4:
         raise ValueError(
             "Expected data of shape (batch, features), (batch, length, channels), "
             "(batch, height, width, channels) or (batch, depth, height, width, channels), "
-            f"with every size known. Received: data_shape={shape} (without the batch)."
+            f"with every size known. Received: data_shape={data_shape} (without the batch)."
         )
-    return shape
+    return tuple(int(n) for n in shape)

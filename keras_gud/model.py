@@ -1,12 +1,13 @@
 """`GUDModel`: a Keras model that learns to denoise in any basis, along any family of schedules."""
 
+import inspect
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import adaptation, checks, data, layout, noise, objective
+from keras_gud import adaptation, batch, checks, data, layout, noise, objective
 from keras_gud.average import WeightAverage, training_argument
 from keras_gud.denoiser import Denoiser
 from keras_gud.fitting import Fitting
@@ -18,6 +19,7 @@ from keras_gud.tokens import GammaTokens
 # Counters of the deterministic noise that evaluation draws for each example.
 _EPS, _UNIFORM, _DEQUANTISE = 0, 1, 2
 _EVALUATION_SEED = 0x6D61
+_DEFAULT_BUILDS = keras.layers.Layer.build, keras.Model.build
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -60,6 +62,9 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         seed: int | None = None,
         **kwargs,
     ):
+        arguments = [inspect.signature(c.__init__).parameters for c in (type(self), GUDModel)]
+        names = {name for part in arguments for name in part} - {"self", "kwargs"}
+        checks.check_keywords(type(self).__name__, kwargs, names | {"name", "dtype", "trainable"})
         # Statistics, gamma and the loss are float32; only the network may compute in less.
         super().__init__(**({"dtype": "float32"} | kwargs))
         self.basis, self.prior, self.schedule, self.backbone = basis, prior, schedule, backbone
@@ -74,7 +79,8 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         self.tokens = GammaTokens(max_tokens)
         self.data_shape = None if data_shape is None else layout.validate_data_shape(data_shape)
         self.kind: str | None = None
-        self.seed = int(np.random.randint(2**31)) if seed is None else int(seed)
+        seed = np.random.randint(2**31) if seed is None else seed
+        self.seed = checks.check_integer("seed", seed)
         self.random = keras.random.SeedGenerator(self.seed)
         self.linear_loss = keras.metrics.Mean(name="linear_loss")
         # Objects that only this process needs; a namespace keeps Keras from tracking them.
@@ -100,18 +106,20 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         source = data_ if isinstance(data_, data.Source) else data.Source(data_, None, batch_size)
         kind = checks.data_kind(source.first)
         shape = self.data_shape or checks.check_layout(source.first)
-        mean, variance = adaptation.fit_components(
-            source, self.basis, shape, kind, verbose=1 if verbose == "auto" else verbose
-        )
-        self.prior.adapt(mean, variance)
-        data_variance = ops.convert_to_numpy(self.prior.data_variance)
-        labels = self.basis.labels
-        self.schedule.adapt(ops.convert_to_numpy(self.prior.variance), data_variance, labels)
-        self.tokens.adapt(
-            ops.convert_to_numpy(self.schedule.groups),
-            self.schedule.order(),
-            labels | {"log_variance": -np.log(data_variance)},
-        )
+        parts = self.basis, self.prior, self.schedule, self.tokens
+        with adaptation.all_or_nothing([v for part in parts for v in part.variables]):
+            mean, variance = adaptation.fit_components(
+                source, self.basis, shape, kind, verbose=1 if verbose == "auto" else verbose
+            )
+            self.prior.adapt(mean, variance)
+            data_variance = ops.convert_to_numpy(self.prior.data_variance)
+            labels = self.basis.labels
+            self.schedule.adapt(ops.convert_to_numpy(self.prior.variance), data_variance, labels)
+            self.tokens.adapt(
+                ops.convert_to_numpy(self.schedule.groups),
+                self.schedule.order(),
+                labels | {"log_variance": -np.log(data_variance)},
+            )
         self.data_shape, self.kind = shape, kind
         if not self.built:
             self.build((None, *shape))
@@ -125,19 +133,28 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
             )
         self.network = self.make_network(self.data_shape)
         token_shape = (None, self.tokens.n_tokens, 1 + self.tokens.n_labels)
-        if not self.network.built:
-            self.network.build([(None, *self.data_shape), token_shape])
-        self._check_network(token_shape)
+        self._build_network(token_shape)
         self.eval_index = self.add_weight(
             name="eval_index", shape=(), dtype="int32", trainable=False, initializer="zeros"
         )
         self.ema.attach(self.network)
         self.built = True
 
-    def _check_network(self, token_shape):
-        """Runs the network on shapes alone: a wrong one fails here, not in the first step."""
-        inputs = [keras.KerasTensor((2, *s[1:])) for s in ((None, *self.data_shape), token_shape)]
-        output = self.network.compute_output_spec(inputs)
+    def _build_network(self, token_shape):
+        """Builds the network and runs it on shapes alone: a wrong one fails here, not in a step."""
+        shapes = [(None, *self.data_shape), token_shape]
+        try:
+            # Networks without a `build` of their own are built by the call below.
+            if not self.network.built and type(self.network).build not in _DEFAULT_BUILDS:
+                self.network.build(shapes)
+            inputs = [keras.KerasTensor((2, *shape[1:])) for shape in shapes]
+            output = self.network(inputs, **training_argument(self.network, False))
+        except Exception as error:
+            raise ValueError(
+                "Expected the `backbone` to be called as backbone([y, tokens]) with inputs of "
+                f"shapes {shapes}. Received: {type(self.network).__name__}, which raised "
+                f"{type(error).__name__}: {error}"
+            ) from error
         shape = tuple(getattr(output, "shape", ()))
         if shape != (2, *self.data_shape):
             raise ValueError(
@@ -168,7 +185,7 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
             float32 ``(batch, 2)``: the loss of every example, and that of the best component-wise
             linear model with the same noise.
         """
-        x = data.pick(x)
+        x = batch.pick(x)
         draw = self._training_draws(x) if training else self._evaluation_draws(x)
         chi = self.to_components(x, draw.dequantise)
         state = self.schedule(draw.t, **self.schedule.draw(draw.parameters))
@@ -241,14 +258,9 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
             x: Raw data ``(batch, *data_shape)``.
             dequantise: Function that returns uniform noise of x's shape; called for 8-bit data.
         """
-        is_integer = keras.backend.standardize_dtype(x.dtype) == "uint8"
-        if is_integer != (self.kind == "uint8"):
-            raise ValueError(
-                f"Expected {self.kind} data, as the model was adapted to. "
-                f"Received: x of dtype {keras.backend.standardize_dtype(x.dtype)}."
-            )
+        checks.check_same(x, self.data_shape, self.kind)
         x = ops.cast(x, "float32")
-        if is_integer:
+        if self.kind == "uint8":
             x = (x + dequantise()) / adaptation.LEVELS - 1.0
         return self.prior(self.basis(x))
 

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_gud import backend, noise
+from keras_gud.checks import check_integer
 from keras_gud.process import x0_from_eps
 from keras_gud.registry import Registry
 
@@ -100,9 +101,16 @@ class Sampler:
         """
         n, first = check_count("n", n), int(first)
         steps = check_count("steps", self.steps if steps is None else steps)
-        batch_size = min(check_count("batch_size", batch_size or n), n)
+        batch_size = min(check_count("batch_size", n if batch_size is None else batch_size), n)
+        states = check_integer("states", states, 0)
         shape = tuple(denoiser.data_shape if shape is None else shape)
         params = schedule.resolve(params, others=_ARGUMENTS)
+        for name, value in params.items():
+            if len(value) not in (1, n):
+                raise ValueError(
+                    f"Expected one value of `{name}`, or one for each of n={n} samples. "
+                    f"Received: {len(value)} values."
+                )
         wanted = [round(steps * i / states) for i in range(states + 1)] if states else []
         starts = range(0, n, batch_size)
         bar = keras.utils.Progbar(steps * len(starts), unit_name="step") if progress else None
@@ -206,9 +214,7 @@ class _Functions:
 
 def check_count(name: str, value) -> int:
     """A positive integer, or a `ValueError` that names the argument."""
-    if isinstance(value, bool) or int(value) != value or value < 1:
-        raise ValueError(f"Expected `{name}` to be an integer >= 1. Received: {name}={value!r}.")
-    return int(value)
+    return check_integer(name, value, 1)
 
 
 registry = Registry("sampler", Sampler)

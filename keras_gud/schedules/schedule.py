@@ -52,8 +52,11 @@ class ComponentSchedule(keras.layers.Layer):
         self.n_groups: int | None = None
 
     def _check_range(self, name: str, value) -> Range:
-        pair = tuple(float(v) for v in (value if isinstance(value, (tuple, list)) else (value,)))
         low, high = self.bounds[name]
+        try:
+            pair = tuple(map(float, value if isinstance(value, (tuple, list)) else (value,)))
+        except (TypeError, ValueError):  # not numbers
+            pair = ()
         # As float32, in which paths compute: 1 - 1e-9 would otherwise pass and divide by zero.
         with np.errstate(over="ignore"):
             legal = all(low <= float(np.float32(v)) < high for v in pair)
@@ -195,14 +198,15 @@ class ComponentSchedule(keras.layers.Layer):
         Warns:
             UserWarning: for a value outside the range that the schedule was given.
         """
+        also = f", or an argument, one of {sorted(others)}" if others else ""
         for name, value in params.items():
             if name not in self.ranges:
                 raise ValueError(
-                    f"Expected a parameter of the schedule, one of {sorted(self.ranges)}. "
+                    f"Expected a parameter of the schedule, one of {sorted(self.ranges)}{also}. "
                     f"Received: {name}={value!r}.{near_match(name, [*self.ranges, *others])}"
                 )
             for v in np.ravel(value):
-                self._check_range(name, float(v))
+                self._check_range(name, v)
             low, high = self.ranges[name]
             if np.min(value) < low - 1e-6 or np.max(value) > high + 1e-6:
                 warnings.warn(

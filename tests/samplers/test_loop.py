@@ -61,7 +61,7 @@ def test_frozen_components_stay_bit_exact():
     _, path = samplers.EulerMaruyama()(truth, schedule, n=8, steps=40, states=40, seed=0)
     gamma = np.stack([np.asarray(schedule(1.0 - i / 40).gamma)[0] for i in range(41)])
     frozen = gamma[1:] == gamma[:-1]
-    assert 0.5 < frozen.mean() < 0.9
+    assert 0.5 < frozen.mean() < 0.95
     moved = np.abs(np.diff(path, axis=0)).max(axis=1) > 0
     np.testing.assert_array_equal(moved, ~frozen)
 
