@@ -19,13 +19,14 @@ from keras_gud import plots, schedules
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=160)
+    parser.add_argument("--epochs", type=int, default=110)
     parser.add_argument("--steps", type=int, default=500, help="sampler steps")
     parser.add_argument("--backbone", default="small")
     parser.add_argument("--basis", default="haar")
     parser.add_argument("--prediction", default="residual")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--samples", type=int, default=64)
+    parser.add_argument("--held-out", type=int, default=359, help="held-out digits to evaluate on")
     parser.add_argument("--out", type=Path, default=Path("out"))
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
@@ -70,7 +71,7 @@ def main():
     arguments.out.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(arguments.seed)
     train = keras_gud.datasets.load("digits", split="train")
-    held_out = keras_gud.datasets.load("digits", split="test")
+    held_out = keras_gud.datasets.load("digits", split="test", n=arguments.held_out)
     print(
         f"{len(train)} real 8x8 digits to train on, {len(held_out)} held out; backend: "
         f"{keras.backend.backend()}"

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_gud.bases.batches import Batches
-from keras_gud.checks import check_finite, check_same, check_varied
+from keras_gud.checks import check_batch, check_varied
 from keras_gud.statistics import Moments
 
 # Data of 8 bits become floats as (x + u)/128 - 1 with u uniform in [0, 1): [0, 256) to [-1, 1).
@@ -59,8 +59,7 @@ def fit_components(source, basis, data_shape, kind: str, verbose: int):
             print(title)
         bar = keras.utils.Progbar(source.n_batches, verbose=verbose, unit_name="batch")
         for i, x in enumerate(source):
-            check_same(x, data_shape, kind)
-            check_finite(x)
+            check_batch(x, data_shape, kind)
             yield expected_floats(x, kind)
             bar.update(i + 1)
         if source.n_batches is None:

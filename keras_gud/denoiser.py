@@ -1,8 +1,46 @@
 """From a network in the data's own axes to a denoiser of components (DESIGN secs. 3.2, 3.7)."""
 
+import keras
 from keras import ops
 
+from keras_gud.average import training_argument
 from keras_gud.objective import PREDICTIONS, choose
+
+_DEFAULT_BUILDS = keras.layers.Layer.build, keras.Model.build
+
+
+def build_network(network, data_shape, token_shape):
+    """Builds a network and runs it on shapes alone: a wrong one fails here, not in the first step.
+
+    Args:
+        network: Any Keras layer or model.
+        data_shape: Shape of one example.
+        token_shape: ``(None, n_tokens, n_features)``.
+
+    Raises:
+        ValueError: if it cannot be called as ``network([y, tokens])`` or does not return the shape
+            of y.
+    """
+    shapes = [(None, *data_shape), tuple(token_shape)]
+    try:
+        # Networks without a `build` of their own are built by the call below.
+        if not network.built and type(network).build not in _DEFAULT_BUILDS:
+            network.build(shapes)
+        inputs = [keras.KerasTensor((2, *shape[1:])) for shape in shapes]
+        output = network(inputs, **training_argument(network, False))
+    except Exception as error:
+        raise ValueError(
+            "Expected the `backbone` to be called as backbone([y, tokens]) with inputs of shapes "
+            f"{shapes}. Received: {type(network).__name__}, which raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    shape = tuple(getattr(output, "shape", ()))
+    if shape != (2, *data_shape):
+        raise ValueError(
+            "Expected the `backbone` to return the shape of its first input, (batch, "
+            f"{str(tuple(data_shape))[1:-1]}). Received: an output of shape {shape} for a batch "
+            "of 2."
+        )
 
 
 class Denoiser:

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_gud import adaptation, batch, checks, data, layout, noise, objective
 from keras_gud.average import WeightAverage, training_argument
-from keras_gud.denoiser import Denoiser
+from keras_gud.denoiser import Denoiser, build_network
 from keras_gud.fitting import Fitting
 from keras_gud.generation import Generation
 from keras_gud.registry import PACKAGE
@@ -19,7 +19,6 @@ from keras_gud.tokens import GammaTokens
 # Counters of the deterministic noise that evaluation draws for each example.
 _EPS, _UNIFORM, _DEQUANTISE = 0, 1, 2
 _EVALUATION_SEED = 0x6D61
-_DEFAULT_BUILDS = keras.layers.Layer.build, keras.Model.build
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -133,35 +132,12 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
             )
         self.network = self.make_network(self.data_shape)
         token_shape = (None, self.tokens.n_tokens, 1 + self.tokens.n_labels)
-        self._build_network(token_shape)
+        build_network(self.network, self.data_shape, token_shape)
         self.eval_index = self.add_weight(
             name="eval_index", shape=(), dtype="int32", trainable=False, initializer="zeros"
         )
         self.ema.attach(self.network)
         self.built = True
-
-    def _build_network(self, token_shape):
-        """Builds the network and runs it on shapes alone: a wrong one fails here, not in a step."""
-        shapes = [(None, *self.data_shape), token_shape]
-        try:
-            # Networks without a `build` of their own are built by the call below.
-            if not self.network.built and type(self.network).build not in _DEFAULT_BUILDS:
-                self.network.build(shapes)
-            inputs = [keras.KerasTensor((2, *shape[1:])) for shape in shapes]
-            output = self.network(inputs, **training_argument(self.network, False))
-        except Exception as error:
-            raise ValueError(
-                "Expected the `backbone` to be called as backbone([y, tokens]) with inputs of "
-                f"shapes {shapes}. Received: {type(self.network).__name__}, which raised "
-                f"{type(error).__name__}: {error}"
-            ) from error
-        shape = tuple(getattr(output, "shape", ()))
-        if shape != (2, *self.data_shape):
-            raise ValueError(
-                f"Expected the `backbone` to return the shape of its first input, (batch, "
-                f"{str(self.data_shape)[1:-1]}). Received: an output of shape {shape} for a batch "
-                "of 2."
-            )
 
     def _require_built(self, what: str):
         if not self.built:

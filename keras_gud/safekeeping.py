@@ -8,7 +8,7 @@ from keras_gud import backend
 
 
 class Safekeeping(keras.callbacks.Callback):
-    """Copies of variables, taken anew at every epoch's end, put back if any of them gets lost.
+    """Copies of variables, taken anew in every epoch, put back if any of them gets lost.
 
     On jax the training step donates the weights' buffers, and Keras detaches the weights from the
     model while it trains: an exception or Ctrl-C within a step leaves the model empty. The other
@@ -28,6 +28,10 @@ class Safekeeping(keras.callbacks.Callback):
         """Copies the present values."""
         if self.needed:
             self.copies = [(v, keras.ops.convert_to_numpy(v.value)) for v in self.variables()]
+
+    def on_test_begin(self, logs=None):
+        """Moves on to the weights after an epoch's training, before its validation."""
+        self.take()
 
     def on_epoch_end(self, epoch, logs=None):
         """Moves on to the weights after this epoch."""

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 def test_demo(tmp_path):
     command = [sys.executable, str(ROOT / "examples" / "demo.py"), "--out", str(tmp_path)]
     quick = ["--epochs", "1", "--steps", "3", "--samples", "4", "--backbone", "tiny"]
+    quick += ["--held-out", "8"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(
         command + quick, env=environment, capture_output=True, text=True, check=False

@@ -25,7 +25,7 @@ class Attention(keras.layers.Layer):
 
     Example:
     >>> attend = Attention(heads=2)
-    >>> attend(ops.ones((2, 9, 8)), ops.ones((2, 5, 16))).shape
+    >>> tuple(attend(ops.ones((2, 9, 8)), ops.ones((2, 5, 16))).shape)
     (2, 9, 8)
     """
 
@@ -89,7 +89,7 @@ class SpatialAttention(keras.layers.Layer):
 
     Example:
     >>> attend = SpatialAttention(heads=2)
-    >>> attend(ops.ones((2, 4, 4, 8)), ops.ones((2, 5, 16))).shape
+    >>> tuple(attend(ops.ones((2, 4, 4, 8)), ops.ones((2, 5, 16))).shape)
     (2, 4, 4, 8)
     """
 

@@ -13,7 +13,7 @@ _CONVOLUTIONS = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers
 def convolution(x_shape, filters: int, dtype, **kwargs) -> keras.layers.Layer:
     """A built convolution of size 3 (same padding) for inputs ``(batch, *spatial, channels)``.
 
-    >>> convolution((None, 8, 6, 3), filters=16, dtype="float32", strides=2).kernel.shape
+    >>> tuple(convolution((None, 8, 6, 3), filters=16, dtype="float32", strides=2).kernel.shape)
     (3, 3, 3, 16)
     """
     layer = _CONVOLUTIONS[len(x_shape) - 2](
@@ -59,7 +59,7 @@ class ResidualBlock(keras.layers.Layer):
 
     Example:
     >>> block = ResidualBlock(width=8)
-    >>> block(ops.ones((2, 5, 4)), ops.ones((2, 16))).shape
+    >>> tuple(block(ops.ones((2, 5, 4)), ops.ones((2, 16))).shape)
     (2, 5, 8)
     """
 
@@ -122,7 +122,7 @@ class Level(keras.layers.Layer):
 
     Example:
     >>> level = Level(width=8, cross_attention=True)
-    >>> level(ops.ones((2, 5, 4)), ops.ones((2, 3, 8)), ops.ones((2, 16))).shape
+    >>> tuple(level(ops.ones((2, 5, 4)), ops.ones((2, 3, 8)), ops.ones((2, 16))).shape)
     (2, 5, 8)
     """
 

@@ -38,7 +38,7 @@ class NoisingStateEmbedding(keras.layers.Layer):
     Example:
     >>> embed = NoisingStateEmbedding(width=16, embedding_dim=32)
     >>> tokens, vector = embed(ops.zeros((2, 8, 3)))
-    >>> tokens.shape, vector.shape
+    >>> tuple(tokens.shape), tuple(vector.shape)
     ((2, 8, 16), (2, 32))
     """
 

@@ -20,7 +20,7 @@ class DenseBlock(keras.layers.Layer):
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
-    >>> DenseBlock()(ops.ones((2, 8)), ops.ones((2, 16))).shape
+    >>> tuple(DenseBlock()(ops.ones((2, 8)), ops.ones((2, 16))).shape)
     (2, 8)
     """
 
@@ -76,7 +76,7 @@ class MLP(Backbone):
 
     Example:
     >>> network = MLP(width=32, blocks=2)
-    >>> network([ops.ones((2, 5)), ops.ones((2, 5, 2))]).shape
+    >>> tuple(network([ops.ones((2, 5)), ops.ones((2, 5, 2))]).shape)
     (2, 5)
     """
 

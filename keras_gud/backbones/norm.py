@@ -34,7 +34,7 @@ class GroupNorm(keras.layers.Layer):
 
     Example:
     >>> norm = GroupNorm()
-    >>> norm(ops.ones((2, 8, 8, 16))).shape
+    >>> tuple(norm(ops.ones((2, 8, 8, 16))).shape)
     (2, 8, 8, 16)
     """
 

@@ -61,7 +61,7 @@ class UNet(Backbone):
 
     Example:
     >>> network = UNet(widths=(8, 16), blocks=1)
-    >>> network([ops.ones((2, 7, 10, 3)), ops.ones((2, 10, 2))]).shape
+    >>> tuple(network([ops.ones((2, 7, 10, 3)), ops.ones((2, 10, 2))]).shape)
     (2, 7, 10, 3)
     """
 

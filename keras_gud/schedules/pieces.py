@@ -32,7 +32,8 @@ def clipped_line(u, low, high, slope):
     with both of its ends.
     """
     u = snap(u)
-    gamma = low + (high - low) * ops.clip(u, 0.0, 1.0)
+    gamma = ops.clip(low + (high - low) * u, low, high)
+    gamma = ops.where(u >= 1.0, high, gamma)  # low + (high - low) may miss high by an ulp
     active = ops.logical_and(u >= 0.0, u <= 1.0)
     return gamma, ops.where(active, slope, ops.zeros_like(slope))
 

@@ -60,6 +60,7 @@ SOURCES = {
     **{f"DataLoader of {form}": lambda f=form: loader(f) for form in ("x", "x, y", "dict")},
     **{f"generator of {f}": lambda f=f: (FORMS[f](b) for b in BATCHES) for f in FORMS},
     "array": lambda: X,
+    "backend tensor": lambda: keras.ops.convert_to_tensor(X),
     "dict of arrays": lambda: {"image": X, "label": np.arange(40)},
 }
 
