@@ -214,13 +214,11 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         return ops.stack([seed, index], axis=1), index
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Mean of the examples' losses (paper eq. 11), weighted; labels are ignored."""
-        if sample_weight is None:
-            loss = ops.mean(y_pred[:, 0])
-        else:
-            weight = ops.cast(sample_weight, "float32")
-            loss = ops.sum(weight * y_pred[:, 0]) / ops.maximum(ops.sum(weight), 1e-12)
-        self.linear_loss.update_state(ops.stop_gradient(y_pred[:, 1]), sample_weight=sample_weight)
+        """Batch mean of weight times loss (paper eq. 11), as in Keras; labels are ignored."""
+        if sample_weight is not None:
+            y_pred = y_pred * ops.expand_dims(ops.cast(sample_weight, "float32"), -1)
+        loss = ops.mean(y_pred[:, 0])
+        self.linear_loss.update_state(ops.stop_gradient(y_pred[:, 1]))
         for extra in self.losses:
             loss = loss + ops.sum(extra)
         return loss

@@ -76,14 +76,15 @@ def test_a_second_fit_does_not_adapt_again_unless_asked():
     np.testing.assert_allclose(as_numpy([model.prior.mean])[0], mean + 5.0, atol=1e-4)
 
 
-def test_sample_weight_is_a_weighted_mean():
+def test_sample_weight_multiplies_the_loss_of_an_example():
     model, x = make(), vectors(40)
     model.adapt(x, verbose=0)
     weight = np.r_[np.ones(20), np.zeros(20)]
-    half = model.evaluate(x[:20], verbose=0)[0]
-    assert model.evaluate(x, sample_weight=weight, batch_size=40, verbose=0)[0] == pytest.approx(
-        half, rel=1e-5
-    )
+    half = np.array(model.evaluate(x[:20], verbose=0))
+    for size in (40, 8):
+        # As in Keras: the sum of weight times loss over the number of examples.
+        whole = model.evaluate(x, sample_weight=weight, batch_size=size, verbose=0)
+        np.testing.assert_allclose(whole, half / 2, rtol=1e-5)
 
 
 def test_examples_of_weight_zero_do_not_train():
