@@ -1,6 +1,7 @@
 """What differs between backends, in one place: the only file that may import one of them."""
 
 import keras
+import numpy as np
 from keras import tree
 
 
@@ -50,6 +51,18 @@ def require_finite(x, message: str):
     import tensorflow as tf
 
     return tf.debugging.check_numerics(x, message) if x.dtype.is_floating else x
+
+
+def to_numpy(x) -> np.ndarray:
+    """An array or tensor of any library, also of another backend than the active one, as NumPy.
+
+    >>> to_numpy([1, 2]).tolist()
+    [1, 2]
+    """
+    if hasattr(x, "detach"):  # torch: NumPy knows neither its gradients nor its half precision
+        x = x.detach().cpu()
+        x = x.float() if "bfloat16" in str(x.dtype) else x
+    return np.asarray(x)
 
 
 def is_lost(variable) -> bool:

@@ -3,7 +3,7 @@
 Labels are dropped, the image is picked out of dictionaries, and string fields (ids) are ignored.
 """
 
-import numpy as np
+from keras_gud.backend import to_numpy
 
 _IMAGE_KEYS = ("image", "images", "x", "inputs", "data")
 
@@ -67,10 +67,3 @@ class Prepare:
                 f"{len(batch[0])} examples with {len(batch[1])} weights."
             )
         return batch
-
-
-def to_numpy(x) -> np.ndarray:
-    """An array of any library as NumPy."""
-    if hasattr(x, "detach"):
-        x = x.detach().cpu()
-    return np.asarray(x)

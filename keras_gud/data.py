@@ -13,7 +13,8 @@ import keras
 import numpy as np
 
 from keras_gud import backend, checks
-from keras_gud.batch import Prepare, for_keras, pick, to_numpy
+from keras_gud.backend import to_numpy
+from keras_gud.batch import Prepare, for_keras, pick
 
 # How much of endless or one-shot data is read to fit the statistics.
 MAX_PEEK_BATCHES = 256
@@ -146,7 +147,7 @@ class Source:
         self.first = self._first()
 
     def _open_array(self, x, sample_weight, batch_size, shuffle, seed):
-        x = keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else np.asarray(x)
+        x = to_numpy(x)
         if x.ndim == 0 or len(x) == 0:
             raise ValueError(f"Expected at least one example. Received: x of shape {x.shape}.")
         if sample_weight is not None:

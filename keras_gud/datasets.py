@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_gud import extras
 from keras_gud.registry import near_match
 
 _SPLITS = ("train", "test", None)
@@ -93,15 +94,11 @@ def load(
     return _draw_crops(_regions(crops, split), size, _DEFAULT_CROPS if n is None else n, rng)
 
 
-def _missing(package: str) -> str:
-    return f'Expected {package} to be installed for this data set: pip install "keras-gud[demo]"'
-
-
 def _digits(size, n, split, rng) -> np.ndarray:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise ImportError(_missing("scikit-learn")) from error
+        raise extras.missing("scikit-learn", "this data set") from error
     if size not in (None, 8):
         raise ValueError(f"Expected `size` to be 8 or None for digits. Received: size={size}.")
     # Grey levels are 0..16: full ink is 255, not 240.
@@ -123,7 +120,7 @@ def _photograph(name: str) -> np.ndarray:
     try:
         from skimage import data
     except ImportError as error:
-        raise ImportError(_missing("scikit-image")) from error
+        raise extras.missing("scikit-image", "this data set") from error
     image = getattr(data, name)()
     return image[..., None] if image.ndim == 2 else image
 

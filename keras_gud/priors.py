@@ -11,10 +11,11 @@ import numpy as np
 from keras import ops
 
 from keras_gud import layout
+from keras_gud.fitted import FittedLayer
 from keras_gud.registry import PACKAGE, Registry
 
 
-class Prior(keras.layers.Layer):
+class Prior(FittedLayer):
     """Base class: an affine map of each component, fitted to the data's mean and variance.
 
     A subclass implements `make_scale`.
@@ -36,7 +37,6 @@ class Prior(keras.layers.Layer):
     """
 
     def __init__(self, floor: float = 1e-6, **kwargs):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if not 0.0 < floor < 1.0:
             raise ValueError(f"Expected `floor` in (0, 1). Received: floor={floor}.")
@@ -50,15 +50,9 @@ class Prior(keras.layers.Layer):
     def build(self, input_shape):
         """Creates the statistics for components of shape ``(batch, *data_shape)``."""
         self.data_shape = layout.validate_data_shape(input_shape[1:])
-
-        def weight(name, initializer):
-            return self.add_weight(
-                name=name, shape=self.data_shape, trainable=False, initializer=initializer
-            )
-
-        self.mean = weight("mean", "zeros")
-        self.scale = weight("scale", "ones")
-        self.data_variance = weight("data_variance", "ones")
+        self.mean = self.add_statistic("mean", self.data_shape)
+        self.scale = self.add_statistic("scale", self.data_shape, "ones")
+        self.data_variance = self.add_statistic("data_variance", self.data_shape, "ones")
 
     def adapt(self, mean, variance):
         """Fits the prior.

@@ -9,11 +9,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_gud.checks import check_integer
+from keras_gud.fitted import FittedLayer
 from keras_gud.registry import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class GammaTokens(keras.layers.Layer):
+class GammaTokens(FittedLayer):
     """Turns gamma into tokens ``(batch, n_tokens, 1 + n_labels)``.
 
     Column 0 is the mean gamma of the token's components; the others are the basis' labels and
@@ -32,11 +34,8 @@ class GammaTokens(keras.layers.Layer):
     """
 
     def __init__(self, max_tokens: int = 64, **kwargs):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
-        if max_tokens < 1:
-            raise ValueError(f"Expected `max_tokens` >= 1. Received: max_tokens={max_tokens}.")
-        self.max_tokens = int(max_tokens)
+        self.max_tokens = check_integer("max_tokens", max_tokens, 1)
         self.group_shape: tuple[int, ...] | None = None
 
     def build(self, group_shape, n_tokens, n_labels):
@@ -44,15 +43,9 @@ class GammaTokens(keras.layers.Layer):
         self.group_shape = tuple(group_shape)
         self.n_tokens, self.n_labels = int(n_tokens), int(n_labels)
         size = int(np.prod(self.group_shape))
-
-        def weight(name, shape, dtype="float32"):
-            return self.add_weight(
-                name=name, shape=shape, dtype=dtype, trainable=False, initializer="zeros"
-            )
-
-        self.token_of = weight("token_of", (size,), "int32")
-        self.share = weight("share", (size,))
-        self.labels = weight("labels", (self.n_tokens, self.n_labels))
+        self.token_of = self.add_statistic("token_of", (size,), dtype="int32")
+        self.share = self.add_statistic("share", (size,))
+        self.labels = self.add_statistic("labels", (self.n_tokens, self.n_labels))
 
     def adapt(self, groups: np.ndarray, order: np.ndarray, labels: dict[str, np.ndarray]):
         """Learns which components share a token.
@@ -125,8 +118,3 @@ class GammaTokens(keras.layers.Layer):
             "n_tokens": self.n_tokens,
             "n_labels": self.n_labels,
         }
-
-    def build_from_config(self, config):
-        """Builds from `get_build_config`."""
-        self.build(**config)
-        self.built = True

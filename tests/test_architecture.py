@@ -12,13 +12,14 @@ BACKENDS = {"jax", "jaxlib", "tensorflow", "torch"}
 
 # From bottom to top. A part (a file or a folder of keras_gud/) may import from lower levels only.
 LEVELS = (
-    {"version", "registry", "layout", "process", "noise", "statistics", "backend"},
+    {"backend", "extras", "fitted", "layout", "noise", "process", "registry", "statistics"}
+    | {"version"},
+    {"checks"},
     {
         "average",
         "backbones",
         "bases",
         "batch",
-        "checks",
         "datasets",
         "objective",
         "plots",

@@ -11,10 +11,11 @@ import numpy as np
 
 from keras_gud import layout
 from keras_gud.bases.batches import Batches, as_batches
+from keras_gud.fitted import FittedLayer
 from keras_gud.registry import Registry
 
 
-class Basis(keras.layers.Layer):
+class Basis(FittedLayer):
     """Base class of the orthogonal bases.
 
     A subclass implements `call` (U), `inverse` (U^T) and `make_labels`; one that is fitted to data
@@ -35,8 +36,6 @@ class Basis(keras.layers.Layer):
     mixes_channels = False
 
     def __init__(self, **kwargs):
-        # Bases are linear algebra on data: they never take a half-precision policy.
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.data_shape: layout.Shape | None = None
 
@@ -149,10 +148,15 @@ def spatial_label(values: np.ndarray, data_shape: layout.Shape) -> np.ndarray:
     return np.broadcast_to(values, data_shape).copy()
 
 
-def radial_label(axes: list[np.ndarray], data_shape: layout.Shape) -> np.ndarray:
-    """The Euclidean length of the vector whose entry along each spatial axis is given by `axes`."""
-    grid = np.meshgrid(*axes, indexing="ij")
-    return spatial_label(np.sqrt(sum(k**2 for k in grid)), data_shape)
+def frequency_labels(axes: list[np.ndarray], data_shape: layout.Shape) -> dict[str, np.ndarray]:
+    """The labels of a transform to frequencies: ``"frequency"``, |k|, and ``"channel"``.
+
+    Args:
+        axes: The frequencies along each spatial axis.
+        data_shape: Shape of one example.
+    """
+    k = np.sqrt(sum(part**2 for part in np.meshgrid(*axes, indexing="ij")))
+    return {"frequency": spatial_label(k, data_shape)} | channel_label(data_shape)
 
 
 def index_label(shape: layout.Shape) -> np.ndarray:

@@ -2,13 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-import keras
 import numpy as np
 
-
-def to_numpy(x) -> np.ndarray:
-    """A tensor of the active backend, or anything NumPy understands, as a NumPy array."""
-    return keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else np.asarray(x)
+from keras_gud.backend import to_numpy
 
 
 class Batches:

@@ -86,9 +86,7 @@ class ChannelMix(Basis):
         if self.kind == "luma":
             self.matrix = luma_matrix(channels)
         elif self.kind == "pca":
-            self.matrix = self.add_weight(
-                shape=(channels, channels), initializer="identity", trainable=False, name="matrix"
-            )
+            self.matrix = self.add_statistic("matrix", (channels, channels), "identity")
 
     def fit_batches(self, batches):
         """Fits the principal colours in one pass: each position of each example counts as one."""

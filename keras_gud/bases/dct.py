@@ -5,7 +5,7 @@ import numpy as np
 from scipy import fft
 
 from keras_gud import layout
-from keras_gud.bases.basis import Basis, channel_label, radial_label
+from keras_gud.bases.basis import Basis, frequency_labels
 from keras_gud.bases.linear import multiply_axis
 from keras_gud.registry import PACKAGE
 
@@ -54,4 +54,4 @@ class DCT(Basis):
     def make_labels(self, data_shape):
         """``"frequency"`` and ``"channel"``."""
         axes = [np.arange(n) / (2 * n) for n in layout.spatial_shape(data_shape)]
-        return {"frequency": radial_label(axes, data_shape)} | channel_label(data_shape)
+        return frequency_labels(axes, data_shape)

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_gud import layout
-from keras_gud.bases.basis import Basis, channel_label, radial_label
+from keras_gud.bases.basis import Basis, frequency_labels
 from keras_gud.registry import PACKAGE
 
 
@@ -53,7 +53,7 @@ class Fourier(Basis):
     def make_labels(self, data_shape):
         """``"frequency"`` and ``"channel"``."""
         axes = [np.fft.fftfreq(n) for n in layout.spatial_shape(data_shape)]
-        return {"frequency": radial_label(axes, data_shape)} | channel_label(data_shape)
+        return frequency_labels(axes, data_shape)
 
     def symmetrize(self, values):
         """Averages over k and -k, in which a variance becomes the FFT's power spectrum.

@@ -79,12 +79,8 @@ class PCA(Basis):
     def create_weights(self, data_shape):
         """The eigenvectors and eigenvalues."""
         size = self._size(data_shape)
-        self.matrix = self.add_weight(
-            shape=(size, size), initializer="identity", trainable=False, name="matrix"
-        )
-        self.eigenvalues = self.add_weight(
-            shape=(size,), initializer="ones", trainable=False, name="eigenvalues"
-        )
+        self.matrix = self.add_statistic("matrix", (size, size), "identity")
+        self.eigenvalues = self.add_statistic("eigenvalues", (size,), "ones")
 
     def fit_batches(self, batches):
         """Fits eigenvectors and eigenvalues in one pass."""

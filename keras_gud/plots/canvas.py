@@ -1,7 +1,6 @@
 """Figures measured in screen pixels, so that small images are enlarged by a whole number."""
 
-import numpy as np
-from keras import ops
+from keras_gud import extras
 
 DPI = 100
 FONT = 10
@@ -26,19 +25,8 @@ def new_figure(width: float, height: float, **kwargs):
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError(
-            'Expected matplotlib to be installed for plots: pip install "keras-gud[demo]"'
-        ) from error
+        raise extras.missing("matplotlib", "plots") from error
     return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white", **kwargs)
-
-
-def to_numpy(values) -> np.ndarray:
-    """A tensor of any backend, an array or a list as a NumPy array.
-
-    >>> to_numpy([1, 2]).tolist()
-    [1, 2]
-    """
-    return np.asarray(ops.convert_to_numpy(values))
 
 
 def text_width(text: str) -> float:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_gud.plots.canvas import FONT, INK, new_figure, to_numpy
+from keras_gud.backend import to_numpy
+from keras_gud.plots.canvas import FONT, INK, new_figure
 from keras_gud.process import NoisingState
 
 _MOST_LINES = 8

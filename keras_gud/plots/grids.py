@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from keras_gud.plots.canvas import add_panels, to_numpy
+from keras_gud.backend import to_numpy
+from keras_gud.plots.canvas import add_panels
 from keras_gud.plots.panels import Cells, Points, value_range
 
 

@@ -50,12 +50,8 @@ class Function(ComponentSchedule):
 
     def create_weights(self):
         """The labels of each group."""
-        self.group_labels = self.add_weight(
-            name="group_labels",
-            shape=(len(self.label_names), self.n_groups),
-            trainable=False,
-            initializer="zeros",
-        )
+        shape = (len(self.label_names), self.n_groups)
+        self.group_labels = self.add_statistic("group_labels", shape)
 
     def fit_statistics(self, variance, data_variance, labels):
         """Reads the labels of the first component of every group."""

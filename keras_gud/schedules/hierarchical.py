@@ -82,17 +82,12 @@ class Hierarchical(ComponentSchedule):
 
     def create_weights(self):
         """How far each group is from the end of its level, and its level from the end."""
-
-        def weight(name):
-            return self.add_weight(
-                name=name, shape=(self.n_groups,), trainable=False, initializer="zeros"
-            )
-
-        self.level_ahead = weight("level_ahead")
-        self.column_ahead = weight("column_ahead")
+        shape = (self.n_groups,)
+        self.level_ahead = self.add_statistic("level_ahead", shape)
+        self.column_ahead = self.add_statistic("column_ahead", shape)
         # 1 where there is an order between levels (columns), 0 where there is only one.
-        self.has_levels = weight("has_levels")
-        self.has_columns = weight("has_columns")
+        self.has_levels = self.add_statistic("has_levels", shape)
+        self.has_columns = self.add_statistic("has_columns", shape)
 
     def fit_statistics(self, variance, data_variance, labels):
         """The offsets (N - i)/(N - 1) and (L_i - j)/(L_i - 1) of each group."""

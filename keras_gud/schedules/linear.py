@@ -97,15 +97,11 @@ class Linear(ComponentSchedule):
 
     def create_weights(self):
         """The log Sigma_i, the first ordering, and the second one where two are mixed."""
-
-        def weight(name):
-            return self.add_weight(
-                name=name, shape=(self.n_groups,), trainable=False, initializer="zeros"
-            )
-
-        self.log_variance = weight("log_variance")
-        self.l_first = weight("l_first")
-        self.l_frequency = weight("l_frequency") if "r" in self.ranges else None
+        shape = (self.n_groups,)
+        self.log_variance = self.add_statistic("log_variance", shape)
+        self.l_first = self.add_statistic("l_first", shape)
+        mixed = "r" in self.ranges
+        self.l_frequency = self.add_statistic("l_frequency", shape) if mixed else None
 
     def fit_statistics(self, variance, data_variance, labels):
         """Orderings from the variances before whitening and from the frequencies (sec. 5.1)."""

@@ -8,10 +8,10 @@ column-wise schedule of a megapixel image costs as much as it has columns.
 import warnings
 from typing import ClassVar
 
-import keras
 import numpy as np
 from keras import ops
 
+from keras_gud.fitted import FittedLayer
 from keras_gud.process import NoisingState
 from keras_gud.registry import Registry, near_match
 from keras_gud.schedules.pieces import squeeze
@@ -19,7 +19,7 @@ from keras_gud.schedules.pieces import squeeze
 Range = tuple[float, float]
 
 
-class ComponentSchedule(keras.layers.Layer):
+class ComponentSchedule(FittedLayer):
     """Base class of the component-wise schedules.
 
     A subclass implements `path`, lists its parameters in `bounds`, and sets `make_groups` if its
@@ -43,7 +43,6 @@ class ComponentSchedule(keras.layers.Layer):
     bounds: ClassVar[dict[str, Range]] = {}
 
     def __init__(self, ranges: dict | None = None, **kwargs):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.ranges = {
             name: self._check_range(name, value) for name, value in (ranges or {}).items()
@@ -104,13 +103,7 @@ class ComponentSchedule(keras.layers.Layer):
         """
         self.group_shape, self.n_groups = tuple(group_shape), int(n_groups)
         self.in_order = in_order
-        self.groups = self.add_weight(
-            name="groups",
-            shape=self.group_shape,
-            dtype="int32",
-            trainable=False,
-            initializer="zeros",
-        )
+        self.groups = self.add_statistic("groups", self.group_shape, dtype="int32")
         self.create_weights()
 
     def adapt(self, variance, data_variance=None, labels: dict | None = None):
@@ -163,11 +156,6 @@ class ComponentSchedule(keras.layers.Layer):
             "n_groups": self.n_groups,
             "in_order": self.in_order,
         }
-
-    def build_from_config(self, config):
-        """Builds from `get_build_config`."""
-        self.build(**config)
-        self.built = True
 
     # -- use ------------------------------------------------------------------------------------
 
