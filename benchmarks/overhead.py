@@ -9,6 +9,7 @@ spread (quartiles) of the per-round ratios.
 import argparse
 import os
 import platform
+import resource
 import time
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -108,6 +109,20 @@ def time_sampling(model, arguments):
     report("sampling loop vs N forwards", sampled, plain, steps, "sampler step")
 
 
+def measure_memory(model, arguments):
+    """Peak memory of this process after sampling with more and more steps."""
+    model.sample(4, steps=2, seed=0)
+    start = peak_mebibytes()
+    for steps in arguments.memory_steps:
+        model.sample(4, steps=steps, seed=0)
+        print(f"| {keras.backend.backend()} | {steps} | {peak_mebibytes() - start:+.1f} |")
+
+
+def peak_mebibytes() -> float:
+    """The largest resident set that this process has had so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=16)
@@ -116,6 +131,7 @@ def main():
     parser.add_argument("--steps", type=int, default=20, help="training steps per round")
     parser.add_argument("--sampler-steps", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--memory-steps", type=int, nargs="*", default=[10, 100, 1000])
     arguments = parser.parse_args()
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python "
@@ -128,6 +144,8 @@ def main():
     model, x = build(arguments)
     time_fit(model, x, arguments)
     time_sampling(model, arguments)
+    print("\n| backend | sampler steps | growth of peak memory, MiB |\n|---|---|---|")
+    measure_memory(model, arguments)
 
 
 def backend_version() -> str:

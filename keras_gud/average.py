@@ -5,6 +5,7 @@ touches them and is read, not swapped in.
 """
 
 import inspect
+from numbers import Real
 
 import keras
 from keras import ops
@@ -30,8 +31,8 @@ class WeightAverage(keras.layers.Layer):
     def __init__(self, decay: float = 0.999, **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
-        if not 0.0 <= decay < 1.0:
-            raise ValueError(f"Expected `ema_decay` in [0, 1). Received: ema_decay={decay}.")
+        if not isinstance(decay, Real) or not 0.0 <= decay < 1.0:
+            raise ValueError(f"Expected `ema_decay` in [0, 1). Received: ema_decay={decay!r}.")
         self.decay = float(decay)
 
     def attach(self, network):

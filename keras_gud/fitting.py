@@ -109,10 +109,9 @@ class Fitting:
         self.optimizer.build(self.trainable_variables)
         safe = Safekeeping(lambda: [*self.variables, *self.optimizer.variables])
         callbacks = [*_as_list(callbacks), safe]
-        if source.is_array:
+        if source.is_array:  # shuffled by itself, not by Keras
             callbacks.insert(0, _Epochs(source.keras_data))
-        # Arrays are shuffled by their source; of the others, Keras can shuffle a PyDataset only.
-        other = isinstance(source.keras_data, keras.utils.PyDataset) and not source.is_array
+            shuffle = False
         if held is not None:
             kwargs["validation_data"] = held.keras_data
         with safe.guard():
@@ -121,7 +120,8 @@ class Fitting:
                 epochs=epochs,
                 verbose=verbose,
                 callbacks=callbacks,
-                shuffle=shuffle and other,
+                # Of what is left, Keras can shuffle a PyDataset only.
+                shuffle=shuffle and isinstance(source.keras_data, keras.utils.PyDataset),
                 **kwargs,
             )
 

@@ -15,8 +15,8 @@ class NoisingState:
 
     Attributes:
         gamma: ``log(sigma_i^2/alpha_i^2)``, float32; broadcasts against ``(batch, *data_shape)``.
-        dgamma_dt: Its derivative in diffusion time, same shape, >= 0; 0 where a component is
-            frozen. `None` where a state does not come from a schedule.
+        dgamma_dt: Its derivative in diffusion time, >= 0, broadcasts likewise; 0 where a component
+            is frozen. `None` where a state does not come from a schedule.
 
     Example:
 

@@ -6,6 +6,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from one_weight import OneWeightPerValue
 
 import keras_gud
 from keras_gud import backbones, bases, schedules
@@ -15,18 +16,10 @@ IMAGES = RNG.integers(0, 256, (24, 4, 4, 1)).astype("uint8")
 FLOATS = RNG.normal(size=(24, 4, 4, 1)).astype("float32")
 
 
-class Tiny(keras.layers.Layer):
-    """A backbone with one weight per value."""
-
-    def build(self, input_shape):
-        self.scale = self.add_weight(shape=input_shape[0][1:], initializer="zeros")
-
-    def call(self, inputs):
-        return self.scale * inputs[0]
-
-
 def make(**kwargs):
-    return keras_gud.GUD(**({"schedule": "cosine", "backbone": Tiny(), "seed": 0} | kwargs))
+    return keras_gud.GUD(
+        **({"schedule": "cosine", "backbone": OneWeightPerValue(), "seed": 0} | kwargs)
+    )
 
 
 def with_nan(x):
@@ -141,7 +134,7 @@ BAD_PARTS = {
     "prediction": ({"prediction": "epss"}, "`prediction`.*Did you mean 'eps'"),
     "weighting": ({"weighting": "likelyhood"}, "`weighting`.*Did you mean 'likelihood'"),
     "ema_decay": ({"ema_decay": 1.0}, r"`ema_decay` in \[0, 1\)"),
-    "max_tokens": ({"max_tokens": 0}, "`max_tokens` >= 1"),
+    "max_tokens": ({"max_tokens": 0}, "`max_tokens` to be an integer >= 1"),
     "data_shape": ({"data_shape": (None, 3)}, "every size known"),
     "data_shape as a number": ({"data_shape": 28}, "Expected data of shape.*data_shape=28"),
     "seed": ({"seed": "zero"}, "`seed` to be an integer. Received: seed='zero'"),
@@ -162,7 +155,8 @@ def test_bad_parts(what):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("basis", 3), ("schedule", bases.Haar), ("backbone", Tiny), ("prior", None)]
+    ("name", "value"),
+    [("basis", 3), ("schedule", bases.Haar), ("backbone", OneWeightPerValue), ("prior", None)],
 )
 def test_a_part_of_the_wrong_type(name, value):
     with pytest.raises(TypeError, match=f"`{name}` to be a name, a config.*Received: {name}="):
@@ -208,7 +202,7 @@ def test_parts_that_do_not_fit_the_data(what):
         make(**arguments).fit(FLOATS[:12], verbose=0)
 
 
-class WrongShape(Tiny):
+class WrongShape(OneWeightPerValue):
     def call(self, inputs):
         return inputs[0][:, :2]
 
@@ -218,7 +212,7 @@ def test_a_backbone_of_the_wrong_shape_fails_before_training():
         make(backbone=WrongShape()).fit(FLOATS, verbose=0)
 
 
-class TwoArguments(Tiny):
+class TwoArguments(OneWeightPerValue):
     def call(self, y, tokens):
         return y
 

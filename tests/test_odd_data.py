@@ -3,21 +3,11 @@
 import keras
 import numpy as np
 import pytest
+from one_weight import OneWeightPerValue
 
 import keras_gud
 
 RNG = np.random.default_rng(0)
-
-
-@keras.saving.register_keras_serializable(package="keras_gud_odd")
-class Tiny(keras.layers.Layer):
-    """A backbone with one weight per value."""
-
-    def build(self, input_shape):
-        self.scale = self.add_weight(shape=input_shape[0][1:], initializer="zeros")
-
-    def call(self, inputs):
-        return self.scale * inputs[0]
 
 
 def huge_with_a_constant_pixel():
@@ -58,7 +48,7 @@ CASES = {
 def test_from_fit_to_file(name, tmp_path):
     make, parts = CASES[name]
     x = make()
-    model = keras_gud.GUD(**parts, backbone=Tiny(), seed=0, ema_decay=0.9)
+    model = keras_gud.GUD(**parts, backbone=OneWeightPerValue(), seed=0, ema_decay=0.9)
     history = model.fit(x, batch_size=20, epochs=2, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     samples = model.sample(64, steps=60, seed=0)
@@ -81,7 +71,7 @@ def test_from_fit_to_file(name, tmp_path):
 
 def test_a_matching_prior_does_not_blow_up_a_constant_pixel():
     x = huge_with_a_constant_pixel()
-    model = keras_gud.GUD(prior="matching", schedule="cosine", backbone=Tiny(), seed=0)
+    model = keras_gud.GUD(prior="matching", schedule="cosine", backbone=OneWeightPerValue(), seed=0)
     model.adapt(x, verbose=0)
     samples = model.sample(50, steps=50, seed=0)
     # Within the floor's standard deviation, 1e-3 of the largest, the pixel is constant.

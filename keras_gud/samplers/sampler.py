@@ -114,15 +114,16 @@ class Sampler:
         wanted = [round(steps * i / states) for i in range(states + 1)] if states else []
         starts = range(0, n, batch_size)
         bar = keras.utils.Progbar(steps * len(starts), unit_name="step") if progress else None
+        marks = self._marks(steps, wanted, bar)
+        functions = self._functions(denoiser, schedule, shape)
         results, paths = [], []
         for b, start in enumerate(starts):
             # The last batch is filled up to the common size: one compilation serves all.
             keys = noise.sample_keys(seed, batch_size, first + start)
             rows = np.minimum(start + np.arange(batch_size), n - 1)
             chosen = {k: v if len(v) == 1 else v[rows] for k, v in params.items()}
-            functions = self._functions(denoiser, schedule, shape)
             path = {}
-            for i, z in self._run(functions, keys, chosen, steps, self._marks(steps, wanted, bar)):
+            for i, z in self._run(functions, keys, chosen, steps, marks):
                 if i in wanted:
                     path[i] = ops.convert_to_numpy(z)[: n - start]
                 if bar:

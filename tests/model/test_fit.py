@@ -232,3 +232,20 @@ def test_bad_data_lose_nothing(survivor, bad):
     with pytest.raises(ValueError, match="Expected"):
         survivor.fit(bad, verbose=0)
     assert_same(everything(survivor), before)
+
+
+class BreakValidation(keras.callbacks.Callback):
+    """Ctrl-C while the model is being evaluated."""
+
+    def on_test_batch_end(self, batch, logs=None):
+        raise KeyboardInterrupt
+
+
+def test_interrupted_in_validation(survivor):
+    steps = int(as_numpy([survivor.optimizer.iterations])[0])
+    kwargs = {"validation_data": vectors(32), "callbacks": [BreakValidation()]}
+    with pytest.raises(KeyboardInterrupt):
+        survivor.fit(vectors(64), batch_size=16, verbose=0, **kwargs)
+    # The whole epoch before it has been learnt.
+    assert int(as_numpy([survivor.optimizer.iterations])[0]) == steps + 4
+    still_works(survivor)
