@@ -22,15 +22,14 @@ import keras_gud
 
 
 def build(arguments):
-    """A small model on random images, adapted and compiled."""
+    """A small model on random images, adapted."""
     rng = np.random.default_rng(0)
     n = arguments.batch * arguments.steps
     x = rng.integers(0, 256, (n, arguments.size, arguments.size, 1)).astype("uint8")
     model = keras_gud.GUD(
         basis="haar", schedule="hierarchical", backbone=arguments.backbone, seed=0
     )
-    model.compile(jit_compile=keras.backend.backend() != "torch")
-    model.adapt(x[:1024], verbose=0)
+    model.adapt(x[:1024], verbose=0)  # `fit` compiles with its defaults
     return model, x
 
 
