@@ -55,7 +55,7 @@ class Denoiser:
         basis: The built `Basis`.
         prior: The built `Prior`, for the variances of the components.
         tokens: The built `GammaTokens`.
-        prediction: What the output means: ``"eps"``, ``"residual"`` or ``"wiener"``.
+        prediction: What the output means, a name in `objective.PREDICTIONS`.
         variables: Keras variables that a call reads.
     """
 

@@ -32,8 +32,8 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         backbone: The network: a Keras layer or model called as ``[y, tokens]`` with y
             ``(batch, *data_shape)`` and tokens ``(batch, n_tokens, n_features)``, which returns the
             shape of y.
-        prediction: What the network's output means: ``"eps"``, ``"residual"`` or ``"wiener"``
-            (`keras_gud.objective`).
+        prediction: What the network's output means: ``"eps"``, ``"residual"``, ``"v"``, ``"x0"``,
+            ``"linear"`` or ``"wiener"`` (`keras_gud.objective`).
         weighting: Weights lambda_i of the loss: ``"eps"`` (the paper), ``"likelihood"``,
             ``"min_snr"``, or a function ``(state, variance) -> weights`` registered with
             `keras.saving.register_keras_serializable`.

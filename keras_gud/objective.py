@@ -23,6 +23,24 @@ def eps_from_residual(output, z, state: NoisingState, variance):
     return state.sigma * z + output
 
 
+def eps_from_v(output, z, state: NoisingState, variance):
+    """The output is the velocity ``v = alpha eps - sigma chi`` (Salimans and Ho, 2022).
+
+    ``eps = sigma z + alpha v`` per component, since ``z = alpha chi + sigma eps``.
+    """
+    return state.sigma * z + state.alpha * output
+
+
+def eps_from_x0(output, z, state: NoisingState, variance):
+    """The output is the clean component chi, ``eps = (z - alpha chi)/sigma``."""
+    return (z - state.alpha * output) / state.sigma
+
+
+def eps_from_linear(output, z, state: NoisingState, variance):
+    """The best component-wise linear prediction, plus a correction as it is."""
+    return linear_eps(z, state, variance) + output
+
+
 def eps_from_wiener(output, z, state: NoisingState, variance):
     """The best component-wise linear prediction plus a correction of unit variance.
 
@@ -44,7 +62,14 @@ def linear_eps(z, state: NoisingState, variance):
     return state.sigma * z / state.marginal_variance(variance)
 
 
-PREDICTIONS = {"eps": eps_from_eps, "residual": eps_from_residual, "wiener": eps_from_wiener}
+PREDICTIONS = {
+    "eps": eps_from_eps,
+    "residual": eps_from_residual,
+    "v": eps_from_v,
+    "x0": eps_from_x0,
+    "linear": eps_from_linear,
+    "wiener": eps_from_wiener,
+}
 
 # -- weights of the squared error of eps --------------------------------------------------------
 

@@ -38,6 +38,29 @@ def test_predictions(case):
     close(objective.eps_from_residual(*arguments), np.sqrt(sigma2) * z + output)
     wiener = np.sqrt(sigma2) * z / total + np.sqrt(alpha2 * variance / total) * output
     close(objective.eps_from_wiener(*arguments), wiener)
+    close(objective.eps_from_linear(*arguments), np.sqrt(sigma2) * z / total + output)
+
+
+@pytest.mark.parametrize("name", sorted(objective.PREDICTIONS))
+def test_the_right_output_gives_eps(name, case):
+    """Each prediction's target, put in as the output, gives the noise back."""
+    gamma, slope, variance, chi, eps, _ = case
+    alpha, sigma = np.sqrt(expit(-gamma)), np.sqrt(expit(gamma))
+    z = alpha * chi + sigma * eps
+    total = alpha**2 * variance + sigma**2
+    linear = sigma * z / total
+    target = {
+        "eps": eps,
+        "residual": eps - sigma * z,
+        "v": alpha * eps - sigma * chi,
+        "x0": chi,
+        "linear": eps - linear,
+        "wiener": (eps - linear) / np.sqrt(alpha**2 * variance / total),
+    }[name]
+    state = NoisingState(*tensors(gamma, slope))
+    result = objective.PREDICTIONS[name](*tensors(target, z), state, *tensors(variance))
+    # In float32 the division by sigma = 0.05 costs two digits.
+    np.testing.assert_allclose(ops.convert_to_numpy(result), eps, rtol=1e-3, atol=1e-4)
 
 
 def test_weightings(case):

@@ -4,7 +4,17 @@ from keras_gud.backbones.attention import Attention
 from keras_gud.backbones.backbone import Backbone, registry
 from keras_gud.backbones.embedding import NoisingStateEmbedding
 from keras_gud.backbones.mlp import MLP
+from keras_gud.backbones.ncsnpp import NCSNpp
 from keras_gud.backbones.sizes import get
 from keras_gud.backbones.unet import UNet
 
-__all__ = ["MLP", "Attention", "Backbone", "NoisingStateEmbedding", "UNet", "get", "registry"]
+__all__ = [
+    "MLP",
+    "Attention",
+    "Backbone",
+    "NCSNpp",
+    "NoisingStateEmbedding",
+    "UNet",
+    "get",
+    "registry",
+]

@@ -17,7 +17,8 @@ class Backbone(keras.layers.Layer):
     called in the same way can take the place of a `Backbone`.
 
     Args:
-        embedding_dim: Width of the global noising-state vector.
+        embedding_dim: Width of the global noising-state vector; tokens have half of it.
+        mixers: Number of MLP-Mixer layers that embed the noising state.
         dropout: Dropout rate in [0, 1).
         seed: Integer from which the seeds of all dropout layers derive.
         **kwargs: Arguments of `keras.layers.Layer`. With ``dtype="mixed_bfloat16"`` convolutions
@@ -27,14 +28,26 @@ class Backbone(keras.layers.Layer):
         ValueError: for a dropout rate outside [0, 1), or inputs of wrong shapes.
     """
 
-    def __init__(self, embedding_dim: int = 128, dropout: float = 0.0, seed: int = 0, **kwargs):
+    def __init__(
+        self,
+        embedding_dim: int = 128,
+        mixers: int = 1,
+        dropout: float = 0.0,
+        seed: int = 0,
+        **kwargs,
+    ):
         # Autocast would round gamma to bfloat16 before the embedding sees it.
         super().__init__(autocast=False, **kwargs)
         if not 0 <= dropout < 1:
             raise ValueError(f"Expected 0 <= dropout < 1. Received: dropout={dropout}.")
         self.embedding_dim = embedding_dim
+        self.mixers = mixers
         self.dropout = dropout
         self.seed = seed
+
+    def create_embedding(self) -> keras.layers.Layer:
+        """The layer from tokens ``(batch, T, F)`` to embedded tokens and the global vector."""
+        return NoisingStateEmbedding(self.embedding_dim // 2, self.embedding_dim, self.mixers)
 
     def create_layers(self, data_shape: layout.Shape, tokens_shape, vector_shape):
         """Creates and builds the layers of `transform`.
@@ -63,10 +76,9 @@ class Backbone(keras.layers.Layer):
                 "Expected tokens of shape (batch, T, F) with T and F known. "
                 f"Received: tokens.shape={tuple(tokens_shape)}."
             )
-        width = self.embedding_dim // 2
-        self.embedding = NoisingStateEmbedding(width, self.embedding_dim)
+        self.embedding = self.create_embedding()
         self.embedding.build((None, *self.tokens_shape))
-        tokens_embedded = (None, self.tokens_shape[0], width)
+        tokens_embedded = (None, self.tokens_shape[0], self.embedding_dim // 2)
         self.create_layers(self.data_shape, tokens_embedded, (None, self.embedding_dim))
 
     def call(self, inputs, training=None):
@@ -87,6 +99,7 @@ class Backbone(keras.layers.Layer):
         return {
             **super().get_config(),
             "embedding_dim": self.embedding_dim,
+            "mixers": self.mixers,
             "dropout": self.dropout,
             "seed": self.seed,
         }

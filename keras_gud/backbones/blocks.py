@@ -5,9 +5,12 @@ from keras import ops
 
 from keras_gud.backbones.attention import SpatialAttention
 from keras_gud.backbones.norm import GroupNorm
+from keras_gud.backbones.resampling import fir_downsample, fir_upsample
 from keras_gud.registry import PACKAGE
 
 _CONVOLUTIONS = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
+# Of the sum of a skip and a residual of unit variance.
+RESCALE = 2**-0.5
 
 
 def convolution(x_shape, filters: int, dtype, **kwargs) -> keras.layers.Layer:
@@ -30,20 +33,6 @@ def pointwise(x_shape, filters: int, dtype) -> keras.layers.Layer:
     return layer
 
 
-def halved(spatial) -> tuple[int, ...]:
-    """Sizes after one strided convolution: half, rounded up."""
-    return tuple(-(-n // 2) for n in spatial)
-
-
-def upsample(x, spatial):
-    """Repeats every position twice along each axis, then crops to the sizes `spatial`."""
-    for axis, size in enumerate(spatial, start=1):
-        x = ops.repeat(x, 2, axis=axis)
-        if x.shape[axis] != size:
-            x = x[(slice(None),) * axis + (slice(0, size),)]
-    return x
-
-
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class ResidualBlock(keras.layers.Layer):
     """Norm, SiLU, conv, FiLM norm, SiLU, dropout, conv, plus the input (Song et al. 2021).
@@ -55,6 +44,9 @@ class ResidualBlock(keras.layers.Layer):
         width: Channels of the output.
         dropout: Dropout rate; 0 adds no dropout layer.
         seed: Integer seed of the dropout.
+        resample: ``"down"`` or ``"up"`` halves or doubles the resolution inside the block, with a
+            FIR filter (BigGAN blocks, as in NCSN++).
+        rescale: Scales the sum by 1/sqrt(2), so that variances do not grow with depth.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
@@ -63,12 +55,22 @@ class ResidualBlock(keras.layers.Layer):
     (2, 5, 8)
     """
 
-    def __init__(self, width: int, dropout: float = 0.0, seed: int = 0, **kwargs):
+    def __init__(
+        self,
+        width: int,
+        dropout: float = 0.0,
+        seed: int = 0,
+        resample: str | None = None,
+        rescale: bool = False,
+        **kwargs,
+    ):
         # Without autocast the vector stays float32; the convolutions cast their own inputs.
         super().__init__(autocast=False, **kwargs)
         self.width = width
         self.rate = dropout
         self.seed = seed
+        self.resample = resample
+        self.rescale = rescale
 
     def build(self, x_shape, vector_shape):
         """Builds for `x` ``(batch, *spatial, channels)``, `vector` ``(batch, embedding_dim)``."""
@@ -88,13 +90,19 @@ class ResidualBlock(keras.layers.Layer):
         if self.rate > 0:
             self.dropout = keras.layers.Dropout(self.rate, seed=self.seed, dtype=policy)
 
-    def call(self, x, vector, training=None):
-        """Returns ``(batch, *spatial, width)`` in the compute dtype."""
-        h = self.conv_in(ops.silu(self.norm_in(x)))
+    def call(self, x, vector, spatial=None, training=None):
+        """Returns ``(batch, *spatial, width)`` in the compute dtype; "up" needs `spatial`."""
+        h = ops.silu(self.norm_in(x))
+        if self.resample == "down":
+            h, x = fir_downsample(h), fir_downsample(x)
+        elif self.resample == "up":
+            h, x = fir_upsample(h, spatial), fir_upsample(x, spatial)
+        h = self.conv_in(h)
         h = ops.silu(self.norm_out(h, self.film(vector)))
         if self.dropout is not None:
             h = self.dropout(h, training=training)
-        return self.conv_out(h) + (x if self.skip is None else self.skip(x))
+        y = self.conv_out(h) + (x if self.skip is None else self.skip(x))
+        return y * RESCALE if self.rescale else y
 
     def get_config(self):
         """The arguments of the constructor."""
@@ -103,12 +111,17 @@ class ResidualBlock(keras.layers.Layer):
             "width": self.width,
             "dropout": self.rate,
             "seed": self.seed,
+            "resample": self.resample,
+            "rescale": self.rescale,
         }
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Level(keras.layers.Layer):
     """The residual blocks of one resolution, with attention after the first of them.
+
+    Where there are more tokens than positions along the longest axis, one dense layer reduces the
+    tokens to that extent before the image attends to them (paper, appendix A).
 
     Args:
         width: Channels of the output.
@@ -157,8 +170,13 @@ class Level(keras.layers.Layer):
             block = ResidualBlock(s["width"], s["dropout"], s["seed"] + i, dtype=policy)
             block.build(hidden_shape if i else x_shape, vector_shape)
             self.residual.append(block)
-        self.cross = self.within = None
+        self.cross = self.within = self.reduce = None
         if s["cross_attention"]:
+            extent = max(x_shape[1:-1])
+            if tokens_shape[1] > extent:
+                self.reduce = keras.layers.EinsumDense("btw,ts->bsw", (extent, None), dtype=policy)
+                self.reduce.build(tokens_shape)
+                tokens_shape = (None, extent, tokens_shape[2])
             self.cross = SpatialAttention(s["heads"], dtype=policy)
             self.cross.build(hidden_shape, tokens_shape)
         if s["self_attention"]:
@@ -169,7 +187,7 @@ class Level(keras.layers.Layer):
         """Returns ``(batch, *spatial, width)`` in the compute dtype."""
         x = self.residual[0](x, vector, training=training)
         if self.cross is not None:
-            x = self.cross(x, tokens)
+            x = self.cross(x, tokens if self.reduce is None else self.reduce(tokens))
         if self.within is not None:
             x = self.within(x)
         for block in self.residual[1:]:

@@ -13,14 +13,43 @@ PERIODS = (40.0, 20.0, 10.0, 5.0)
 
 
 def gamma_features(gamma):
-    """Scaled gamma and sinusoids of it: ``(batch, T, 1)`` -> ``(batch, T, 9)``."""
+    """Scaled gamma and sinusoids of it: ``(..., 1)`` -> ``(..., 9)``."""
     angles = gamma * ops.convert_to_tensor([2 * math.pi / n for n in PERIODS], "float32")
     return ops.concatenate([gamma / GAMMA_SCALE, ops.sin(angles), ops.cos(angles)], axis=-1)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
+class Mixer(keras.layers.Layer):
+    """One MLP-Mixer layer (Tolstikhin et al. 2021, arXiv:2105.01601) on ``(batch, T, width)``.
+
+    An MLP over the tokens, then one over the channels, each after a layer norm and added to its
+    input.
+
+    Args:
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Example:
+    >>> tuple(Mixer()(ops.ones((2, 8, 16))).shape)
+    (2, 8, 16)
+    """
+
+    def build(self, input_shape):
+        """Builds for ``(batch, T, width)``; T must be known."""
+        _, count, width = input_shape
+        self.token_norm, self.channel_norm = (_layer_norm(input_shape) for _ in range(2))
+        self.token_mix = [_dense(width, count, "silu"), _dense(count, width)]
+        self.channel_mix = [_dense(2 * width, width, "silu"), _dense(width, 2 * width)]
+
+    def call(self, x):
+        """Returns the shape of `x`."""
+        h = ops.transpose(self.token_norm(x), (0, 2, 1))
+        x = x + ops.transpose(self.token_mix[1](self.token_mix[0](h)), (0, 2, 1))
+        return x + self.channel_mix[1](self.channel_mix[0](self.channel_norm(x)))
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class NoisingStateEmbedding(keras.layers.Layer):
-    """Embeds the noising state with one MLP-mixer layer (Tolstikhin et al. 2021, arXiv:2105.01601).
+    """Embeds the noising state with MLP-Mixer layers (paper, appendix A).
 
     Inputs are tokens ``(batch, T, F)``: column 0 is gamma, the others are position labels of about
     [-1, 1]. T is fixed when the layer is built. Computes in float32 whatever the global policy is,
@@ -29,6 +58,7 @@ class NoisingStateEmbedding(keras.layers.Layer):
     Args:
         width: Width of a token's embedding.
         embedding_dim: Width of the global embedding.
+        mixers: Number of MLP-Mixer layers.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Returns:
@@ -36,7 +66,7 @@ class NoisingStateEmbedding(keras.layers.Layer):
         sees the mean *and* every token, so that it can tell paths with the same mean apart.
 
     Example:
-    >>> embed = NoisingStateEmbedding(width=16, embedding_dim=32)
+    >>> embed = NoisingStateEmbedding(width=16, embedding_dim=32, mixers=2)
     >>> tokens, vector = embed(ops.zeros((2, 8, 3)))
     >>> tuple(tokens.shape), tuple(vector.shape)
     ((2, 8, 16), (2, 32))
@@ -45,39 +75,32 @@ class NoisingStateEmbedding(keras.layers.Layer):
     # Channels per token in the flattened state: keeps its Dense small where T is large.
     bottleneck = 4
 
-    def __init__(self, width: int, embedding_dim: int, **kwargs):
+    def __init__(self, width: int, embedding_dim: int, mixers: int = 1, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.width = width
         self.embedding_dim = embedding_dim
+        self.count_of_mixers = mixers
 
     def build(self, input_shape):
         """Builds for tokens ``(batch, T, F)``."""
         _, self.count, features = input_shape
-        width, count = self.width, self.count
-
-        def dense(units, inputs, activation=None):
-            layer = keras.layers.Dense(units, activation=activation, dtype="float32")
-            layer.build((None, inputs))
-            return layer
-
-        self.token_in = dense(width, features + 2 * len(PERIODS), "silu")
-        self.token_mix = [dense(width, count, "silu"), dense(count, width)]
-        self.channel_mix = [dense(2 * width, width, "silu"), dense(width, 2 * width)]
-        self.squeeze = dense(self.bottleneck, width)
-        self.merge = dense(self.embedding_dim, width + count * self.bottleneck, "silu")
-        self.vector_out = dense(self.embedding_dim, self.embedding_dim, "silu")
-        self.norms = [keras.layers.LayerNormalization(dtype="float32") for _ in range(3)]
-        for norm in self.norms:
-            norm.build((None, count, width))
+        shape = (None, self.count, self.width)
+        self.token_in = _dense(self.width, features + 2 * len(PERIODS), "silu")
+        self.mixers = [Mixer(dtype="float32") for _ in range(self.count_of_mixers)]
+        for mixer in self.mixers:
+            mixer.build(shape)
+        self.norm = _layer_norm(shape)
+        self.squeeze = _dense(self.bottleneck, self.width)
+        self.merge = _dense(self.embedding_dim, self.width + self.count * self.bottleneck, "silu")
+        self.vector_out = _dense(self.embedding_dim, self.embedding_dim, "silu")
 
     def call(self, tokens):
         """Returns the embedded tokens and the global vector."""
         gamma, labels = tokens[..., :1], tokens[..., 1:]
         x = self.token_in(ops.concatenate([gamma_features(gamma), labels], axis=-1))
-        h = ops.transpose(self.norms[0](x), (0, 2, 1))
-        x = x + ops.transpose(self.token_mix[1](self.token_mix[0](h)), (0, 2, 1))
-        x = x + self.channel_mix[1](self.channel_mix[0](self.norms[1](x)))
-        x = self.norms[2](x)
+        for mixer in self.mixers:
+            x = mixer(x)
+        x = self.norm(x)
         flat = ops.reshape(self.squeeze(x), (-1, self.count * self.bottleneck))
         vector = self.merge(ops.concatenate([ops.mean(x, axis=1), flat], axis=-1))
         return x, self.vector_out(vector)
@@ -88,4 +111,69 @@ class NoisingStateEmbedding(keras.layers.Layer):
             **super().get_config(),
             "width": self.width,
             "embedding_dim": self.embedding_dim,
+            "mixers": self.count_of_mixers,
         }
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ProxyTimeEmbedding(keras.layers.Layer):
+    """The mean of gamma in place of time, beside a ResNet embedding of gamma (paper, appendix B).
+
+    The mean is taken over the tokens. Computes in float32 whatever the global policy is.
+
+    Args:
+        embedding_dim: Width of the embedding.
+        blocks: Residual blocks of the embedding of gamma.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Returns:
+        The tokens as they came, and a global vector ``(batch, embedding_dim)``.
+
+    Example:
+    >>> tokens, vector = ProxyTimeEmbedding(embedding_dim=32)(ops.zeros((2, 8, 3)))
+    >>> tuple(vector.shape)
+    (2, 32)
+    """
+
+    def __init__(self, embedding_dim: int, blocks: int = 2, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.embedding_dim = embedding_dim
+        self.blocks = blocks
+
+    def build(self, input_shape):
+        """Builds for tokens ``(batch, T, F)``."""
+        dim = self.embedding_dim
+        self.time = _dense(dim, 1 + 2 * len(PERIODS), "silu")
+        self.state_in = _dense(dim, input_shape[1])
+        self.norms = [_layer_norm((None, dim)) for _ in range(self.blocks)]
+        self.residual = [[_dense(dim, dim, "silu"), _dense(dim, dim)] for _ in range(self.blocks)]
+        self.merge = _dense(dim, 2 * dim, "silu")
+
+    def call(self, tokens):
+        """Returns the tokens and the global vector."""
+        gamma = tokens[..., 0]
+        time = self.time(gamma_features(ops.mean(gamma, axis=1, keepdims=True)))
+        state = self.state_in(gamma / GAMMA_SCALE)
+        for norm, (first, second) in zip(self.norms, self.residual, strict=True):
+            state = state + second(first(norm(state)))
+        return tokens, self.merge(ops.concatenate([time, ops.silu(state)], axis=-1))
+
+    def get_config(self):
+        """The arguments of the constructor."""
+        return {
+            **super().get_config(),
+            "embedding_dim": self.embedding_dim,
+            "blocks": self.blocks,
+        }
+
+
+def _dense(units: int, inputs: int, activation=None) -> keras.layers.Layer:
+    layer = keras.layers.Dense(units, activation=activation, dtype="float32")
+    layer.build((None, inputs))
+    return layer
+
+
+def _layer_norm(shape) -> keras.layers.Layer:
+    layer = keras.layers.LayerNormalization(dtype="float32")
+    layer.build(shape)
+    return layer

@@ -66,10 +66,7 @@ class MLP(Backbone):
     Args:
         width: Width of the hidden layers.
         blocks: Number of residual blocks.
-        embedding_dim: Width of the global noising-state vector.
-        dropout: Dropout rate.
-        seed: Integer from which the seeds of all dropout layers derive.
-        **kwargs: Arguments of `keras.layers.Layer`, e.g. ``dtype="mixed_bfloat16"``.
+        **kwargs: Arguments of `Backbone`, e.g. `embedding_dim` or ``dtype="mixed_bfloat16"``.
 
     Raises:
         ValueError: when built on data that are not vectors.
@@ -84,12 +81,9 @@ class MLP(Backbone):
         self,
         width: int = 256,
         blocks: int = 3,
-        embedding_dim: int = 128,
-        dropout: float = 0.0,
-        seed: int = 0,
         **kwargs,
     ):
-        super().__init__(embedding_dim=embedding_dim, dropout=dropout, seed=seed, **kwargs)
+        super().__init__(**kwargs)
         self.width = width
         self.blocks = blocks
 

@@ -47,7 +47,6 @@ class GroupNorm(keras.layers.Layer):
         """Builds for inputs ``(batch, *spatial, channels)``, spatial axes may be missing."""
         width = x_shape[-1]
         self.groups = group_count(width)
-        self.positions = math.prod(x_shape[1:-1])
         self.gain = self.add_weight(shape=(width,), initializer="ones", name="gain")
         self.offset = self.add_weight(shape=(width,), initializer="zeros", name="offset")
 
@@ -61,7 +60,7 @@ class GroupNorm(keras.layers.Layer):
     def call(self, x, film=None):
         """Normalises `x`; `film` is ``(batch, 2 * channels)``: scale, then shift."""
         width = x.shape[-1]
-        flat = ops.reshape(x, (-1, self.positions, width))
+        flat = ops.reshape(x, (-1, math.prod(x.shape[1:-1]), width))
         mean = self.group_mean(ops.mean(flat, axis=1))
         square = self.group_mean(ops.mean(ops.square(flat), axis=1))
         # Rounding may leave the difference a little below zero.

@@ -1,7 +1,8 @@
-"""The networks behind the names ``"tiny"``, ``"small"`` and ``"base"``."""
+"""The networks behind the names ``"tiny"``, ``"small"``, ``"base"`` and ``"ncsnpp"``."""
 
 from keras_gud.backbones.backbone import registry
 from keras_gud.backbones.mlp import MLP
+from keras_gud.backbones.ncsnpp import NCSNpp
 from keras_gud.backbones.unet import UNet
 
 _UNETS = {
@@ -28,8 +29,17 @@ def _factory(name: str):
     return create
 
 
+def _ncsnpp(data_shape=None, **kwargs):
+    """The paper's appendix B: 4 levels of 4 blocks; about 75M parameters."""
+    arguments = {"widths": (128, 256, 256, 256), "blocks": 4, "embedding_dim": 512, **kwargs}
+    if data_shape is not None and len(data_shape) > 1:
+        arguments["widths"] = arguments["widths"][: most_levels(data_shape[:-1])]
+    return NCSNpp(**arguments)
+
+
 for _name in _UNETS:
     registry.add(_name, _factory(_name))
+registry.add("ncsnpp", _ncsnpp)
 
 
 def most_levels(spatial) -> int:
@@ -41,9 +51,10 @@ def get(identifier, data_shape=None, **kwargs):
     """Returns a network for a size, a config or an instance.
 
     Args:
-        identifier: ``"tiny"`` (about 0.1M parameters), ``"small"`` (0.5M), ``"base"`` (10M), a
-            Keras config (dict), or any Keras layer or model that is called as
-            ``network([y, tokens], training=...)``.
+        identifier: ``"tiny"`` (about 0.1M parameters: tests, digits), ``"small"`` (0.5M: small
+            images on a CPU), ``"base"`` (10M: photographs on a GPU), ``"ncsnpp"`` (75M, images
+            only: the paper's appendix B), a Keras config (dict), or any Keras layer or model that
+            is called as ``network([y, tokens], training=...)``.
         data_shape: Shape of one example; a size gives an `MLP` for ``(features,)`` and a `UNet`
             otherwise, with fewer levels where the images are tiny.
         **kwargs: Arguments of the network, e.g. `dtype` or `dropout`; only used with a size.

@@ -6,34 +6,15 @@ import keras
 from keras import ops
 
 from keras_gud.backbones.backbone import Backbone
-from keras_gud.backbones.blocks import Level, convolution, halved, pointwise, upsample
+from keras_gud.backbones.blocks import Level, convolution, pointwise
 from keras_gud.backbones.norm import GroupNorm
+from keras_gud.backbones.resampling import level_sizes, upsample
 from keras_gud.registry import PACKAGE
 
 # Cross-attention is on by default up to this many positions (16 x 16).
 ATTENTION_POSITIONS = 256
 # Seeds of dropout layers: one range per level.
 SEED_STRIDE = 1000
-
-
-def level_sizes(spatial, levels: int) -> list[tuple[int, ...]]:
-    """Spatial sizes of each level, the finest first.
-
-    Raises:
-        ValueError: if an axis of size 1 would have to be halved.
-
-    >>> level_sizes((7, 10), levels=3)
-    [(7, 10), (4, 5), (2, 3)]
-    """
-    sizes = [tuple(spatial)]
-    while min(sizes[-1]) > 1 and len(sizes) < levels:
-        sizes.append(halved(sizes[-1]))
-    if len(sizes) < levels:
-        raise ValueError(
-            f"Expected at most {len(sizes)} widths (levels) for data with spatial sizes "
-            f"{tuple(spatial)}: an axis of size 1 cannot be halved. Received: {levels} widths."
-        )
-    return sizes
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -50,10 +31,7 @@ class UNet(Backbone):
         attention_levels: Indices of levels that attend to the tokens, beside the coarsest. `None`:
             those with at most 256 positions.
         heads: Heads of every attention layer; must divide the widths of its level.
-        embedding_dim: Width of the global noising-state vector; tokens have half of it.
-        dropout: Dropout rate.
-        seed: Integer from which the seeds of all dropout layers derive.
-        **kwargs: Arguments of `keras.layers.Layer`, e.g. ``dtype="mixed_bfloat16"``.
+        **kwargs: Arguments of `Backbone`, e.g. `embedding_dim` or ``dtype="mixed_bfloat16"``.
 
     Raises:
         ValueError: for empty widths, unknown levels, vectors, or sizes that cannot be halved as
@@ -71,12 +49,9 @@ class UNet(Backbone):
         blocks: int = 2,
         attention_levels=None,
         heads: int = 2,
-        embedding_dim: int = 128,
-        dropout: float = 0.0,
-        seed: int = 0,
         **kwargs,
     ):
-        super().__init__(embedding_dim=embedding_dim, dropout=dropout, seed=seed, **kwargs)
+        super().__init__(**kwargs)
         self.widths = tuple(widths)
         self.blocks = blocks
         self.attention_levels = None if attention_levels is None else tuple(attention_levels)

@@ -7,8 +7,8 @@ from backbone_networks import as_numpy, build, inputs, perturb, run
 from keras import ops
 
 from keras_gud import backbones
-from keras_gud.backbones.blocks import upsample
 from keras_gud.backbones.norm import GroupNorm, group_count
+from keras_gud.backbones.resampling import upsample
 
 
 def test_names_follow_the_data():

@@ -1,0 +1,151 @@
+"""NCSN++ told the noising state through its time embedding (paper, appendix B)."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_gud.backbones.attention import SpatialAttention
+from keras_gud.backbones.backbone import Backbone
+from keras_gud.backbones.blocks import RESCALE, ResidualBlock, convolution
+from keras_gud.backbones.embedding import ProxyTimeEmbedding
+from keras_gud.backbones.norm import GroupNorm
+from keras_gud.backbones.resampling import level_sizes
+from keras_gud.registry import PACKAGE
+
+# Self-attention up to this many positions (16 x 16), as in Song et al. 2021.
+ATTENTION_POSITIONS = 256
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class NCSNpp(Backbone):
+    """NCSN++ (Song et al. 2021, arXiv:2011.13456) as the paper's appendix B changes it.
+
+    BigGAN residual blocks that resample inside with a FIR filter, skips scaled by 1/sqrt(2), a skip
+    from every block, self-attention at 16 x 16 positions and fewer. The mean of gamma takes the
+    place of time, beside an embedding of gamma; there is no cross-attention. Scale and shift come
+    from the embedding (FiLM), where the original adds it as a bias.
+
+    Args:
+        widths: Channels per level, the finest first.
+        blocks: Residual blocks per level on the way down; one more on the way up.
+        heads: Heads of every attention layer; must divide the widths of its level.
+        **kwargs: Arguments of `Backbone`, e.g. `embedding_dim` or ``dtype="mixed_bfloat16"``.
+
+    Raises:
+        ValueError: for empty widths; when built, for vectors or sizes that cannot be halved as
+            often as asked.
+
+    Example:
+    >>> network = NCSNpp(widths=(8, 16), blocks=1)
+    >>> tuple(network([ops.ones((2, 7, 10, 3)), ops.ones((2, 10, 2))]).shape)
+    (2, 7, 10, 3)
+    """
+
+    def __init__(self, widths=(128, 256, 256, 256), blocks: int = 4, heads: int = 1, **kwargs):
+        super().__init__(**kwargs)
+        self.widths, self.blocks, self.heads = tuple(widths), blocks, heads
+        if not self.widths or blocks < 1:
+            raise ValueError(
+                "Expected at least one width and one block. "
+                f"Received: widths={widths}, blocks={blocks}."
+            )
+
+    def create_embedding(self):
+        """Mean gamma as time, concatenated with an embedding of gamma."""
+        return ProxyTimeEmbedding(self.embedding_dim)
+
+    def create_layers(self, data_shape, tokens_shape, vector_shape):
+        """Creates and builds both ways of the U; see `Backbone.create_layers`."""
+        if len(data_shape) == 1:
+            raise ValueError(
+                "Expected data with spatial axes and channels; use `MLP` for vectors. "
+                f"Received: data_shape={data_shape}."
+            )
+        self.sizes = level_sizes(data_shape[:-1], len(self.widths))
+        self.vector_shape, self.count = vector_shape, 0
+        last = len(self.widths) - 1
+        channels = self.widths[0]
+        self.stem = convolution((None, *data_shape), channels, self.dtype_policy)
+        self.down, self.shrink, self.up, self.grow = [], [], [], []
+        skips = [channels]
+        for i, width in enumerate(self.widths):
+            self.down.append([self._stage(i, c, width) for c in self._inward(channels, width)])
+            skips += [width] * self.blocks
+            channels = width
+            if i < last:
+                self.shrink.append(self._block(i, width, width, "down"))
+                skips.append(width)
+        self.middle = [self._stage(last, channels, channels), self._block(last, channels, channels)]
+        for i in reversed(range(last + 1)):
+            stages = []
+            for _ in range(self.blocks + 1):
+                stages.append(self._stage(i, channels + skips.pop(), self.widths[i]))
+                channels = self.widths[i]
+            self.up.append(stages)
+            if i > 0:
+                self.grow.append(self._block(i, channels, channels, "up"))
+        final = (None, *self.sizes[0], channels)
+        self.norm = GroupNorm()
+        self.norm.build(final)
+        self.head = convolution(
+            final, data_shape[-1], self.dtype_policy, kernel_initializer="zeros"
+        )
+
+    def _inward(self, channels, width):
+        return [channels] + [width] * (self.blocks - 1)
+
+    def _block(self, level, channels, width, resample=None):
+        """A built residual block; every one has a dropout seed of its own."""
+        self.count += 1
+        block = ResidualBlock(
+            width,
+            self.dropout,
+            self.seed + self.count,
+            resample=resample,
+            rescale=True,
+            dtype=self.dtype_policy,
+        )
+        block.build((None, *self.sizes[level], channels), self.vector_shape)
+        return block
+
+    def _stage(self, level, channels, width):
+        """A residual block and, where there are few positions, self-attention (else `None`)."""
+        attend = None
+        if math.prod(self.sizes[level]) <= ATTENTION_POSITIONS:
+            attend = SpatialAttention(self.heads, dtype=self.dtype_policy)
+            attend.build((None, *self.sizes[level], width))
+        return [self._block(level, channels, width), attend]
+
+    def transform(self, y, tokens, vector, training=None):
+        """Down and up the levels; see `Backbone.transform`."""
+
+        def run(stage, x):
+            block, attend = stage
+            x = block(x, vector, training=training)
+            return x if attend is None else attend(x) * RESCALE
+
+        skips = [self.stem(y)]
+        for i, stages in enumerate(self.down):
+            for stage in stages:
+                skips.append(run(stage, skips[-1]))
+            if i < len(self.shrink):
+                skips.append(self.shrink[i](skips[-1], vector, training=training))
+        first, second = self.middle
+        x = second(run(first, skips[-1]), vector, training=training)
+        for i, stages in enumerate(self.up):
+            for stage in stages:
+                x = run(stage, ops.concatenate([x, skips.pop()], axis=-1))
+            if i < len(self.grow):
+                size = self.sizes[len(self.widths) - 2 - i]
+                x = self.grow[i](x, vector, spatial=size, training=training)
+        return self.head(ops.silu(self.norm(x)))
+
+    def get_config(self):
+        """The arguments of the constructor."""
+        return {
+            **super().get_config(),
+            "widths": self.widths,
+            "blocks": self.blocks,
+            "heads": self.heads,
+        }

@@ -1,0 +1,81 @@
+"""Halving and doubling the resolution: by repetition, or with the FIR filter of NCSN++."""
+
+from keras import ops
+
+
+def halved(spatial) -> tuple[int, ...]:
+    """Sizes after one down-sampling: half, rounded up."""
+    return tuple(-(-n // 2) for n in spatial)
+
+
+def level_sizes(spatial, levels: int) -> list[tuple[int, ...]]:
+    """Spatial sizes of each level, the finest first.
+
+    Raises:
+        ValueError: if an axis of size 1 would have to be halved.
+
+    >>> level_sizes((7, 10), levels=3)
+    [(7, 10), (4, 5), (2, 3)]
+    """
+    sizes = [tuple(spatial)]
+    while min(sizes[-1]) > 1 and len(sizes) < levels:
+        sizes.append(halved(sizes[-1]))
+    if len(sizes) < levels:
+        raise ValueError(
+            f"Expected at most {len(sizes)} widths (levels) for data with spatial sizes "
+            f"{tuple(spatial)}: an axis of size 1 cannot be halved. Received: {levels} widths."
+        )
+    return sizes
+
+
+def upsample(x, spatial):
+    """Repeats every position twice along each axis, then crops to the sizes `spatial`."""
+    for axis, size in enumerate(spatial, start=1):
+        x = _crop(ops.repeat(x, 2, axis=axis), axis, size)
+    return x
+
+
+def fir_upsample(x, spatial):
+    """Doubles every axis with the filter (1, 3, 3, 1)/4, then crops to the sizes `spatial`.
+
+    The filter of Karras et al. 2020 (arXiv:1912.04958), as in NCSN++; edges are repeated, so that
+    constants stay constant.
+
+    Args:
+        x: ``(batch, *sizes, channels)``.
+        spatial: The new sizes, each 2n or 2n - 1 for an old size n.
+    """
+    for axis, size in enumerate(spatial, start=1):
+        before, after = _shifted(x, axis, -1), _shifted(x, axis, 1)
+        pairs = ops.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis=axis + 1)
+        shape = (-1, *x.shape[1:axis], 2 * x.shape[axis], *x.shape[axis + 1 :])
+        x = _crop(ops.reshape(pairs, shape), axis, size)
+    return x
+
+
+def fir_downsample(x):
+    """Halves every axis, rounding up, with the filter (1, 3, 3, 1)/8; edges are repeated."""
+    for axis in range(1, len(x.shape) - 1):
+        if x.shape[axis] % 2:
+            x = ops.concatenate([x, _take(x, axis, slice(-1, None))], axis=axis)
+        before, after = _shifted(x, axis, -1), _shifted(x, axis, 1)
+        even, odd = (slice(start, None, 2) for start in (0, 1))
+        x = 0.375 * (_take(x, axis, even) + _take(x, axis, odd)) + 0.125 * (
+            _take(before, axis, even) + _take(after, axis, odd)
+        )
+    return x
+
+
+def _take(x, axis: int, window: slice):
+    return x[(slice(None),) * axis + (window,)]
+
+
+def _crop(x, axis: int, size: int):
+    return x if x.shape[axis] == size else _take(x, axis, slice(0, size))
+
+
+def _shifted(x, axis: int, by: int):
+    """Each position's neighbour one before (-1) or after (1) it; the edge is its own neighbour."""
+    if by < 0:
+        return ops.concatenate([_take(x, axis, slice(0, 1)), _take(x, axis, slice(0, -1))], axis)
+    return ops.concatenate([_take(x, axis, slice(1, None)), _take(x, axis, slice(-1, None))], axis)
