@@ -9,6 +9,11 @@ from keras_gud.objective import PREDICTIONS, choose
 _DEFAULT_BUILDS = keras.layers.Layer.build, keras.Model.build
 
 
+def takes_gamma_map(network) -> bool:
+    """Whether a network is called as ``network([y, tokens, gamma])``."""
+    return bool(getattr(network, "gamma_map", False))
+
+
 def build_network(network, data_shape, token_shape):
     """Builds a network and runs it on shapes alone: a wrong one fails here, not in the first step.
 
@@ -22,6 +27,10 @@ def build_network(network, data_shape, token_shape):
             of y.
     """
     shapes = [(None, *data_shape), tuple(token_shape)]
+    names = "[y, tokens]"
+    if takes_gamma_map(network):
+        shapes.append(shapes[0])
+        names = "[y, tokens, gamma]"
     try:
         # Networks without a `build` of their own are built by the call below.
         if not network.built and type(network).build not in _DEFAULT_BUILDS:
@@ -30,7 +39,7 @@ def build_network(network, data_shape, token_shape):
         output = network(inputs, **training_argument(network, False))
     except Exception as error:
         raise ValueError(
-            "Expected the `backbone` to be called as backbone([y, tokens]) with inputs of shapes "
+            f"Expected the `backbone` to be called as backbone({names}) with inputs of shapes "
             f"{shapes}. Received: {type(network).__name__}, which raised "
             f"{type(error).__name__}: {error}"
         ) from error
@@ -51,17 +60,28 @@ class Denoiser:
     prediction says.
 
     Args:
-        call_network: Callable ``[y, tokens] -> output``.
+        call_network: Callable ``[y, tokens] -> output``, or of ``[y, tokens, gamma]``.
         basis: The built `Basis`.
         prior: The built `Prior`, for the variances of the components.
         tokens: The built `GammaTokens`.
         prediction: What the output means, a name in `objective.PREDICTIONS`.
         variables: Keras variables that a call reads.
+        gamma_map: Whether the network is given gamma too, ``(batch, *data_shape)``.
     """
 
-    def __init__(self, call_network, basis, prior, tokens, prediction: str, variables=()):
+    def __init__(
+        self,
+        call_network,
+        basis,
+        prior,
+        tokens,
+        prediction: str,
+        variables=(),
+        gamma_map: bool = False,
+    ):
         self.call_network = call_network
         self.basis, self.prior, self.tokens = basis, prior, tokens
+        self.gamma_map = gamma_map
         self.to_eps = choose("prediction", PREDICTIONS, prediction)
         parts = (basis, prior, tokens)
         self.variables = [*variables, *(v for part in parts for v in part.variables)]
@@ -75,5 +95,8 @@ class Denoiser:
         """Eps in component space, float32, the shape of z."""
         tokens = self.tokens(state.gamma)
         tokens = ops.broadcast_to(tokens, (ops.shape(z)[0], *tokens.shape[1:]))
-        output = self.call_network([self.basis.inverse(z), tokens])
+        inputs = [self.basis.inverse(z), tokens]
+        if self.gamma_map:
+            inputs.append(ops.broadcast_to(state.gamma, ops.shape(z)))
+        output = self.call_network(inputs)
         return self.to_eps(self.basis(output), z, state, self.prior.variance)

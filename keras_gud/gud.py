@@ -63,8 +63,13 @@ class GUD(GUDModel):
         self.backbone_dtype = backbone_dtype
 
     def make_network(self, data_shape):
-        """Makes the backbone for this shape of data."""
-        return backbones.get(self.backbone, data_shape=data_shape, dtype=self.backbone_dtype)
+        """Makes the backbone for this shape of data; it is given the gamma of every pixel."""
+        return backbones.get(
+            self.backbone,
+            data_shape=data_shape,
+            dtype=self.backbone_dtype,
+            gamma_map=not self.basis.mixes_space and self.tokens.n_tokens > 1,
+        )
 
     def get_config(self):
         """The constructor's arguments."""

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_gud import adaptation, batch, checks, data, layout, noise, objective
 from keras_gud.average import WeightAverage, training_argument
-from keras_gud.denoiser import Denoiser, build_network
+from keras_gud.denoiser import Denoiser, build_network, takes_gamma_map
 from keras_gud.fitting import Fitting
 from keras_gud.generation import Generation
 from keras_gud.registry import PACKAGE
@@ -31,7 +31,8 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         schedule: The component-wise schedule, or a family of them.
         backbone: The network: a Keras layer or model called as ``[y, tokens]`` with y
             ``(batch, *data_shape)`` and tokens ``(batch, n_tokens, n_features)``, which returns the
-            shape of y.
+            shape of y. One with an attribute ``gamma_map = True`` is called as ``[y, tokens,
+            gamma]``, gamma of y's shape; the components must then be pixels.
         prediction: What the network's output means: ``"eps"``, ``"residual"``, ``"v"``, ``"x0"``,
             ``"linear"`` or ``"wiener"`` (`keras_gud.objective`).
         weighting: Weights lambda_i of the loss: ``"eps"`` (the paper), ``"likelihood"``,
@@ -131,6 +132,11 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
                 "Call `model.adapt(x)` or `model.fit(x)` first."
             )
         self.network = self.make_network(self.data_shape)
+        if takes_gamma_map(self.network) and self.basis.mixes_space:
+            raise ValueError(
+                "Expected a `basis` whose components are pixels for a `backbone` with "
+                f"gamma_map=True. Received: basis={self.basis.name!r}."
+            )
         token_shape = (None, self.tokens.n_tokens, 1 + self.tokens.n_labels)
         build_network(self.network, self.data_shape, token_shape)
         self.eval_index = self.add_weight(
@@ -260,7 +266,7 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
 
         parts = (self.basis, self.prior, self.tokens, self.prediction)
         variables = [] if training else [*self.network.variables, *self.ema.variables]
-        return Denoiser(call, *parts, variables)
+        return Denoiser(call, *parts, variables, gamma_map=takes_gamma_map(self.network))
 
     @property
     def denoiser(self) -> Denoiser:

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_gud import layout
-from keras_gud.backbones.embedding import NoisingStateEmbedding
+from keras_gud.backbones.embedding import GAMMA_SCALE, NoisingStateEmbedding
 from keras_gud.registry import Registry
 
 
@@ -16,11 +16,16 @@ class Backbone(keras.layers.Layer):
     before training. A subclass implements `create_layers` and `transform`. Any Keras layer that is
     called in the same way can take the place of a `Backbone`.
 
+    Where components are pixels, tokens may be too coarse: a free mask for in-painting has a gamma
+    of its own for every pixel. With `gamma_map` the network is called as ``network([y, tokens,
+    gamma])`` with gamma ``(batch, *data_shape)``, which enters as further channels.
+
     Args:
         embedding_dim: Width of the global noising-state vector; tokens have half of it.
         mixers: Number of MLP-Mixer layers that embed the noising state.
         dropout: Dropout rate in [0, 1).
         seed: Integer from which the seeds of all dropout layers derive.
+        gamma_map: Whether the network is also given gamma itself as further channels.
         **kwargs: Arguments of `keras.layers.Layer`. With ``dtype="mixed_bfloat16"`` convolutions
             and dense layers compute in bfloat16; norms, embedding and output stay float32.
 
@@ -34,6 +39,7 @@ class Backbone(keras.layers.Layer):
         mixers: int = 1,
         dropout: float = 0.0,
         seed: int = 0,
+        gamma_map: bool = False,
         **kwargs,
     ):
         # Autocast would round gamma to bfloat16 before the embedding sees it.
@@ -44,31 +50,36 @@ class Backbone(keras.layers.Layer):
         self.mixers = mixers
         self.dropout = dropout
         self.seed = seed
+        self.gamma_map = bool(gamma_map)
 
     def create_embedding(self) -> keras.layers.Layer:
         """The layer from tokens ``(batch, T, F)`` to embedded tokens and the global vector."""
         return NoisingStateEmbedding(self.embedding_dim // 2, self.embedding_dim, self.mixers)
 
-    def create_layers(self, data_shape: layout.Shape, tokens_shape, vector_shape):
+    def create_layers(self, input_shape, data_shape: layout.Shape, tokens_shape, vector_shape):
         """Creates and builds the layers of `transform`.
 
         Args:
-            data_shape: Shape of one example.
+            input_shape: Shape of one example of `transform`'s first argument, which may have more
+                channels than the data.
+            data_shape: Shape of one example of the output.
             tokens_shape: ``(None, T, width)``, of the embedded tokens.
             vector_shape: ``(None, embedding_dim)``.
         """
         raise NotImplementedError("A Backbone implements create_layers.")
 
     def transform(self, y, tokens, vector, training=None):
-        """From `y` (compute dtype), embedded tokens and global vector (float32) to the output."""
+        """From `y` (compute dtype, with the gamma map if there is one), embedded tokens and global
+        vector (float32) to the output.
+        """
         raise NotImplementedError("A Backbone implements transform.")
 
     def build(self, input_shape):
-        """Builds for ``[(batch, *data_shape), (batch, T, F)]``."""
+        """Builds for the shapes of the inputs, ``[(batch, *data_shape), (batch, T, F), ...]``."""
         # A loaded network is already built when the model around it builds its parts.
         if self.built:
             return
-        y_shape, tokens_shape = _check_pair(input_shape)
+        y_shape, tokens_shape, *_ = self._check_inputs(input_shape)
         self.data_shape = layout.validate_data_shape(y_shape[1:])
         self.tokens_shape = tuple(tokens_shape[1:])
         if len(self.tokens_shape) != 2 or None in self.tokens_shape:
@@ -79,11 +90,14 @@ class Backbone(keras.layers.Layer):
         self.embedding = self.create_embedding()
         self.embedding.build((None, *self.tokens_shape))
         tokens_embedded = (None, self.tokens_shape[0], self.embedding_dim // 2)
-        self.create_layers(self.data_shape, tokens_embedded, (None, self.embedding_dim))
+        *spatial, channels = self.data_shape
+        entering = (*spatial, 2 * channels if self.gamma_map else channels)
+        vector = (None, self.embedding_dim)
+        self.create_layers(entering, self.data_shape, tokens_embedded, vector)
 
     def call(self, inputs, training=None):
-        """``[y, tokens]`` -> float32 ``(batch, *data_shape)``."""
-        y, tokens = _check_pair(inputs)
+        """``[y, tokens]`` or ``[y, tokens, gamma]`` -> float32 ``(batch, *data_shape)``."""
+        y, tokens, *gamma = self._check_inputs(inputs)
         if tuple(y.shape[1:]) != self.data_shape or tuple(tokens.shape[1:]) != self.tokens_shape:
             raise ValueError(
                 f"Expected y of shape (batch, {str(self.data_shape)[1:-1]}) and tokens of shape "
@@ -91,8 +105,17 @@ class Backbone(keras.layers.Layer):
                 f"Received: y.shape={tuple(y.shape)}, tokens.shape={tuple(tokens.shape)}."
             )
         embedded, vector = self.embedding(ops.cast(tokens, "float32"))
+        y = ops.concatenate([y, *(g / GAMMA_SCALE for g in gamma)], axis=-1) if gamma else y
         output = self.transform(ops.cast(y, self.compute_dtype), embedded, vector, training)
         return ops.cast(output, "float32")
+
+    def _check_inputs(self, inputs):
+        """Returns `inputs` if there are as many as expected, or raises a `ValueError`."""
+        expected = "[y, tokens, gamma]" if self.gamma_map else "[y, tokens]"
+        count = expected.count(",") + 1
+        if not isinstance(inputs, (list, tuple)) or len(inputs) != count:
+            raise ValueError(f"Expected a list {expected}. Received: inputs={inputs}.")
+        return inputs
 
     def get_config(self):
         """The arguments of the constructor."""
@@ -102,14 +125,8 @@ class Backbone(keras.layers.Layer):
             "mixers": self.mixers,
             "dropout": self.dropout,
             "seed": self.seed,
+            "gamma_map": self.gamma_map,
         }
-
-
-def _check_pair(inputs):
-    """Returns `inputs` if it is a pair, or raises a `ValueError`."""
-    if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
-        raise ValueError(f"Expected a list [y, tokens]. Received: inputs={inputs}.")
-    return inputs
 
 
 # Users bring any Keras layer or model, so the base class is not `Backbone`.

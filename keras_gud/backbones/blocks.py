@@ -171,15 +171,16 @@ class Level(keras.layers.Layer):
             block.build(hidden_shape if i else x_shape, vector_shape)
             self.residual.append(block)
         self.cross = self.within = self.reduce = None
-        if s["cross_attention"]:
-            extent = max(x_shape[1:-1])
+        extent = max(x_shape[1:-1])
+        # Among a single token or position there is nothing to choose.
+        if s["cross_attention"] and min(tokens_shape[1], extent) > 1:
             if tokens_shape[1] > extent:
                 self.reduce = keras.layers.EinsumDense("btw,ts->bsw", (extent, None), dtype=policy)
                 self.reduce.build(tokens_shape)
                 tokens_shape = (None, extent, tokens_shape[2])
             self.cross = SpatialAttention(s["heads"], dtype=policy)
             self.cross.build(hidden_shape, tokens_shape)
-        if s["self_attention"]:
+        if s["self_attention"] and extent > 1:
             self.within = SpatialAttention(s["heads"], dtype=policy)
             self.within.build(hidden_shape)
 

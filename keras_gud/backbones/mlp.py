@@ -87,7 +87,7 @@ class MLP(Backbone):
         self.width = width
         self.blocks = blocks
 
-    def create_layers(self, data_shape, tokens_shape, vector_shape):
+    def create_layers(self, input_shape, data_shape, tokens_shape, vector_shape):
         """Creates and builds the layers; see `Backbone.create_layers`."""
         if len(data_shape) != 1:
             raise ValueError(
@@ -96,7 +96,7 @@ class MLP(Backbone):
             )
         policy, hidden_shape = self.dtype_policy, (None, self.width)
         self.stem = keras.layers.Dense(self.width, dtype=policy)
-        self.stem.build((None, *data_shape))
+        self.stem.build((None, *input_shape))
         self.residual = []
         for i in range(self.blocks):
             block = DenseBlock(self.dropout, self.seed + i, dtype=policy)

@@ -55,7 +55,7 @@ class NCSNpp(Backbone):
         """Mean gamma as time, concatenated with an embedding of gamma."""
         return ProxyTimeEmbedding(self.embedding_dim)
 
-    def create_layers(self, data_shape, tokens_shape, vector_shape):
+    def create_layers(self, input_shape, data_shape, tokens_shape, vector_shape):
         """Creates and builds both ways of the U; see `Backbone.create_layers`."""
         if len(data_shape) == 1:
             raise ValueError(
@@ -66,7 +66,7 @@ class NCSNpp(Backbone):
         self.vector_shape, self.count = vector_shape, 0
         last = len(self.widths) - 1
         channels = self.widths[0]
-        self.stem = convolution((None, *data_shape), channels, self.dtype_policy)
+        self.stem = convolution((None, *input_shape), channels, self.dtype_policy)
         self.down, self.shrink, self.up, self.grow = [], [], [], []
         skips = [channels]
         for i, width in enumerate(self.widths):

@@ -75,7 +75,7 @@ class UNet(Backbone):
             return math.prod(spatial) <= ATTENTION_POSITIONS
         return level in self.attention_levels
 
-    def create_layers(self, data_shape, tokens_shape, vector_shape):
+    def create_layers(self, input_shape, data_shape, tokens_shape, vector_shape):
         """Creates and builds stem, levels and head; see `Backbone.create_layers`."""
         if len(data_shape) == 1:
             raise ValueError(
@@ -104,7 +104,7 @@ class UNet(Backbone):
             return (None, *self.sizes[i], channels)
 
         inward = (widths[0], *widths[:-1])
-        self.stem = convolution((None, *data_shape), widths[0], policy)
+        self.stem = convolution((None, *input_shape), widths[0], policy)
         self.down = [level(i, inward[i], 0) for i in range(len(widths))]
         self.shrink = [
             convolution(shape(i, widths[i]), widths[i], policy, strides=2) for i in range(coarsest)

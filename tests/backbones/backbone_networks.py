@@ -22,7 +22,8 @@ def inputs(data_shape, batch=2, seed=0):
 
 
 def build(network, data_shape):
-    network.build([(None, *data_shape), (None, *TOKENS)])
+    shapes = [(None, *data_shape), (None, *TOKENS)]
+    network.build([*shapes, shapes[0]] if network.gamma_map else shapes)
     return network
 
 
