@@ -26,6 +26,8 @@ class Backbone(keras.layers.Layer):
         dropout: Dropout rate in [0, 1).
         seed: Integer from which the seeds of all dropout layers derive.
         gamma_map: Whether the network is also given gamma itself as further channels.
+        remat: Whether blocks are computed again in the backward pass, to save memory; not with
+            dropout.
         **kwargs: Arguments of `keras.layers.Layer`. With ``dtype="mixed_bfloat16"`` convolutions
             and dense layers compute in bfloat16; norms, embedding and output stay float32.
 
@@ -40,6 +42,7 @@ class Backbone(keras.layers.Layer):
         dropout: float = 0.0,
         seed: int = 0,
         gamma_map: bool = False,
+        remat: bool = False,
         **kwargs,
     ):
         # Autocast would round gamma to bfloat16 before the embedding sees it.
@@ -51,6 +54,10 @@ class Backbone(keras.layers.Layer):
         self.dropout = dropout
         self.seed = seed
         self.gamma_map = bool(gamma_map)
+        self.remat = bool(remat)
+        if self.remat and dropout > 0:
+            # Computed again, a dropout layer would drop other values: wrong gradients.
+            raise ValueError(f"Expected dropout=0 with remat=True. Received: dropout={dropout}.")
 
     def create_embedding(self) -> keras.layers.Layer:
         """The layer from tokens ``(batch, T, F)`` to embedded tokens and the global vector."""
@@ -126,6 +133,7 @@ class Backbone(keras.layers.Layer):
             "dropout": self.dropout,
             "seed": self.seed,
             "gamma_map": self.gamma_map,
+            "remat": self.remat,
         }
 
 

@@ -33,6 +33,13 @@ def pointwise(x_shape, filters: int, dtype) -> keras.layers.Layer:
     return layer
 
 
+def call_block(layer, *inputs, remat: bool = False, **kwargs):
+    """Calls a layer without random numbers; with `remat` its inner values are not kept."""
+    if not remat:
+        return layer(*inputs, **kwargs)
+    return keras.remat(lambda *inputs: layer(*inputs, **kwargs))(*inputs)
+
+
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class ResidualBlock(keras.layers.Layer):
     """Norm, SiLU, conv, FiLM norm, SiLU, dropout, conv, plus the input (Song et al. 2021).
@@ -131,6 +138,7 @@ class Level(keras.layers.Layer):
         self_attention: Whether positions attend to each other.
         dropout: Dropout rate.
         seed: Integer seed; block i takes ``seed + i``.
+        remat: Whether blocks are computed again in the backward pass.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
@@ -148,6 +156,7 @@ class Level(keras.layers.Layer):
         self_attention: bool = False,
         dropout: float = 0.0,
         seed: int = 0,
+        remat: bool = False,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -159,6 +168,7 @@ class Level(keras.layers.Layer):
             "self_attention": self_attention,
             "dropout": dropout,
             "seed": seed,
+            "remat": remat,
         }
 
     def build(self, x_shape, tokens_shape, vector_shape):
@@ -186,13 +196,16 @@ class Level(keras.layers.Layer):
 
     def call(self, x, tokens, vector, training=None):
         """Returns ``(batch, *spatial, width)`` in the compute dtype."""
-        x = self.residual[0](x, vector, training=training)
+        remat = self.settings["remat"] and bool(training)
+        first, *others = self.residual
+        x = call_block(first, x, vector, remat=remat, training=training)
         if self.cross is not None:
-            x = self.cross(x, tokens if self.reduce is None else self.reduce(tokens))
+            tokens = tokens if self.reduce is None else self.reduce(tokens)
+            x = call_block(self.cross, x, tokens, remat=remat)
         if self.within is not None:
-            x = self.within(x)
-        for block in self.residual[1:]:
-            x = block(x, vector, training=training)
+            x = call_block(self.within, x, remat=remat)
+        for block in others:
+            x = call_block(block, x, vector, remat=remat, training=training)
         return x
 
     def get_config(self):

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_gud.backbones.backbone import Backbone
+from keras_gud.backbones.blocks import call_block
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.registry import PACKAGE
 
@@ -109,9 +110,9 @@ class MLP(Backbone):
 
     def transform(self, y, tokens, vector, training=None):
         """Through the blocks; see `Backbone.transform`."""
-        x = self.stem(y)
+        x, remat = self.stem(y), self.remat and bool(training)
         for block in self.residual:
-            x = block(x, vector, training=training)
+            x = call_block(block, x, vector, remat=remat, training=training)
         return self.head(ops.silu(self.norm(x)))
 
     def get_config(self):

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_gud.backbones.attention import SpatialAttention
 from keras_gud.backbones.backbone import Backbone
-from keras_gud.backbones.blocks import RESCALE, ResidualBlock, convolution
+from keras_gud.backbones.blocks import RESCALE, ResidualBlock, call_block, convolution
 from keras_gud.backbones.embedding import ProxyTimeEmbedding
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.backbones.resampling import level_sizes
@@ -119,26 +119,30 @@ class NCSNpp(Backbone):
 
     def transform(self, y, tokens, vector, training=None):
         """Down and up the levels; see `Backbone.transform`."""
+        remat = self.remat and bool(training)
+
+        def call(block, x, **kwargs):
+            return call_block(block, x, vector, remat=remat, training=training, **kwargs)
 
         def run(stage, x):
             block, attend = stage
-            x = block(x, vector, training=training)
-            return x if attend is None else attend(x) * RESCALE
+            x = call(block, x)
+            return x if attend is None else call_block(attend, x, remat=remat) * RESCALE
 
         skips = [self.stem(y)]
         for i, stages in enumerate(self.down):
             for stage in stages:
                 skips.append(run(stage, skips[-1]))
             if i < len(self.shrink):
-                skips.append(self.shrink[i](skips[-1], vector, training=training))
+                skips.append(call(self.shrink[i], skips[-1]))
         first, second = self.middle
-        x = second(run(first, skips[-1]), vector, training=training)
+        x = call(second, run(first, skips[-1]))
         for i, stages in enumerate(self.up):
             for stage in stages:
                 x = run(stage, ops.concatenate([x, skips.pop()], axis=-1))
             if i < len(self.grow):
                 size = self.sizes[len(self.widths) - 2 - i]
-                x = self.grow[i](x, vector, spatial=size, training=training)
+                x = call(self.grow[i], x, spatial=size)
         return self.head(ops.silu(self.norm(x)))
 
     def get_config(self):

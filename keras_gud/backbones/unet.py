@@ -95,6 +95,7 @@ class UNet(Backbone):
                 self_attention=i == coarsest,
                 dropout=self.dropout,
                 seed=self.seed + SEED_STRIDE * (2 * i + direction),
+                remat=self.remat,
                 dtype=policy,
             )
             layer.build((None, *self.sizes[i], channels), tokens_shape, vector_shape)
