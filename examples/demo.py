@@ -23,7 +23,7 @@ def parse_arguments():
     parser.add_argument("--steps", type=int, default=500, help="sampler steps")
     parser.add_argument("--backbone", default="small")
     parser.add_argument("--basis", default="haar")
-    parser.add_argument("--prediction", default="residual")
+    parser.add_argument("--prediction", default="v")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--samples", type=int, default=64)
     parser.add_argument("--held-out", type=int, default=359, help="held-out digits to evaluate on")

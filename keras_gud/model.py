@@ -54,7 +54,7 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         schedule,
         backbone,
         *,
-        prediction: str = "residual",
+        prediction: str = "v",
         weighting="eps",
         ema_decay: float = 0.999,
         max_tokens: int = 64,
