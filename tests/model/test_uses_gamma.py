@@ -14,7 +14,7 @@ LENGTH = 6
 
 def walks(n: int, rng):
     """Random walks: neighbours are correlated, so one entry tells something about the others."""
-    return (0.5 * np.cumsum(rng.normal(size=(n, LENGTH)), axis=1)).astype("float32")
+    return np.cumsum(rng.normal(size=(n, LENGTH)), axis=1).astype("float32")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_shuffled_gamma_costs(trained):
     identity = np.arange(len(x))
     honest = error(model, x, identity)
     shuffled = error(model, x, np.roll(identity, 1))
-    assert 1.1 * honest < shuffled, (honest, shuffled)
+    assert 1.3 * honest < shuffled, (honest, shuffled)
 
 
 def bits(model, x, a: float) -> float:
