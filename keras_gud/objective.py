@@ -51,6 +51,15 @@ def eps_from_wiener(output, z, state: NoisingState, variance):
     return linear_eps(z, state, variance) + gain * output
 
 
+def eps_from_edm(output, z, state: NoisingState, variance):
+    """As `wiener`, with one variance for all components: their mean (Karras et al., 2022).
+
+    It is the preconditioning of EDM, written for eps and for a gamma per component; with data of
+    variance 1 it is `v`.
+    """
+    return eps_from_wiener(output, z, state, ops.mean(variance))
+
+
 def linear_eps(z, state: NoisingState, variance):
     """The best linear prediction of eps_i from z_i alone, ``sigma_i z_i/V_i``.
 
@@ -66,6 +75,7 @@ PREDICTIONS = {
     "eps": eps_from_eps,
     "residual": eps_from_residual,
     "v": eps_from_v,
+    "edm": eps_from_edm,
     "x0": eps_from_x0,
     "linear": eps_from_linear,
     "wiener": eps_from_wiener,

@@ -1,6 +1,6 @@
 """Networks that see the data and the whole noising state."""
 
-from keras_gud.backbones.attention import Attention
+from keras_gud.backbones.attention import Attention, CrossAttention
 from keras_gud.backbones.backbone import Backbone, registry
 from keras_gud.backbones.embedding import NoisingStateEmbedding
 from keras_gud.backbones.mlp import MLP
@@ -12,6 +12,7 @@ __all__ = [
     "MLP",
     "Attention",
     "Backbone",
+    "CrossAttention",
     "NCSNpp",
     "NoisingStateEmbedding",
     "UNet",

@@ -1,4 +1,4 @@
-"""Attention by einsum: over positions of the image, or from them to the noising state."""
+"""Attention by matrix products: over positions of the image, or from them to the noising state."""
 
 import math
 
@@ -11,7 +11,7 @@ from keras_gud.registry import PACKAGE
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Attention(keras.layers.Layer):
-    """Multi-head attention on sequences (Vaswani et al. 2017, arXiv:1706.03762).
+    """Multi-head self-attention on sequences (Vaswani et al. 2017, arXiv:1706.03762).
 
     Not `keras.layers.MultiHeadAttention`, because `keras.ops.jvp` fails inside it on torch. The
     last projection starts at zero, so an untrained layer returns zeros.
@@ -25,7 +25,7 @@ class Attention(keras.layers.Layer):
 
     Example:
     >>> attend = Attention(heads=2)
-    >>> tuple(attend(ops.ones((2, 9, 8)), ops.ones((2, 5, 16))).shape)
+    >>> tuple(attend(ops.ones((2, 9, 8))).shape)
     (2, 9, 8)
     """
 
@@ -33,15 +33,18 @@ class Attention(keras.layers.Layer):
         super().__init__(**kwargs)
         self.heads = heads
 
-    def build(self, x_shape, context_shape=None):
-        """Builds for `x` ``(batch, N, channels)`` and `context` ``(batch, T, features)``."""
+    def build(self, x_shape):
+        """Builds for `x` ``(batch, N, channels)``."""
+        self.create_projections(x_shape, x_shape)
+
+    def create_projections(self, x_shape, source_shape):
+        """Creates and builds the four dense layers; keys and values come from the source."""
         width = x_shape[-1]
         if self.heads < 1 or width % self.heads:
             raise ValueError(
                 "Expected the number of channels of an attention layer to be divisible by `heads`. "
                 f"Received: heads={self.heads} with {width} channels."
             )
-        source = x_shape if context_shape is None else context_shape
         self.query = keras.layers.Dense(width, use_bias=False, dtype=self.dtype_policy)
         self.key = keras.layers.Dense(width, use_bias=False, dtype=self.dtype_policy)
         self.value = keras.layers.Dense(width, dtype=self.dtype_policy)
@@ -49,8 +52,8 @@ class Attention(keras.layers.Layer):
             width, kernel_initializer="zeros", dtype=self.dtype_policy
         )
         self.query.build(x_shape)
-        self.key.build(source)
-        self.value.build(source)
+        self.key.build(source_shape)
+        self.value.build(source_shape)
         self.project.build(x_shape)
 
     def split(self, x):
@@ -59,21 +62,67 @@ class Attention(keras.layers.Layer):
         # With the heads in front the products below are plain batched matmuls: much faster on CPU.
         return ops.transpose(x, (0, 2, 1, 3))
 
-    def call(self, x, context=None):
-        """Attends from `x` to `context`, or to `x` itself; returns the shape of `x`."""
-        source = x if context is None else context
-        query, key = self.split(self.query(x)), self.split(self.key(source))
+    def call(self, x):
+        """Every position attends to all of them; returns the shape of `x`."""
+        query, key, value = (self.split(p(x)) for p in (self.query, self.key, self.value))
         logits = ops.einsum("bhnd,bhtd->bhnt", query, key) / math.sqrt(query.shape[-1])
-        # Half precision is too coarse for a softmax over many positions.
-        weights = ops.softmax(ops.cast(logits, "float32"), axis=-1)
-        value = self.split(self.value(source))
-        mixed = ops.einsum("bhnt,bhtd->bhnd", ops.cast(weights, value.dtype), value)
+        mixed = ops.einsum("bhnt,bhtd->bhnd", _softmax(logits), value)
         mixed = ops.transpose(mixed, (0, 2, 1, 3))
         return self.project(ops.reshape(mixed, (-1, *x.shape[1:])))
 
     def get_config(self):
         """The arguments of the constructor."""
         return {**super().get_config(), "heads": self.heads}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class CrossAttention(Attention):
+    """Multi-head attention from a long sequence to a few tokens.
+
+    The same function of the same weights as in the textbook, with the products taken in another
+    order: the projections of queries and outputs are applied to the tokens instead of the
+    positions, ``(x Q) K^T = x (K Q^T)^T`` and ``(A V) P = A (V P)``. With T tokens and H heads a
+    position then costs ``2 H T channels`` products instead of ``2 channels (channels + T)``, and
+    nothing as long as the sequence is transposed.
+
+    Args:
+        heads: Number of heads; must divide the channels of the queries.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: when built on channels that `heads` does not divide.
+
+    Example:
+    >>> attend = CrossAttention(heads=2)
+    >>> tuple(attend(ops.ones((2, 9, 8)), ops.ones((2, 5, 16))).shape)
+    (2, 9, 8)
+    """
+
+    def build(self, x_shape, context_shape):
+        """Builds for `x` ``(batch, N, channels)`` and `context` ``(batch, T, features)``."""
+        self.create_projections(x_shape, context_shape)
+
+    def call(self, x, context):
+        """Positions attend to `context`, ``(batch, T, features)``; returns the shape of `x`."""
+        width, heads = x.shape[-1], self.heads
+        depth, count = width // heads, context.shape[1]
+        query = ops.reshape(ops.cast(self.query.kernel, x.dtype), (width, heads, depth))
+        project = ops.reshape(ops.cast(self.project.kernel, x.dtype), (heads, depth, width))
+        key, value = (
+            ops.reshape(p(context), (-1, count, heads, depth)) for p in (self.key, self.value)
+        )
+        key = ops.einsum("bthd,chd->bcht", key, query) / math.sqrt(depth)
+        value = ops.einsum("bthd,hdc->bhtc", value, project)
+        logits = ops.matmul(x, ops.reshape(key, (-1, width, heads * count)))
+        weights = _softmax(ops.reshape(logits, (-1, x.shape[1], heads, count)))
+        weights = ops.reshape(weights, (-1, x.shape[1], heads * count))
+        found = ops.matmul(weights, ops.reshape(value, (-1, heads * count, width)))
+        return found + ops.cast(self.project.bias, x.dtype)
+
+
+def _softmax(logits):
+    """Over the last axis; half precision is too coarse for it."""
+    return ops.cast(ops.softmax(ops.cast(logits, "float32"), axis=-1), logits.dtype)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -108,13 +157,17 @@ class SpatialAttention(keras.layers.Layer):
         )
         self.norm = GroupNorm()
         self.norm.build(flat_shape)
-        self.attention = Attention(self.heads, dtype=self.dtype_policy)
-        self.attention.build(flat_shape, context_shape)
+        kind, contexts = Attention, ()
+        if context_shape is not None:
+            kind, contexts = CrossAttention, (context_shape,)
+        self.attention = kind(self.heads, dtype=self.dtype_policy)
+        self.attention.build(flat_shape, *contexts)
 
     def call(self, x, context=None):
         """Returns `x` plus what its positions found; same shape and dtype as `x`."""
         flat = ops.reshape(x, (-1, *self.position.shape))
-        found = self.attention(self.norm(flat) + self.position, context)
+        placed = self.norm(flat) + self.position
+        found = self.attention(placed) if context is None else self.attention(placed, context)
         return x + ops.reshape(found, (-1, *x.shape[1:]))
 
     def get_config(self):

@@ -1,9 +1,12 @@
 """The networks behind the names ``"tiny"``, ``"small"``, ``"base"`` and ``"ncsnpp"``."""
 
+import math
+
 from keras_gud.backbones.backbone import registry
 from keras_gud.backbones.mlp import MLP
 from keras_gud.backbones.ncsnpp import NCSNpp
-from keras_gud.backbones.unet import UNet
+from keras_gud.backbones.resampling import level_sizes
+from keras_gud.backbones.unet import ATTENTION_POSITIONS, UNet
 
 _UNETS = {
     "tiny": {"widths": (16, 24, 32), "blocks": 1, "heads": 2, "embedding_dim": 64},
@@ -23,7 +26,7 @@ def _factory(name: str):
             return MLP(**{**_MLPS[name], **kwargs})
         arguments = {**_UNETS[name], **kwargs}
         if data_shape is not None:
-            arguments["widths"] = arguments["widths"][: most_levels(data_shape[:-1])]
+            arguments["widths"] = fit_levels(arguments["widths"], data_shape[:-1])
         return UNet(**arguments)
 
     return create
@@ -47,6 +50,25 @@ def most_levels(spatial) -> int:
     return 1 + (min(spatial) - 1).bit_length()
 
 
+def fit_levels(widths, spatial) -> tuple[int, ...]:
+    """Widths for images of these sizes: fewer levels for tiny ones, more for large ones.
+
+    The coarsest level attends to itself, which costs the square of its positions; the last width is
+    repeated until it has at most 256 of them, so that a step stays linear in pixels.
+
+    >>> fit_levels((32, 64, 64), (8, 3)), fit_levels((32, 64, 64), (128, 100))
+    ((32, 64, 64), (32, 64, 64, 64))
+    """
+    most = most_levels(spatial)
+    widths = tuple(widths[:most])
+    while (
+        len(widths) < most
+        and math.prod(level_sizes(spatial, len(widths))[-1]) > ATTENTION_POSITIONS
+    ):
+        widths += widths[-1:]
+    return widths
+
+
 def get(identifier, data_shape=None, **kwargs):
     """Returns a network for a size, a config or an instance.
 
@@ -56,7 +78,7 @@ def get(identifier, data_shape=None, **kwargs):
             only: the paper's appendix B), a Keras config (dict), or any Keras layer or model that
             is called as ``network([y, tokens], training=...)``.
         data_shape: Shape of one example; a size gives an `MLP` for ``(features,)`` and a `UNet`
-            otherwise, with fewer levels where the images are tiny.
+            otherwise, with fewer levels where the images are tiny and more where they are large.
         **kwargs: Arguments of the network, e.g. `dtype` or `dropout`; only used with a size.
 
     Raises:

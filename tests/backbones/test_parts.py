@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_gud import backbones
 from keras_gud.backbones.norm import GroupNorm, group_count
-from keras_gud.backbones.resampling import upsample
+from keras_gud.backbones.resampling import level_sizes, upsample
 
 
 def test_names_follow_the_data():
@@ -66,11 +66,15 @@ def test_embedding_is_float32_under_any_policy():
     assert backbones.NoisingStateEmbedding.from_config(embed.get_config()).width == 8
 
 
-def test_attention_equals_the_textbook(rng):
-    attend = backbones.Attention(heads=2)
+@pytest.mark.parametrize("layer", [backbones.Attention, backbones.CrossAttention])
+def test_attention_equals_the_textbook(rng, layer):
+    attend = layer(heads=2)
     x = rng.normal(size=(3, 5, 4)).astype("float32")
-    context = rng.normal(size=(3, 7, 6)).astype("float32")
-    np.testing.assert_array_equal(as_numpy(attend(x, context)), 0.0)
+    inputs, context = (x,), x
+    if layer is backbones.CrossAttention:
+        context = rng.normal(size=(3, 7, 6)).astype("float32")
+        inputs = (x, context)
+    np.testing.assert_array_equal(as_numpy(attend(*inputs)), 0.0)
     perturb(attend)
 
     def heads(layer, values):
@@ -85,7 +89,7 @@ def test_attention_equals_the_textbook(rng):
     weights /= weights.sum(-1, keepdims=True)
     mixed = (weights @ value).transpose(0, 2, 1, 3).reshape(3, 5, 4)
     expected = as_numpy(attend.project(mixed))
-    np.testing.assert_allclose(as_numpy(attend(x, context)), expected, atol=1e-5)
+    np.testing.assert_allclose(as_numpy(attend(*inputs)), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(4, 6, 12), (5, 4, 3, 8), (7,)], ids=str)
@@ -119,3 +123,18 @@ def test_group_norm_of_a_constant_is_finite():
 def test_upsample_repeats_and_crops():
     x = np.arange(3, dtype="float32").reshape(1, 3, 1)
     np.testing.assert_array_equal(as_numpy(upsample(x, (5,))).ravel(), [0, 0, 1, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("shape", "coarsest"),
+    [
+        ((256, 256, 3), (16, 16)),
+        ((64, 64, 1), (16, 16)),
+        ((300, 40, 1), (38, 5)),
+        ((4000, 2), (250,)),
+    ],
+)
+def test_named_networks_grow_levels_until_self_attention_is_cheap(shape, coarsest):
+    widths = backbones.get("small", data_shape=shape).widths
+    assert widths[:3] == (32, 64, 64)
+    assert level_sizes(shape[:-1], len(widths))[-1] == coarsest

@@ -22,8 +22,8 @@ def trained():
     rng = np.random.default_rng(0)
     schedule = schedules.Sequential(over="position", b=(0.2, 0.8))
     model = keras_gud.GUD(schedule=schedule, backbone="tiny", seed=0, ema_decay=0.99)
-    model.compile(keras.optimizers.Adam(2e-3))
-    model.fit(walks(4096, rng), batch_size=64, epochs=6, verbose=0)
+    model.compile(keras.optimizers.Adam(4e-3))
+    model.fit(walks(4096, rng), batch_size=128, epochs=6, verbose=0)
     return model, walks(512, rng)
 
 
@@ -69,8 +69,8 @@ def test_one_network_serves_a_family_as_well_as_one_for_each_member():
     def train(a, epochs):
         schedule = schedules.Linear(a=a)
         model = keras_gud.GUD(schedule=schedule, backbone="tiny", seed=0, ema_decay=0.99)
-        model.compile(keras.optimizers.Adam(2e-3))
-        model.fit(x, batch_size=64, epochs=epochs, verbose=0)
+        model.compile(keras.optimizers.Adam(4e-3))
+        model.fit(x, batch_size=128, epochs=epochs, verbose=0)
         return model
 
     one = train((0.4, 1.6), 12)
