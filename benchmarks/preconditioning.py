@@ -18,7 +18,7 @@ import numpy as np
 from frechet import frechet_distance
 
 import keras_gud
-from keras_gud import bases, datasets, objective, schedules
+from keras_gud import backbones, bases, datasets, objective, schedules
 
 
 @keras.saving.register_keras_serializable(package="keras_gud_benchmarks")
@@ -43,10 +43,12 @@ def run(data: str, basis: str, prediction: str, seed: int, arguments) -> list[fl
     train = datasets.load(data, size=16, n=8192, split="train")
     held = datasets.load(data, size=16, n=arguments.held_out, split="test")
     keras.utils.set_random_seed(seed)
+    widths = {} if arguments.widths is None else {"widths": arguments.widths}
+    backbone = backbones.get(arguments.backbone, data_shape=train.shape[1:], **widths)
     model = keras_gud.GUD(
         basis=make_basis(basis),
         schedule=schedules.Function(standard),
-        backbone=arguments.backbone,
+        backbone=backbone,
         prediction=prediction,
         ema_decay=0.99,
         seed=seed,
@@ -74,6 +76,7 @@ def main():
     parser.add_argument("--steps", type=int, nargs="+", default=[0, 100, 300])
     parser.add_argument("--basis", nargs="+", default=["fourier"])
     parser.add_argument("--backbone", default="small")
+    parser.add_argument("--widths", type=int, nargs="+", help="channels per level")
     parser.add_argument("--held-out", type=int, default=256)
     parser.add_argument("--draws", type=int, default=16, help="network evaluations per example")
     parser.add_argument("--samples", type=int, default=512, help="0 leaves sample quality out")

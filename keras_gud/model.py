@@ -33,8 +33,8 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
             ``(batch, *data_shape)`` and tokens ``(batch, n_tokens, n_features)``, which returns the
             shape of y. One with an attribute ``gamma_map = True`` is called as ``[y, tokens,
             gamma]``, gamma of y's shape; the components must then be pixels.
-        prediction: What the network's output means: ``"eps"``, ``"residual"``, ``"v"``, ``"x0"``,
-            ``"linear"`` or ``"wiener"`` (`keras_gud.objective`).
+        prediction: What the network's output means: ``"eps"``, ``"residual"``, ``"v"``, ``"edm"``,
+            ``"x0"``, ``"linear"`` or ``"wiener"`` (`keras_gud.objective`).
         weighting: Weights lambda_i of the loss: ``"eps"`` (the paper), ``"likelihood"``,
             ``"min_snr"``, or a function ``(state, variance) -> weights`` registered with
             `keras.saving.register_keras_serializable`.

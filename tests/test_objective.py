@@ -49,11 +49,13 @@ def test_the_right_output_gives_eps(name, case):
     z = alpha * chi + sigma * eps
     total = alpha**2 * variance + sigma**2
     linear = sigma * z / total
+    scalar = alpha**2 * variance.mean() + sigma**2
     target = {
         "eps": eps,
         "residual": eps - sigma * z,
         "v": alpha * eps - sigma * chi,
         "x0": chi,
+        "edm": (eps - sigma * z / scalar) / (alpha * np.sqrt(variance.mean() / scalar)),
         "linear": eps - linear,
         "wiener": (eps - linear) / np.sqrt(alpha**2 * variance / total),
     }[name]

@@ -23,7 +23,8 @@ def level_sizes(spatial, levels: int) -> list[tuple[int, ...]]:
     if len(sizes) < levels:
         raise ValueError(
             f"Expected at most {len(sizes)} widths (levels) for data with spatial sizes "
-            f"{tuple(spatial)}: an axis of size 1 cannot be halved. Received: {levels} widths."
+            f"{tuple(spatial)}, since an axis of size 1 cannot be halved; {levels} need axes of "
+            f"at least {2 ** (levels - 2) + 1}. Received: {levels} widths."
         )
     return sizes
 
