@@ -12,8 +12,9 @@ from keras_gud.labels import choose, condition
 from keras_gud.process import x0_from_eps
 from keras_gud.safekeeping import Safekeeping
 
-_ARGUMENTS = ("labels", "guidance", "seed", "sampler", "steps", "batch_size", "denoise", "states")
-_ARGUMENTS += ("progress",)
+# What `sample` takes beside parameters of the schedule.
+_ARGUMENTS = {"labels", "guidance", "seed", "sampler", "steps", "batch_size", "denoise", "states"}
+_ARGUMENTS |= {"progress"}
 
 
 class Generation:
@@ -110,7 +111,7 @@ class Generation:
         """
         self._require_built("it denoises")
         z = self.prior(self.basis(ops.convert_to_tensor(x, "float32")))
-        told = condition(labels, 1.0, len(x), self.classes)
+        told = {} if labels is None else condition(labels, 1.0, len(x), self.classes)
         told = {name: ops.convert_to_tensor(value) for name, value in told.items()}
         chi = x0_from_eps(z, self.denoiser(z, state, **told), state)
         return self.basis.inverse(self.prior.inverse(chi))
@@ -161,9 +162,9 @@ class Generation:
     def _negative_elbo(self, x, labels, draws, params, batch_size, **kwargs):
         self._require_built("likelihoods are computed")
         samplers.check_count("draws", draws)
-        # A Source refuses labels beside a stream.
         if labels is not None and (self.classes is None or arrays.is_array(x)):
-            labels = choose(labels, len(pick(x)), self.classes)
+            n = len(pick(x)) if arrays.is_array(x) else 0
+            labels = choose(labels, n, self.classes)  # beside a stream, the Source refuses them
         source = data.Source(x, None, batch_size, y=labels, classes=self.classes, required=False)
         self._check(source)
         key = draws, str(sorted(params.items()))

@@ -178,14 +178,14 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
             linear model with the same noise.
         """
         label, x = batch.pick_label(x), batch.pick(x)
+        dropout = self.label_dropout if training else None
+        told = labels.for_loss(label, self.classes, dropout, self.random)
         draw = self._training_draws(x) if training else self._evaluation_draws(x)
         chi = self.to_components(x, draw.dequantise)
         state = self.schedule(draw.t, **self.schedule.draw(draw.parameters))
         z = state.add_noise(chi, draw.eps)
         variance = self.prior.variance
         weight = self._weight(state, variance)
-        dropout = self.label_dropout if training else None
-        told = labels.for_loss(label, self.classes, dropout, self.random)
         eps_hat = self._denoiser(training)(z, state, **told)
         if training:
             self.ema.update(self.network)
@@ -283,7 +283,7 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
 
     @property
     def denoiser(self) -> Denoiser:
-        """The trained denoiser of components, with averaged weights: ``(z, state[, label]) -> eps``."""
+        """The trained denoiser of components, with averaged weights; see `Denoiser`."""
         self._require_built("it denoises")
         if self._session.denoiser is None:
             self._session.denoiser = self._denoiser(training=False)
