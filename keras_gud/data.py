@@ -97,9 +97,8 @@ class Source:
         self.n_batches, self.endless, self.is_array = None, False, False
         if isinstance(x, Source):
             raise TypeError("Expected data. Received: a Source.")
-        y = labels_of(x, y, classes, required)
         if is_array(x):
-            self._open_array(pick(x), sample_weight, batch_size, shuffle, seed, y)
+            self._open_array(x, y, sample_weight, batch_size, shuffle, seed)
         elif sample_weight is not None:
             raise ValueError(
                 "Expected `sample_weight` only with arrays; data sets carry it in their batches, "
@@ -122,14 +121,17 @@ class Source:
                 "keras.utils.PyDataset, a torch DataLoader or a generator of batches. "
                 f"Received: x of type {type(x).__name__}.{_hint(x)}"
             )
+        if not self.is_array:
+            labels_of(x, y, classes)  # which refuses labels beside a stream
         self.first = self._first()
 
-    def _open_array(self, x, sample_weight, batch_size, shuffle, seed, label):
-        x = to_numpy(x)
+    def _open_array(self, given, y, sample_weight, batch_size, shuffle, seed):
+        x = to_numpy(pick(given))
         if x.ndim == 0 or len(x) == 0:
             raise ValueError(f"Expected at least one example. Received: x of shape {x.shape}.")
         if sample_weight is not None:
             sample_weight = checks.check_weight(sample_weight, len(x))
+        label = labels_of(given, y, self._prepare.classes, self._prepare.required)
         self.is_array = True
         self.keras_data = ArrayBatches(x, sample_weight, batch_size, shuffle, seed, label)
         self._batches = ArrayBatches(x, batch_size=max(batch_size, 1024))

@@ -1,5 +1,6 @@
 """What a trained model is for: samples, denoising and likelihoods."""
 
+import inspect
 import math
 
 import numpy as np
@@ -11,10 +12,6 @@ from keras_gud.evidence import NegativeElbo
 from keras_gud.labels import choose, condition
 from keras_gud.process import x0_from_eps
 from keras_gud.safekeeping import Safekeeping
-
-# What `sample` takes beside parameters of the schedule.
-_ARGUMENTS = {"labels", "guidance", "seed", "sampler", "steps", "batch_size", "denoise", "states"}
-_ARGUMENTS |= {"progress"}
 
 
 class Generation:
@@ -68,7 +65,8 @@ class Generation:
                 labels.
         """
         self._require_built("it samples")
-        checks.check_keywords("sample", params, {*self.schedule.ranges, *_ARGUMENTS})
+        own = inspect.signature(Generation.sample).parameters.keys() - {"self", "params"}
+        checks.check_keywords("sample", params, own | self.schedule.ranges.keys())
         n = checks.check_integer("n", n, 1)
         result = self._sampler(sampler)(
             self.denoiser,

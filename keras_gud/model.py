@@ -44,7 +44,8 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         data_shape: Shape of one example, where it should not be taken from the data.
         classes: Number of classes, if the model is to be told labels 0 .. classes - 1.
         label_dropout: Probability, in [0, 1), that a label is hidden in training, so that the model
-            also learns to do without: `sample` then takes ``labels`` and ``guidance``.
+            also learns to do without. With 0 it does not: samples without labels, and guidance
+            other than 1, then mean nothing.
         seed: Seed of the training noise and of the order of arrays; `None` draws one.
 
     Raises:

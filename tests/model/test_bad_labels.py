@@ -82,6 +82,21 @@ def test_bad_labels_stop_the_first_fit(what):
     assert not model.built
 
 
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (None, TypeError, "Expected `x` to be an array"),
+        (X.tolist(), TypeError, r"Expected `x` to be an array.*np\.stack"),
+        (X[:0], ValueError, "at least one example"),
+        (X[0, 0], ValueError, "at least one example"),
+    ],
+    ids=["nothing", "list", "empty", "scalar"],
+)
+def test_bad_data_are_named_before_their_labels(x, error, message):
+    with pytest.raises(error, match=message):
+        make().fit(x, Y, verbose=0)
+
+
 @pytest.fixture(scope="module")
 def conditional():
     model = make(seed=0)
