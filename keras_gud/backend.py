@@ -53,6 +53,27 @@ def require_finite(x, message: str):
     return tf.debugging.check_numerics(x, message) if x.dtype.is_floating else x
 
 
+def require_labels(label, x, classes: int):
+    """Labels of a `tf.data` pipeline; reading them raises an error unless they are in range.
+
+    Args:
+        label: Integer tensor ``(batch,)``.
+        x: The data, ``(batch, ...)``.
+        classes: Number of classes.
+    """
+    import tensorflow as tf
+
+    check, number = tf.debugging, tf.cast(label, tf.int64)
+    message = f"Expected one label from 0 to {classes - 1} per example."
+    checked = [
+        check.assert_equal(tf.shape(label)[0], tf.shape(x)[0], message),
+        check.assert_less(number, tf.constant(classes, tf.int64), message),
+        check.assert_non_negative(number, message),
+    ]
+    with tf.control_dependencies(checked):
+        return tf.identity(label)
+
+
 def to_numpy(x) -> np.ndarray:
     """An array or tensor of any library, also of another backend than the active one, as NumPy.
 

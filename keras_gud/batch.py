@@ -1,8 +1,10 @@
 """One batch in any of the forms that data sets yield, brought to one.
 
-Labels are dropped, the image is picked out of dictionaries, and string fields (ids) are ignored.
+The image is picked out of dictionaries, and string fields (ids) are ignored. Labels are dropped,
+unless the model has classes.
 """
 
+from keras_gud import labels
 from keras_gud.backend import to_numpy
 
 _IMAGE_KEYS = ("image", "images", "x", "inputs", "data")
@@ -35,35 +37,77 @@ def pick(batch):
     return numeric[arrays[0]]
 
 
+def pick_label(batch):
+    """The labels of one batch, ``y`` of a tuple or an entry of a dictionary, or `None`."""
+    if isinstance(batch, (tuple, list)) and not hasattr(batch, "shape"):
+        if len(batch) > 1 and batch[1] is not None:
+            return batch[1]
+        batch = batch[0]
+    if not isinstance(batch, dict):
+        return None
+    return next((batch[key] for key in labels.KEYS if batch.get(key) is not None), None)
+
+
+def with_label(x, label):
+    """What `call` is given: x, or x and its labels in a dictionary."""
+    return x if label is None else {"x": x, "label": label}
+
+
 def _is_numeric(value) -> bool:
     name = str(getattr(value, "dtype", "string"))
     return not any(word in name for word in ("str", "object", "<U", "|S", "bytes"))
 
 
-def for_keras(batch) -> tuple:
+def for_keras(batch, classes: int | None = None) -> tuple:
     """A batch as Keras wants it: ``(x,)``, or with a sample weight ``(x, weight, weight)``.
 
     (Keras expects a target between the two; the model ignores it.)
+
+    Args:
+        batch: An array, a tuple ``(x[, y[, sample_weight]])``, or a dict.
+        classes: Number of classes; with it, x is `with_label` where there are labels.
     """
+    x = pick(batch)
+    label = None if classes is None else pick_label(batch)
+    if label is not None:
+        x = with_label(x, labels.in_form(label, classes))
     if isinstance(batch, (tuple, list)) and len(batch) == 3:
-        return pick(batch), batch[2], batch[2]
-    return (pick(batch),)
+        return x, batch[2], batch[2]
+    return (x,)
 
 
 class Prepare:
-    """`for_keras`, and once it is known what to check, a check of every batch; can be pickled."""
+    """`for_keras`, and a check of every batch; can be pickled.
 
-    def __init__(self):
-        self.check = None
+    Args:
+        classes: Number of classes, or `None` to drop labels.
+        required: Whether every batch must have labels, if there are classes.
+    """
+
+    def __init__(self, classes: int | None = None, required: bool = True):
+        self.classes, self.required = classes, required
+        self.check = None  # set once it is known what to check x for
 
     def __call__(self, batch) -> tuple:
         """The batch for Keras; an error if it cannot be used."""
-        batch = for_keras(batch)
+        prepared = for_keras(batch, self.classes)
+        x = pick(prepared[0])
         if self.check is not None:
-            self.check(to_numpy(batch[0]))
-        if len(batch) == 3 and len(batch[1]) != len(batch[0]):
+            self.check(to_numpy(x))
+        self.check_labels(prepared[0])
+        if len(prepared) == 3 and len(prepared[1]) != len(x):
             raise ValueError(
                 "Expected one sample weight per example. Received: a batch of "
-                f"{len(batch[0])} examples with {len(batch[1])} weights."
+                f"{len(x)} examples with {len(prepared[1])} weights."
             )
-        return batch
+        return prepared
+
+    def check_labels(self, x):
+        """Raises a `ValueError` unless x, as `call` is given it, has usable labels if it must."""
+        if self.classes is None:
+            return
+        label = pick_label(x)
+        if label is not None:
+            labels.check(label, len(pick(x)), self.classes)
+        elif self.required:
+            raise labels.missing(self.classes, "a batch without labels")

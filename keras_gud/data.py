@@ -1,5 +1,6 @@
 """Whatever Keras accepts as data, brought to one form: batches whose first entry is the array x.
 
+With classes, that entry is ``{"x": x, "label": label}``, since the loss is drawn in `call`.
 Every batch is checked when it is read, and one-shot generators can be looked at without losing one.
 """
 
@@ -13,51 +14,13 @@ import keras
 import numpy as np
 
 from keras_gud import backend, checks
+from keras_gud.arrays import BATCH_SIZE, ArrayBatches, is_array, labels_of
 from keras_gud.backend import to_numpy
-from keras_gud.batch import Prepare, for_keras, pick
+from keras_gud.batch import Prepare, for_keras, pick, pick_label, with_label
 
 # How much of endless or one-shot data is read to fit the statistics.
 MAX_PEEK_BATCHES = 256
-BATCH_SIZE = 128  # the paper's (app. B)
 NOT_FINITE = "Expected finite data. Received: NaN or inf in a batch of x"
-
-
-class ArrayBatches(keras.utils.PyDataset):
-    """Batches of an array in memory.
-
-    The order of an epoch is a function of (seed, epoch) alone, so that a run that was stopped and
-    started again sees the same batches as one that was not.
-
-    Args:
-        x: Array ``(n, *data_shape)``.
-        sample_weight: `None` or array ``(n,)``.
-        batch_size: Examples per batch; the last batch may be smaller.
-        shuffle: Whether to shuffle, anew in every epoch.
-        seed: Seed of the order.
-    """
-
-    def __init__(self, x, sample_weight=None, batch_size=BATCH_SIZE, shuffle=False, seed=0):
-        super().__init__()
-        self.x, self.sample_weight = x, sample_weight
-        self.batch_size, self.shuffle, self.seed = int(batch_size), bool(shuffle), int(seed)
-        self._order = (None, np.arange(len(x)))
-        self.epoch = 0
-
-    @property
-    def num_batches(self):
-        """Number of batches of an epoch."""
-        return -(-len(self.x) // self.batch_size)
-
-    def __getitem__(self, index):
-        if self.shuffle and self._order[0] != self.epoch:
-            rng = np.random.default_rng([self.seed, self.epoch])
-            self._order = (self.epoch, rng.permutation(len(self.x)))
-        rows = self._order[1][index * self.batch_size : (index + 1) * self.batch_size]
-        x = self.x[rows]
-        if self.sample_weight is None:
-            return (x,)
-        weight = self.sample_weight[rows]
-        return x, weight, weight
 
 
 class _PickedBatches(keras.utils.PyDataset):
@@ -101,6 +64,9 @@ class Source:
         batch_size: Examples per batch, only used with arrays; default 128.
         shuffle: Whether to shuffle arrays.
         seed: Seed of the order of arrays.
+        y: Labels of the examples, only with arrays; ignored without `classes`.
+        classes: Number of classes, or `None` to drop labels.
+        required: Whether there must be labels, if there are classes.
 
     Attributes:
         keras_data: What to hand to Keras as `x`.
@@ -108,20 +74,31 @@ class Source:
         n_batches: Number of batches in one pass, or `None` where it is not known.
 
     Raises:
-        ValueError: for empty data, unusable sample weights, or a batch size that is not a
-            positive integer.
+        ValueError: for empty data, unusable sample weights or labels, or a batch size that is not
+            a positive integer.
         TypeError: for something that is none of the above.
     """
 
-    def __init__(self, x, sample_weight=None, batch_size=None, shuffle=False, seed=0):
+    def __init__(
+        self,
+        x,
+        sample_weight=None,
+        batch_size=None,
+        shuffle=False,
+        seed=0,
+        *,
+        y=None,
+        classes: int | None = None,
+        required: bool = True,
+    ):
         batch_size = BATCH_SIZE if batch_size is None else batch_size
         batch_size = checks.check_integer("batch_size", batch_size, 1)
-        self._prepare = Prepare()
+        self._prepare = Prepare(classes, required)
         self.n_batches, self.endless, self.is_array = None, False, False
         if isinstance(x, Source):
             raise TypeError("Expected data. Received: a Source.")
-        if isinstance(x, dict) or (hasattr(x, "shape") and hasattr(x, "dtype")):
-            self._open_array(pick(x), sample_weight, batch_size, shuffle, seed)
+        if is_array(x):
+            self._open_array(x, y, sample_weight, batch_size, shuffle, seed)
         elif sample_weight is not None:
             raise ValueError(
                 "Expected `sample_weight` only with arrays; data sets carry it in their batches, "
@@ -144,21 +121,27 @@ class Source:
                 "keras.utils.PyDataset, a torch DataLoader or a generator of batches. "
                 f"Received: x of type {type(x).__name__}.{_hint(x)}"
             )
+        if not self.is_array:
+            labels_of(x, y, classes)  # which refuses labels beside a stream
         self.first = self._first()
 
-    def _open_array(self, x, sample_weight, batch_size, shuffle, seed):
-        x = to_numpy(x)
+    def _open_array(self, given, y, sample_weight, batch_size, shuffle, seed):
+        x = to_numpy(pick(given))
         if x.ndim == 0 or len(x) == 0:
             raise ValueError(f"Expected at least one example. Received: x of shape {x.shape}.")
         if sample_weight is not None:
             sample_weight = checks.check_weight(sample_weight, len(x))
+        label = labels_of(given, y, self._prepare.classes, self._prepare.required)
         self.is_array = True
-        self.keras_data = ArrayBatches(x, sample_weight, batch_size, shuffle, seed)
+        self.keras_data = ArrayBatches(x, sample_weight, batch_size, shuffle, seed, label)
         self._batches = ArrayBatches(x, batch_size=max(batch_size, 1024))
         self.n_batches = self._batches.num_batches
 
     def _open_tf(self, x):
-        self.keras_data = x.map(lambda *batch: for_keras(batch if len(batch) > 1 else batch[0]))
+        classes = self._prepare.classes
+        self.keras_data = x.map(
+            lambda *batch: for_keras(batch if len(batch) > 1 else batch[0], classes)
+        )
         self._batches = self.keras_data
         cardinality = int(x.cardinality())
         self.endless = cardinality == -1  # tf.data.INFINITE_CARDINALITY
@@ -197,20 +180,27 @@ class Source:
             check(x)
         self._prepare.check = check
         if hasattr(self.keras_data, "element_spec"):
-            self.keras_data = self.keras_data.map(
-                lambda x, *rest: (backend.require_finite(x, NOT_FINITE), *rest)
-            )
+            self.keras_data = self.keras_data.map(lambda x, *rest: (self._require_usable(x), *rest))
+
+    def _require_usable(self, x):
+        """A batch of a `tf.data` pipeline, as `call` is given it, with TensorFlow's checks."""
+        label, x = pick_label(x), backend.require_finite(pick(x), NOT_FINITE)
+        if label is not None:
+            label = backend.require_labels(label, x, self._prepare.classes)
+        return with_label(x, label)
 
     def _first(self) -> np.ndarray:
-        for batch in self:
-            return batch
+        for batch in self._batches:
+            if not self.is_array:
+                self._prepare.check_labels(batch[0])
+            return to_numpy(pick(batch[0]))
         raise ValueError("Expected at least one batch of data. Received: an empty data set.")
 
     def __iter__(self):
         """One pass over x as NumPy batches; of endless data, the first batches."""
         batches = itertools.islice(self._batches, MAX_PEEK_BATCHES if self.endless else None)
         for batch in batches:
-            yield to_numpy(batch[0])
+            yield to_numpy(pick(batch[0]))
 
 
 class _Repeatable:
@@ -238,11 +228,17 @@ def _hint(x) -> str:
     return ""
 
 
-def split(x, sample_weight, fraction: float):
+def split(x, sample_weight, fraction: float, *more):
     """Splits arrays into a training and a validation part, the last `fraction` of the examples.
 
+    Args:
+        x: Array, or dict that holds it.
+        sample_weight: Array or `None`.
+        fraction: Fraction of the examples to hold out.
+        *more: Further arrays or `None`.
+
     Returns:
-        Pair of ``(x, sample_weight)``.
+        Pair of ``(x, sample_weight, *more)``.
 
     Raises:
         ValueError: if x is not an array, or a part would be empty.
@@ -259,8 +255,8 @@ def split(x, sample_weight, fraction: float):
             "Expected `validation_split` to leave examples on both sides. "
             f"Received: validation_split={fraction} with {len(x)} examples."
         )
-    parts = [(x[:at], x[at:])]
-    parts.append(
-        (None, None) if sample_weight is None else (sample_weight[:at], sample_weight[at:])
+    parts = x, sample_weight, *more
+    return tuple(
+        tuple(None if part is None else part[rows] for part in parts)
+        for rows in (slice(at), slice(at, None))
     )
-    return tuple(zip(*parts, strict=True))

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_gud import labels
 from keras_gud.average import training_argument
 from keras_gud.objective import PREDICTIONS, choose
 
@@ -23,24 +24,28 @@ def build_network(network, data_shape, token_shape):
         token_shape: ``(None, n_tokens, n_features)``.
 
     Raises:
-        ValueError: if it cannot be called as ``network([y, tokens])`` or does not return the shape
-            of y.
+        ValueError: if it cannot be called as ``network([y, tokens])`` (with gamma and labels where
+            it has the attributes `gamma_map` and `classes`), or does not return the shape of y.
     """
-    shapes = [(None, *data_shape), tuple(token_shape)]
-    names = "[y, tokens]"
+    told = {"y": (None, *data_shape), "tokens": tuple(token_shape)}
     if takes_gamma_map(network):
-        shapes.append(shapes[0])
-        names = "[y, tokens, gamma]"
+        told["gamma"] = told["y"]
+    if labels.classes_of(network) is not None:
+        told["labels"] = (None,)
+    shapes = list(told.values())
     try:
         # Networks without a `build` of their own are built by the call below.
         if not network.built and type(network).build not in _DEFAULT_BUILDS:
             network.build(shapes)
-        inputs = [keras.KerasTensor((2, *shape[1:])) for shape in shapes]
+        inputs = [
+            keras.KerasTensor((2, *shape[1:]), "int32" if name == "labels" else "float32")
+            for name, shape in told.items()
+        ]
         output = network(inputs, **training_argument(network, False))
     except Exception as error:
         raise ValueError(
-            f"Expected the `backbone` to be called as backbone({names}) with inputs of shapes "
-            f"{shapes}. Received: {type(network).__name__}, which raised "
+            f"Expected the `backbone` to be called as backbone([{', '.join(told)}]) with inputs of "
+            f"shapes {shapes}. Received: {type(network).__name__}, which raised "
             f"{type(error).__name__}: {error}"
         ) from error
     shape = tuple(getattr(output, "shape", ()))
@@ -53,20 +58,21 @@ def build_network(network, data_shape, token_shape):
 
 
 class Denoiser:
-    """A callable ``(z, state) -> eps`` in component space, around a network.
+    """A callable ``(z, state[, label[, guidance]]) -> eps`` in component space, around a network.
 
     The network sees ``y = U^T z``, the (whitened) data back in their own axes, where convolutions
     make sense, and the tokens of the noising state; its output goes through U and is read as the
     prediction says.
 
     Args:
-        call_network: Callable ``[y, tokens] -> output``, or of ``[y, tokens, gamma]``.
+        call_network: Callable ``[y, tokens] -> output``, also of gamma and labels if it is told.
         basis: The built `Basis`.
         prior: The built `Prior`, for the variances of the components.
         tokens: The built `GammaTokens`.
         prediction: What the output means, a name in `objective.PREDICTIONS`.
         variables: Keras variables that a call reads.
         gamma_map: Whether the network is given gamma too, ``(batch, *data_shape)``.
+        classes: Number of classes if the network is given labels too, int32 ``(batch,)``.
     """
 
     def __init__(
@@ -78,10 +84,11 @@ class Denoiser:
         prediction: str,
         variables=(),
         gamma_map: bool = False,
+        classes: int | None = None,
     ):
         self.call_network = call_network
         self.basis, self.prior, self.tokens = basis, prior, tokens
-        self.gamma_map = gamma_map
+        self.gamma_map, self.classes = gamma_map, classes
         self.to_eps = choose("prediction", PREDICTIONS, prediction)
         parts = (basis, prior, tokens)
         self.variables = [*variables, *(v for part in parts for v in part.variables)]
@@ -91,12 +98,36 @@ class Denoiser:
         """Shape of one sample's components."""
         return self.basis.data_shape
 
-    def __call__(self, z, state):
-        """Eps in component space, float32, the shape of z."""
+    def __call__(self, z, state, label=None, guidance=None):
+        """Eps in component space, float32, the shape of z.
+
+        Args:
+            z: Components ``(batch, *data_shape)``.
+            state: Their `NoisingState`.
+            label: int32 ``(batch,)``, only with `classes`; default: the null label.
+            guidance: float32 ``(batch,)``, see `keras_gud.labels.guided_eps`. With it the network
+                is called once on twice the batch, without and with the labels.
+        """
+        batch = ops.shape(z)[0]
         tokens = self.tokens(state.gamma)
-        tokens = ops.broadcast_to(tokens, (ops.shape(z)[0], *tokens.shape[1:]))
+        tokens = ops.broadcast_to(tokens, (batch, *tokens.shape[1:]))
         inputs = [self.basis.inverse(z), tokens]
         if self.gamma_map:
             inputs.append(ops.broadcast_to(state.gamma, ops.shape(z)))
-        output = self.call_network(inputs)
-        return self.to_eps(self.basis(output), z, state, self.prior.variance)
+        if self.classes is None:
+            labels.choose(label, batch, None)  # which refuses labels
+            return self._eps(inputs, z, state)
+        null = ops.full((batch,), self.classes, dtype="int32")
+        label = null if label is None else ops.broadcast_to(label, (batch,))
+        if guidance is None:
+            return self._eps([*inputs, label], z, state)
+        inputs = [ops.concatenate([x, x]) for x in inputs]
+        output = self.basis(self.call_network([*inputs, ops.concatenate([null, label])]))
+        both = (self._read(half, z, state) for half in (output[:batch], output[batch:]))
+        return labels.guided_eps(*both, ops.reshape(guidance, (-1, *[1] * (len(z.shape) - 1))))
+
+    def _eps(self, inputs, z, state):
+        return self._read(self.basis(self.call_network(inputs)), z, state)
+
+    def _read(self, output, z, state):
+        return self.to_eps(output, z, state, self.prior.variance)

@@ -4,7 +4,7 @@ import functools
 
 import keras
 
-from keras_gud import checks, data
+from keras_gud import arrays, checks, data
 from keras_gud.safekeeping import Safekeeping
 
 LEARNING_RATE = 5e-4  # the paper's (app. B)
@@ -70,8 +70,10 @@ class Fitting:
             x: Data ``(n, *data_shape)``: uint8 images (dequantised and scaled to [-1, 1] inside)
                 or floats (taken as they are), as an array, a dict with an ``"image"``, a
                 `tf.data.Dataset`, a `keras.utils.PyDataset`, a torch `DataLoader` or a generator
-                of batches; with or without labels, which are ignored.
-            y: Ignored.
+                of batches.
+            y: Labels of an array, int ``(n,)`` in 0 .. classes - 1, where the model has `classes`;
+                others carry them in their batches, ``(x, y[, sample_weight])``, or dictionaries
+                under ``"label"``. Ignored by a model without classes.
             batch_size: Examples per step where x is an array; default 128.
             epochs: As in Keras.
             verbose: As in Keras.
@@ -93,11 +95,13 @@ class Fitting:
         """
         checks.check_integer("epochs", epochs, 0)
         if validation_split and validation_data is None:
-            (x, sample_weight), (x_held, weight_held) = data.split(
-                x, sample_weight, validation_split
+            y = arrays.labels_of(x, y, self.classes)
+            (x, sample_weight, y), (x_held, weight_held, y_held) = data.split(
+                x, sample_weight, validation_split, y
             )
-            validation_data = (x_held, None, weight_held)
-        source = data.Source(x, sample_weight, batch_size, shuffle, self.seed)
+            validation_data = (x_held, y_held, weight_held)
+        classes = self.classes
+        source = data.Source(x, sample_weight, batch_size, shuffle, self.seed, y=y, classes=classes)
         if not self.built or adapt:
             self.adapt(source, verbose=0 if verbose == 0 else 1)
         held = self._open_validation(validation_data, kwargs.get("validation_batch_size"))
@@ -133,7 +137,7 @@ class Fitting:
 
         Args:
             x: Data in any form that `fit` takes.
-            y: Ignored.
+            y: Labels, as in `fit`.
             batch_size: Examples per batch where x is an array; default 128.
             sample_weight: Weight of every example of an array.
             **kwargs: Further arguments of `keras.Model.evaluate`.
@@ -143,7 +147,7 @@ class Fitting:
         """
         self._require_built("it is evaluated")
         if not kwargs.get("_use_cached_eval_dataset"):  # fit has opened its own data already
-            source = data.Source(x, sample_weight, batch_size)
+            source = data.Source(x, sample_weight, batch_size, y=y, classes=self.classes)
             self._check(source)
             x = source.keras_data
         if not self.compiled:
@@ -155,16 +159,15 @@ class Fitting:
     def _open_validation(self, validation_data, batch_size):
         if validation_data is None:
             return None
-        weight = None
+        y, weight = None, None
         if isinstance(validation_data, (tuple, list)):
             if len(validation_data) not in (1, 2, 3):
                 raise ValueError(
                     "Expected `validation_data` to be data or a tuple (x, y[, sample_weight]). "
                     f"Received: {len(validation_data)} entries."
                 )
-            weight = validation_data[2] if len(validation_data) == 3 else None
-            validation_data = validation_data[0]
-        return data.Source(validation_data, weight, batch_size)
+            validation_data, y, weight = (*validation_data, None, None)[:3]
+        return data.Source(validation_data, weight, batch_size, y=y, classes=self.classes)
 
     def _check(self, source: data.Source):
         """Checks every value of an array; the batches of a stream as they are read."""

@@ -1,12 +1,15 @@
 """What a trained model is for: samples, denoising and likelihoods."""
 
+import inspect
 import math
 
 import numpy as np
 from keras import ops
 
-from keras_gud import data, samplers
+from keras_gud import arrays, checks, data, samplers
+from keras_gud.batch import pick
 from keras_gud.evidence import NegativeElbo
+from keras_gud.labels import choose, condition
 from keras_gud.process import x0_from_eps
 from keras_gud.safekeeping import Safekeeping
 
@@ -17,6 +20,8 @@ class Generation:
     def sample(
         self,
         n: int,
+        labels=None,
+        guidance=1.0,
         *,
         seed: int | None = None,
         sampler="euler_maruyama",
@@ -31,8 +36,14 @@ class Generation:
 
         Args:
             n: Number of samples.
-            seed: Sample i is a function of (seed, i): the same whatever n and the batch size, on
-                every backend within rounding. `None` draws a seed.
+            labels: Which classes: an integer for all samples, or n integers, where the model has
+                `classes`. `None` samples from all data.
+            guidance: How far to go towards the labels, a number or n numbers: 0 ignores them, 1 is
+                the model's conditional distribution, more exaggerates (classifier-free guidance,
+                arXiv:2207.12598). Values between and beyond 0 and 1 cost two evaluations of the
+                network a step.
+            seed: Sample i is a function of (seed, i), its label and guidance: the same whatever n
+                and the batch size, on every backend within rounding. `None` draws a seed.
             sampler: A name, config or instance (`keras_gud.samplers`).
             steps: Number of steps; default: the sampler's.
             batch_size: Samples computed at a time; default: min(n, 128).
@@ -49,9 +60,14 @@ class Generation:
             ..., 0, an array ``(states + 1, n, *data_shape)``.
 
         Raises:
-            ValueError: before the model knows its data, or for an unknown sampler or parameter.
+            ValueError: before the model knows its data, for an unknown sampler or parameter, for
+                labels out of range or given to a model without classes, or for guidance without
+                labels.
         """
         self._require_built("it samples")
+        own = inspect.signature(Generation.sample).parameters.keys() - {"self", "params"}
+        checks.check_keywords("sample", params, own | self.schedule.ranges.keys())
+        n = checks.check_integer("n", n, 1)
         result = self._sampler(sampler)(
             self.denoiser,
             self.schedule,
@@ -62,6 +78,7 @@ class Generation:
             denoise=denoise,
             states=states,
             progress=progress,
+            condition=condition(labels, guidance, n, self.classes),
             **params,
         )
         if not states:
@@ -78,26 +95,35 @@ class Generation:
             self._session.samplers[key] = samplers.get(identifier)
         return self._session.samplers[key]
 
-    def denoise(self, x, state):
+    def denoise(self, x, state, labels=None):
         """The network's estimate of the clean data.
 
         Args:
             x: Noised data ``(batch, *data_shape)``, float: ``U^T S z + mean`` in the model's units
                 (8-bit data as ``(x + u)/128 - 1``).
             state: Their `NoisingState`.
+            labels: As in `sample`.
 
         Returns:
             Float tensor of x's shape, same units.
         """
+        self._require_built("it denoises")
         z = self.prior(self.basis(ops.convert_to_tensor(x, "float32")))
-        chi = x0_from_eps(z, self.denoiser(z, state), state)
+        told = {} if labels is None else condition(labels, 1.0, len(x), self.classes)
+        told = {name: ops.convert_to_tensor(value) for name, value in told.items()}
+        chi = x0_from_eps(z, self.denoiser(z, state, **told), state)
         return self.basis.inverse(self.prior.inverse(chi))
 
-    def elbo(self, x, *, draws: int = 32, batch_size=None, verbose=0, **params) -> dict:
+    def elbo(
+        self, x, labels=None, *, draws: int = 32, batch_size=None, verbose=0, **params
+    ) -> dict:
         """The variational bound of -log p of every example, term by term.
 
         Args:
             x: Data in any form that `fit` takes.
+            labels: Labels of an array where the model has `classes`: an integer for all examples,
+                or one for each. Without them (here, in a dictionary or in a stream) it is the
+                bound without a label.
             draws: Network evaluations per example; the times are spread evenly over [0, 1].
             batch_size: Examples per batch where x is an array; default 128.
             verbose: 1 shows a progress bar.
@@ -109,7 +135,7 @@ class Generation:
             per dimension (of the 8-bit data where the model was trained on such, else the
             density of the floats).
         """
-        terms = self._negative_elbo(x, draws, params, batch_size, verbose=verbose)
+        terms = self._negative_elbo(x, labels, draws, params, batch_size, verbose=verbose)
         bits = sum(terms.values()) / (math.prod(self.data_shape) * math.log(2.0))
         return terms | {"bits_per_dim": bits}
 
@@ -117,7 +143,8 @@ class Generation:
         """Negative ELBO of every example in bits per dimension (see `elbo`), 32 draws each.
 
         Args:
-            x: Data in any form that `fit` takes.
+            x: Data in any form that `fit` takes. Labels in a dictionary or a stream are used where
+                the model has `classes`; for labels beside an array there is `elbo`.
             batch_size: Examples per batch where x is an array; default 128.
             verbose: As in Keras.
             steps: As in Keras.
@@ -127,13 +154,16 @@ class Generation:
             float32 NumPy array ``(n,)``; an upper bound, in expectation, of -log2 p / d.
         """
         kwargs = {"steps": steps, "callbacks": callbacks, "verbose": verbose}
-        terms = self._negative_elbo(x, 32, {}, batch_size, **kwargs)
+        terms = self._negative_elbo(x, None, 32, {}, batch_size, **kwargs)
         return sum(terms.values()) / (math.prod(self.data_shape) * math.log(2.0))
 
-    def _negative_elbo(self, x, draws, params, batch_size, **kwargs):
+    def _negative_elbo(self, x, labels, draws, params, batch_size, **kwargs):
         self._require_built("likelihoods are computed")
         samplers.check_count("draws", draws)
-        source = data.Source(x, None, batch_size)
+        if labels is not None and (self.classes is None or arrays.is_array(x)):
+            n = len(pick(x)) if arrays.is_array(x) else 0
+            labels = choose(labels, n, self.classes)  # beside a stream, the Source refuses them
+        source = data.Source(x, None, batch_size, y=labels, classes=self.classes, required=False)
         self._check(source)
         key = draws, str(sorted(params.items()))
         if key not in self._session.evidence:

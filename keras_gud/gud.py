@@ -21,11 +21,11 @@ class GUD(GUDModel):
         schedule: ``"hierarchical"``, ``"sequential"``, ``"linear"``, ``"frequency"``,
             ``"cosine"``, ``"vp"``, ...
         backbone: A size, ``"tiny"``, ``"small"`` or ``"base"``, or a network of your own that is
-            called as ``[y, tokens]``.
+            called as ``[y, tokens]``, with ``classes`` as ``[y, tokens, labels]`` (`GUDModel`).
         backbone_dtype: The network's dtype policy, e.g. ``"mixed_bfloat16"``; default: Keras'
             global policy. Everything else stays float32.
         **kwargs: Further arguments of `GUDModel`: `prediction`, `weighting`, `ema_decay`,
-            `max_tokens`, `data_shape`, `seed`.
+            `max_tokens`, `data_shape`, `classes`, `label_dropout`, `seed`.
 
     Raises:
         ValueError: for an unknown name; the nearest known one is suggested.
@@ -63,12 +63,13 @@ class GUD(GUDModel):
         self.backbone_dtype = backbone_dtype
 
     def make_network(self, data_shape):
-        """Makes the backbone for this shape of data; it is given the gamma of every pixel."""
+        """Makes the backbone for this shape of data; it is given gamma per pixel and labels."""
         return backbones.get(
             self.backbone,
             data_shape=data_shape,
             dtype=self.backbone_dtype,
             gamma_map=not self.basis.mixes_space and self.tokens.n_tokens > 1,
+            classes=self.classes,
         )
 
     def get_config(self):

@@ -27,20 +27,23 @@ def reconstruction(chi, state: NoisingState):
     return 0.5 * _sum(math.log(2.0 * math.pi * math.e) + state.gamma + ops.zeros_like(chi))
 
 
-def negative_elbo(denoiser, schedule, chi, keys, index, draws: int, params: dict) -> dict:
+def negative_elbo(
+    denoiser, schedule, chi, keys, index, draws: int, params: dict, condition: dict | None = None
+) -> dict:
     """Upper bound of -log p(chi), term by term.
 
     The diffusion term is ``1/2 int sum_i dgamma_i/dt E(eps_i - eps_hat_i)^2 dt`` at `draws` times,
     one in each of as many equal intervals.
 
     Args:
-        denoiser: Callable ``(z, state) -> eps``.
+        denoiser: Callable ``(z, state, **condition) -> eps``.
         schedule: An adapted `ComponentSchedule`.
         chi: Clean components ``(batch, *data_shape)``.
         keys: int32 ``(batch, 2)``, keys of the noise (`noise.sample_keys`).
         index: int32 ``(batch,)``, places the times in their intervals.
         draws: Number of times, and of network evaluations.
         params: The schedule's parameters.
+        condition: What the denoiser is told beside the state, by name.
 
     Returns:
         Dict of float32 ``(batch,)`` in nats: ``"prior"``, ``"diffusion"``, ``"reconstruction"``;
@@ -52,7 +55,8 @@ def negative_elbo(denoiser, schedule, chi, keys, index, draws: int, params: dict
     def body(j, total):
         state = schedule((ops.cast(j, "float32") + offset) / draws, **params)
         eps = noise.normal(keys, j, shape)
-        return total + diffusion_nats(eps, denoiser(state.add_noise(chi, eps), state), state)
+        eps_hat = denoiser(state.add_noise(chi, eps), state, **(condition or {}))
+        return total + diffusion_nats(eps, eps_hat, state)
 
     total = ops.fori_loop(0, draws, body, ops.zeros_like(chi[(slice(None), *(0 for _ in shape))]))
     return {

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import adaptation, batch, checks, data, layout, noise, objective
+from keras_gud import adaptation, batch, checks, data, labels, layout, noise, objective
 from keras_gud.average import WeightAverage, training_argument
 from keras_gud.denoiser import Denoiser, build_network, takes_gamma_map
 from keras_gud.fitting import Fitting
@@ -32,7 +32,8 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         backbone: The network: a Keras layer or model called as ``[y, tokens]`` with y
             ``(batch, *data_shape)`` and tokens ``(batch, n_tokens, n_features)``, which returns the
             shape of y. One with an attribute ``gamma_map = True`` is called as ``[y, tokens,
-            gamma]``, gamma of y's shape; the components must then be pixels.
+            gamma]``, gamma of y's shape; the components must then be pixels. With `classes` it
+            needs an attribute `classes` and is given int32 labels ``(batch,)`` as its last input.
         prediction: What the network's output means: ``"eps"``, ``"residual"``, ``"v"``, ``"edm"``,
             ``"x0"``, ``"linear"`` or ``"wiener"`` (`keras_gud.objective`).
         weighting: Weights lambda_i of the loss: ``"eps"`` (the paper), ``"likelihood"``,
@@ -41,10 +42,14 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         ema_decay: Decay of the average of the weights that sampling and evaluation use.
         max_tokens: Cap on the number of tokens that describe the noising state.
         data_shape: Shape of one example, where it should not be taken from the data.
+        classes: Number of classes, if the model is to be told labels 0 .. classes - 1.
+        label_dropout: Probability, in [0, 1), that a label is hidden in training, so that the model
+            also learns to do without. With 0 it does not: samples without labels, and guidance
+            other than 1, then mean nothing.
         seed: Seed of the training noise and of the order of arrays; `None` draws one.
 
     Raises:
-        ValueError: for unknown names; the nearest known one is suggested.
+        ValueError: for unknown names; the nearest known one is suggested; for values out of range.
     """
 
     def __init__(
@@ -59,6 +64,8 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         ema_decay: float = 0.999,
         max_tokens: int = 64,
         data_shape=None,
+        classes: int | None = None,
+        label_dropout: float = 0.1,
         seed: int | None = None,
         **kwargs,
     ):
@@ -79,6 +86,8 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         self.tokens = GammaTokens(max_tokens)
         self.data_shape = None if data_shape is None else layout.validate_data_shape(data_shape)
         self.kind: str | None = None
+        self.classes = None if classes is None else checks.check_integer("classes", classes, 1)
+        self.label_dropout = labels.check_dropout(label_dropout)
         seed = np.random.randint(2**31) if seed is None else seed
         self.seed = checks.check_integer("seed", seed)
         self.random = keras.random.SeedGenerator(self.seed)
@@ -113,12 +122,12 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
             )
             self.prior.adapt(mean, variance)
             data_variance = ops.convert_to_numpy(self.prior.data_variance)
-            labels = self.basis.labels
-            self.schedule.adapt(ops.convert_to_numpy(self.prior.variance), data_variance, labels)
+            places = self.basis.labels
+            self.schedule.adapt(ops.convert_to_numpy(self.prior.variance), data_variance, places)
             self.tokens.adapt(
                 ops.convert_to_numpy(self.schedule.groups),
                 self.schedule.order(),
-                labels | {"log_variance": -np.log(data_variance)},
+                places | {"log_variance": -np.log(data_variance)},
             )
         self.data_shape, self.kind = shape, kind
         if not self.built:
@@ -137,6 +146,7 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
                 "Expected a `basis` whose components are pixels for a `backbone` with "
                 f"gamma_map=True. Received: basis={self.basis.name!r}."
             )
+        labels.check_network(self.network, self.classes)
         token_shape = (None, self.tokens.n_tokens, 1 + self.tokens.n_labels)
         build_network(self.network, self.data_shape, token_shape)
         self.eval_index = self.add_weight(
@@ -158,7 +168,8 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         """The denoising loss of a batch, at random times.
 
         Args:
-            x: Raw data ``(batch, *data_shape)``, or a dict that holds them.
+            x: Raw data ``(batch, *data_shape)``, or a dict that holds them under ``"x"``, and with
+                `classes` also their labels ``(batch,)`` under ``"label"``.
             training: Whether to draw from the training stream, use the raw weights and update
                 their average; otherwise noise and times are fixed by the position of the example
                 and the averaged weights are used.
@@ -167,14 +178,16 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
             float32 ``(batch, 2)``: the loss of every example, and that of the best component-wise
             linear model with the same noise.
         """
-        x = batch.pick(x)
+        label, x = batch.pick_label(x), batch.pick(x)
+        dropout = self.label_dropout if training else None
+        told = labels.for_loss(label, self.classes, dropout, self.random)
         draw = self._training_draws(x) if training else self._evaluation_draws(x)
         chi = self.to_components(x, draw.dequantise)
         state = self.schedule(draw.t, **self.schedule.draw(draw.parameters))
         z = state.add_noise(chi, draw.eps)
         variance = self.prior.variance
         weight = self._weight(state, variance)
-        eps_hat = self._denoiser(training)(z, state)
+        eps_hat = self._denoiser(training)(z, state, **told)
         if training:
             self.ema.update(self.network)
         linear = objective.linear_eps(z, state, variance)
@@ -220,7 +233,7 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         return ops.stack([seed, index], axis=1), index
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Batch mean of weight times loss (paper eq. 11), as in Keras; labels are ignored."""
+        """Batch mean of weight times loss (paper eq. 11), as in Keras; there is no target."""
         if sample_weight is not None:
             y_pred = y_pred * ops.expand_dims(ops.cast(sample_weight, "float32"), -1)
         loss = ops.mean(y_pred[:, 0])
@@ -266,11 +279,12 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
 
         parts = (self.basis, self.prior, self.tokens, self.prediction)
         variables = [] if training else [*self.network.variables, *self.ema.variables]
-        return Denoiser(call, *parts, variables, gamma_map=takes_gamma_map(self.network))
+        gamma_map = takes_gamma_map(self.network)
+        return Denoiser(call, *parts, variables, gamma_map=gamma_map, classes=self.classes)
 
     @property
     def denoiser(self) -> Denoiser:
-        """The trained denoiser ``(z, state) -> eps`` of components, with averaged weights."""
+        """The trained denoiser of components, with averaged weights; see `Denoiser`."""
         self._require_built("it denoises")
         if self._session.denoiser is None:
             self._session.denoiser = self._denoiser(training=False)

@@ -98,6 +98,8 @@ class Saving:
             "ema_decay": self.ema.decay,
             "max_tokens": self.tokens.max_tokens,
             "data_shape": self.data_shape,
+            "classes": self.classes,
+            "label_dropout": self.label_dropout,
             "seed": self.seed,
             "name": self.name,
             "format_version": FORMAT_VERSION,

@@ -14,7 +14,7 @@ BACKENDS = {"jax", "jaxlib", "tensorflow", "torch"}
 LEVELS = (
     {"backend", "extras", "fitted", "layout", "noise", "process", "registry", "statistics"}
     | {"version"},
-    {"checks"},
+    {"checks", "labels"},
     {
         "average",
         "backbones",
@@ -29,6 +29,7 @@ LEVELS = (
         "schedules",
         "tokens",
     },
+    {"arrays"},
     {"adaptation", "data", "denoiser", "likelihood", "oracle", "samplers"},
     {"evidence", "fitting"},
     {"generation"},

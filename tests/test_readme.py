@@ -20,6 +20,7 @@ def names(tmp_path_factory):
     images = keras_gud.datasets.load("digits", n=96)
     return {
         "images": images[:64],
+        "labels": np.arange(64) % 10,
         "held_out": images[64:],
         "path": str(tmp_path_factory.mktemp("readme") / "model.keras"),
         "x_noised": np.zeros((2, 8, 8, 1), "float32"),
@@ -28,7 +29,7 @@ def names(tmp_path_factory):
 
 
 def test_every_block_runs_in_order(names, monkeypatch, capsys):
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
     small = keras_gud.backbones.registry.factories
     monkeypatch.setitem(small, "small", small["tiny"])
     monkeypatch.setattr(keras_gud.samplers.EulerMaruyama.__init__, "__defaults__", (4,))

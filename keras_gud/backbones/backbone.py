@@ -1,10 +1,12 @@
 """What the shipped networks share: inputs, dtypes, checks and configuration."""
 
+from numbers import Integral
+
 import keras
 from keras import ops
 
 from keras_gud import layout
-from keras_gud.backbones.embedding import GAMMA_SCALE, NoisingStateEmbedding
+from keras_gud.backbones.embedding import GAMMA_SCALE, LabelEmbedding, NoisingStateEmbedding
 from keras_gud.registry import Registry
 
 
@@ -20,19 +22,24 @@ class Backbone(keras.layers.Layer):
     of its own for every pixel. With `gamma_map` the network is called as ``network([y, tokens,
     gamma])`` with gamma ``(batch, *data_shape)``, which enters as further channels.
 
+    With `classes` the last input is int32 labels ``(batch,)`` in 0 .. classes, where `classes`
+    itself is the null label, "no label". Their embedding is added to the global vector.
+
     Args:
         embedding_dim: Width of the global noising-state vector; tokens have half of it.
         mixers: Number of MLP-Mixer layers that embed the noising state.
         dropout: Dropout rate in [0, 1).
         seed: Integer from which the seeds of all dropout layers derive.
         gamma_map: Whether the network is also given gamma itself as further channels.
+        classes: Number of classes, or `None` for a network that is not told labels.
         remat: Whether blocks are computed again in the backward pass, to save memory; not with
             dropout.
         **kwargs: Arguments of `keras.layers.Layer`. With ``dtype="mixed_bfloat16"`` convolutions
             and dense layers compute in bfloat16; norms, embedding and output stay float32.
 
     Raises:
-        ValueError: for a dropout rate outside [0, 1), or inputs of wrong shapes.
+        ValueError: for a dropout rate outside [0, 1), classes that are no integer >= 1, or inputs
+            of wrong shapes.
     """
 
     def __init__(
@@ -43,6 +50,7 @@ class Backbone(keras.layers.Layer):
         seed: int = 0,
         gamma_map: bool = False,
         remat: bool = False,
+        classes: int | None = None,
         **kwargs,
     ):
         # Autocast would round gamma to bfloat16 before the embedding sees it.
@@ -55,6 +63,11 @@ class Backbone(keras.layers.Layer):
         self.seed = seed
         self.gamma_map = bool(gamma_map)
         self.remat = bool(remat)
+        if classes is not None and not _is_count(classes):
+            raise ValueError(
+                f"Expected `classes` to be an integer >= 1 or None. Received: classes={classes!r}."
+            )
+        self.classes = None if classes is None else int(classes)
         if self.remat and dropout > 0:
             # Computed again, a dropout layer would drop other values: wrong gradients.
             raise ValueError(f"Expected dropout=0 with remat=True. Received: dropout={dropout}.")
@@ -96,6 +109,9 @@ class Backbone(keras.layers.Layer):
             )
         self.embedding = self.create_embedding()
         self.embedding.build((None, *self.tokens_shape))
+        if self.classes is not None:
+            self.label_embedding = LabelEmbedding(self.classes, self.embedding_dim)
+            self.label_embedding.build((None,))
         tokens_embedded = (None, self.tokens_shape[0], self.embedding_dim // 2)
         *spatial, channels = self.data_shape
         entering = (*spatial, 2 * channels if self.gamma_map else channels)
@@ -103,8 +119,8 @@ class Backbone(keras.layers.Layer):
         self.create_layers(entering, self.data_shape, tokens_embedded, vector)
 
     def call(self, inputs, training=None):
-        """``[y, tokens]`` or ``[y, tokens, gamma]`` -> float32 ``(batch, *data_shape)``."""
-        y, tokens, *gamma = self._check_inputs(inputs)
+        """``[y, tokens]``, with gamma and labels if told -> float32 ``(batch, *data_shape)``."""
+        y, tokens, *more = self._check_inputs(inputs)
         if tuple(y.shape[1:]) != self.data_shape or tuple(tokens.shape[1:]) != self.tokens_shape:
             raise ValueError(
                 f"Expected y of shape (batch, {str(self.data_shape)[1:-1]}) and tokens of shape "
@@ -112,16 +128,24 @@ class Backbone(keras.layers.Layer):
                 f"Received: y.shape={tuple(y.shape)}, tokens.shape={tuple(tokens.shape)}."
             )
         embedded, vector = self.embedding(ops.cast(tokens, "float32"))
-        y = ops.concatenate([y, *(g / GAMMA_SCALE for g in gamma)], axis=-1) if gamma else y
+        if self.classes is not None:
+            labels = more.pop()
+            if len(labels.shape) != 1:
+                raise ValueError(
+                    "Expected labels of shape (batch,). "
+                    f"Received: labels.shape={tuple(labels.shape)}."
+                )
+            vector = vector + self.label_embedding(labels)
+        y = ops.concatenate([y, *(g / GAMMA_SCALE for g in more)], axis=-1) if more else y
         output = self.transform(ops.cast(y, self.compute_dtype), embedded, vector, training)
         return ops.cast(output, "float32")
 
     def _check_inputs(self, inputs):
         """Returns `inputs` if there are as many as expected, or raises a `ValueError`."""
-        expected = "[y, tokens, gamma]" if self.gamma_map else "[y, tokens]"
-        count = expected.count(",") + 1
-        if not isinstance(inputs, (list, tuple)) or len(inputs) != count:
-            raise ValueError(f"Expected a list {expected}. Received: inputs={inputs}.")
+        told = {"gamma": self.gamma_map, "labels": self.classes is not None}
+        names = ["y", "tokens", *(name for name, given in told.items() if given)]
+        if not isinstance(inputs, (list, tuple)) or len(inputs) != len(names):
+            raise ValueError(f"Expected a list [{', '.join(names)}]. Received: inputs={inputs}.")
         return inputs
 
     def get_config(self):
@@ -134,7 +158,12 @@ class Backbone(keras.layers.Layer):
             "seed": self.seed,
             "gamma_map": self.gamma_map,
             "remat": self.remat,
+            "classes": self.classes,
         }
+
+
+def _is_count(value) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
 
 
 # Users bring any Keras layer or model, so the base class is not `Backbone`.

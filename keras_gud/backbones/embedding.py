@@ -116,6 +116,33 @@ class NoisingStateEmbedding(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
+class LabelEmbedding(keras.layers.Embedding):
+    """A vector for every class and one for the null label, in float32 whatever the policy is.
+
+    Args:
+        classes: Number of classes; labels are 0 .. classes - 1 and the null label is `classes`.
+        embedding_dim: Width of the vectors.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Example:
+    >>> tuple(LabelEmbedding(classes=10, embedding_dim=32)(ops.array([3, 10])).shape)
+    (2, 32)
+    """
+
+    def __init__(self, classes: int, embedding_dim: int, **kwargs):
+        # Small: before training, every label means nearly the same.
+        initializer = keras.initializers.RandomNormal(stddev=0.02)
+        kwargs = {**kwargs, "dtype": "float32"}
+        super().__init__(classes + 1, embedding_dim, initializer, **kwargs)
+        self.classes = classes
+
+    def get_config(self):
+        """The arguments of the constructor."""
+        config = keras.layers.Layer.get_config(self)
+        return {**config, "classes": self.classes, "embedding_dim": self.output_dim}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class ProxyTimeEmbedding(keras.layers.Layer):
     """The mean of gamma in place of time, beside a ResNet embedding of gamma (paper, appendix B).
 

@@ -4,6 +4,7 @@ A sampler is a small class with one method, `step`, that takes components from t
 The loop around it lives here, once.
 """
 
+import functools
 import itertools
 
 import keras
@@ -17,7 +18,16 @@ from keras_gud.registry import Registry
 
 # The draw that makes z(1); the sampler's steps are numbered from 0.
 _START = -1
-_ARGUMENTS = ("steps", "seed", "batch_size", "denoise", "states", "progress", "sampler")
+_ARGUMENTS = (
+    "steps",
+    "seed",
+    "batch_size",
+    "denoise",
+    "states",
+    "progress",
+    "sampler",
+    "condition",
+)
 
 
 class Sampler:
@@ -65,14 +75,15 @@ class Sampler:
         denoise: bool = False,
         states: int = 0,
         progress: bool = False,
+        condition: dict | None = None,
         **params,
     ):
         """Draws samples of the components at t = 0.
 
         Args:
-            denoiser: Callable ``(z, state) -> eps`` in component space. If it has `variables`
-                (Keras variables that it reads), they are passed to the compiled loop, so that new
-                values take effect.
+            denoiser: Callable ``(z, state, **condition) -> eps`` in component space. If it
+                has `variables` (Keras variables that it reads), they are passed to the compiled
+                loop, so that new values take effect.
             schedule: An adapted `ComponentSchedule`.
             n: Number of samples.
             shape: Shape of one sample; default: `denoiser.data_shape`.
@@ -84,6 +95,8 @@ class Sampler:
                 instead of z(0) itself (gamma(0) is finite, so z(0) has a little noise left).
             states: Number of evenly spaced intermediate states to return as well.
             progress: Whether to show a progress bar over the steps.
+            condition: What the denoiser is told beside the state: arrays by name, with one row or
+                one for each sample. Their values need no new compilation.
             **params: The schedule's parameters; those left open take the middle of their range.
 
         Returns:
@@ -105,12 +118,9 @@ class Sampler:
         states = check_integer("states", states, 0)
         shape = tuple(denoiser.data_shape if shape is None else shape)
         params = schedule.resolve(params, others=_ARGUMENTS)
-        for name, value in params.items():
-            if len(value) not in (1, n):
-                raise ValueError(
-                    f"Expected one value of `{name}`, or one for each of n={n} samples. "
-                    f"Received: {len(value)} values."
-                )
+        given = params, {k: np.asarray(v) for k, v in (condition or {}).items()}
+        for part in given:
+            _check_rows(part, n)
         wanted = [round(steps * i / states) for i in range(states + 1)] if states else []
         starts = range(0, n, batch_size)
         bar = keras.utils.Progbar(steps * len(starts), unit_name="step") if progress else None
@@ -121,14 +131,14 @@ class Sampler:
             # The last batch is filled up to the common size: one compilation serves all.
             keys = noise.sample_keys(seed, batch_size, first + start)
             rows = np.minimum(start + np.arange(batch_size), n - 1)
-            chosen = {k: v if len(v) == 1 else v[rows] for k, v in params.items()}
+            chosen = [{k: v if len(v) == 1 else v[rows] for k, v in part.items()} for part in given]
             path = {}
             for i, z in self._run(functions, keys, chosen, steps, marks):
                 if i in wanted:
                     path[i] = ops.convert_to_numpy(z)[: n - start]
                 if bar:
                     bar.update(b * steps + i)
-            z = functions.finish(functions.values(), z, chosen) if denoise else z
+            z = functions.finish(functions.values(), z, *chosen) if denoise else z
             results.append(ops.convert_to_numpy(z)[: n - start])
             paths.append([path[i] for i in wanted])
         result = np.concatenate(results)
@@ -139,13 +149,13 @@ class Sampler:
         moves = {steps * i // 50 for i in range(51)} if bar else set()
         return sorted({0, steps} | set(wanted) | moves)
 
-    def _run(self, functions, keys, params, steps, marks):
+    def _run(self, functions, keys, chosen, steps, marks):
         """Integrates one batch; yields (step, z) at every mark."""
         z = functions.start(keys)
         yield 0, z
         for i0, i1 in itertools.pairwise(marks):
             bounds = np.int32(i0), np.int32(i1), np.int32(steps)
-            z = functions.segment(functions.values(), z, keys, params, *bounds)
+            z = functions.segment(functions.values(), z, keys, *chosen, *bounds)
             yield i1, z
 
     def _functions(self, denoiser, schedule, shape):
@@ -180,8 +190,9 @@ class _Functions:
         def start(keys):
             return noise.normal(keys, _START, shape)
 
-        def segment(values, z, keys, params, i0, i1, steps):
+        def segment(values, z, keys, params, condition, i0, i1, steps):
             """Steps i0 .. i1 - 1 of `steps`; all numbers are traced: one executable for all."""
+            told = functools.partial(denoiser, **condition)
 
             def time(i):
                 return ops.cast(steps - i, "float32") / ops.cast(steps, "float32")
@@ -190,16 +201,16 @@ class _Functions:
                 def draw():
                     return noise.normal(keys, i, shape)
 
-                return step(denoiser, schedule, z, time(i), time(i + 1), params, draw)
+                return step(told, schedule, z, time(i), time(i + 1), params, draw)
 
             with self._scope(values):
                 return ops.fori_loop(i0, i1, body, z)
 
-        def finish(values, z, params):
+        def finish(values, z, params, condition):
             """The denoiser's mean of the clean components given z(0)."""
             with self._scope(values):
                 state = schedule(0.0, **params)
-                return x0_from_eps(z, denoiser(z, state), state)
+                return x0_from_eps(z, denoiser(z, state, **condition), state)
 
         self.start = backend.compile(start)
         self.segment = backend.compile(segment)
@@ -211,6 +222,15 @@ class _Functions:
 
     def _scope(self, values):
         return keras.StatelessScope(state_mapping=list(zip(self.variables, values, strict=True)))
+
+
+def _check_rows(arrays: dict, n: int):
+    for name, value in arrays.items():
+        if len(value) not in (1, n):
+            raise ValueError(
+                f"Expected one value of `{name}`, or one for each of n={n} samples. "
+                f"Received: {len(value)} values."
+            )
 
 
 def check_count(name: str, value) -> int:

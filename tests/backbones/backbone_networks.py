@@ -23,7 +23,9 @@ def inputs(data_shape, batch=2, seed=0):
 
 def build(network, data_shape):
     shapes = [(None, *data_shape), (None, *TOKENS)]
-    network.build([*shapes, shapes[0]] if network.gamma_map else shapes)
+    if network.gamma_map:
+        shapes.append(shapes[0])
+    network.build(shapes if network.classes is None else [*shapes, (None,)])
     return network
 
 

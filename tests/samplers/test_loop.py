@@ -1,5 +1,6 @@
 """The loop around the samplers: seeds, batches, intermediate states, progress, errors."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -52,6 +53,36 @@ def test_progress_is_shown_and_changes_nothing(parts, capsys):
     loud = sampler(truth, schedule, n=4, seed=2, progress=True)
     assert "20/20" in capsys.readouterr().out
     np.testing.assert_allclose(loud, quiet, atol=1e-4)
+
+
+def test_a_condition_reaches_the_denoiser_row_by_row(parts):
+    sampler, truth, schedule = parts
+    calls = []
+
+    def pulled(z, state, to, strength):
+        calls.append(to)
+        return truth(z, state) - (strength * to)[:, None, None] * state.sigma
+
+    def sample(to, strength=1.0):
+        condition = {"to": np.float32(to), "strength": np.float32([strength])}
+        return sampler(pulled, schedule, 5, shape=(3, 1), seed=1, batch_size=2, condition=condition)
+
+    each = [0.0, 1.0, -2.0, 0.5, 3.0]
+    mixed, plain = sample(each), sampler(truth, schedule, 5, seed=1, batch_size=2)
+    for i, to in enumerate(each):
+        np.testing.assert_allclose(mixed[i], sample([to])[i], atol=1e-4)
+    np.testing.assert_allclose(mixed[0], plain[0], atol=1e-4)
+    assert (np.diff(mixed.mean((1, 2))[[2, 0]] - plain.mean((1, 2))[[2, 0]]) > 0.1).all()
+    traced = len(calls)
+    np.testing.assert_allclose(sample(np.multiply(each, 2), 0.5), mixed, atol=1e-4)
+    if keras.backend.backend() != "torch":  # other values need no new compilation
+        assert len(calls) == traced
+
+
+def test_a_condition_has_one_row_or_one_for_each_sample(parts):
+    sampler, truth, schedule = parts
+    with pytest.raises(ValueError, match="one value of `to`.*each of n=3 samples.*2 values"):
+        sampler(truth, schedule, 3, condition={"to": np.zeros(2)})
 
 
 def test_frozen_components_stay_bit_exact():

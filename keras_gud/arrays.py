@@ -1,0 +1,84 @@
+"""Arrays in memory: their batches, and the labels beside them."""
+
+import keras
+import numpy as np
+
+from keras_gud import labels
+from keras_gud.batch import pick, pick_label, with_label
+
+BATCH_SIZE = 128  # the paper's (app. B)
+
+
+class ArrayBatches(keras.utils.PyDataset):
+    """Batches of an array in memory.
+
+    The order of an epoch is a function of (seed, epoch) alone, so that a run that was stopped and
+    started again sees the same batches as one that was not.
+
+    Args:
+        x: Array ``(n, *data_shape)``.
+        sample_weight: `None` or array ``(n,)``.
+        batch_size: Examples per batch; the last batch may be smaller.
+        shuffle: Whether to shuffle, anew in every epoch.
+        seed: Seed of the order.
+        label: `None` or int array ``(n,)``.
+    """
+
+    def __init__(
+        self, x, sample_weight=None, batch_size=BATCH_SIZE, shuffle=False, seed=0, label=None
+    ):
+        super().__init__()
+        self.x, self.sample_weight, self.label = x, sample_weight, label
+        self.batch_size, self.shuffle, self.seed = int(batch_size), bool(shuffle), int(seed)
+        self._order = (None, np.arange(len(x)))
+        self.epoch = 0
+
+    @property
+    def num_batches(self):
+        """Number of batches of an epoch."""
+        return -(-len(self.x) // self.batch_size)
+
+    def __getitem__(self, index):
+        if self.shuffle and self._order[0] != self.epoch:
+            rng = np.random.default_rng([self.seed, self.epoch])
+            self._order = (self.epoch, rng.permutation(len(self.x)))
+        rows = self._order[1][index * self.batch_size : (index + 1) * self.batch_size]
+        x = with_label(self.x[rows], None if self.label is None else self.label[rows])
+        if self.sample_weight is None:
+            return (x,)
+        weight = self.sample_weight[rows]
+        return x, weight, weight
+
+
+def is_array(x) -> bool:
+    """Whether x is an array or tensor, or a dict that holds one: no stream."""
+    return isinstance(x, dict) or (hasattr(x, "shape") and hasattr(x, "dtype"))
+
+
+def labels_of(x, y, classes: int | None, required: bool = True):
+    """The checked labels of arrays, int32 ``(n,)``; `None` where there are none to be had.
+
+    Args:
+        x: Data of any kind; a stream has its labels in its batches.
+        y: Labels beside x, or `None`; a dict may hold them.
+        classes: Number of classes, or `None` to ignore labels.
+        required: Whether an array must have labels.
+
+    Raises:
+        ValueError: for labels that are missing, unusable, or beside a stream.
+    """
+    if classes is None:
+        return None
+    if not is_array(x):
+        if y is not None:
+            raise ValueError(
+                "Expected labels beside an array only; data sets carry them in their batches, "
+                f"(x, y). Received: labels and {type(x).__name__}."
+            )
+        return None
+    y = pick_label((x, y))
+    if y is None:
+        if required:
+            raise labels.missing(classes, "y=None")
+        return None
+    return labels.check(y, len(pick(x)), classes)
