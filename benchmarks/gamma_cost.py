@@ -57,7 +57,7 @@ def plot(path: str, results: dict):
     )
     axes.set_xticks(sizes, [str(s) for s in sizes])
     axes.minorticks_off()
-    axes.set_ylim(bottom=0.0)
+    axes.set_ylim(0.0, 1.15 * max(max(pair) for pair in results.values()))
     axes.legend()
     figure.savefig(path, dpi=150)
 

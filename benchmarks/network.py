@@ -48,23 +48,28 @@ def main():
     tokens = rng.normal(size=(arguments.batch, arguments.tokens, 2)).astype("float32")
     model = Regression(network)
     model.compile("adam", loss="mse", jit_compile=False if arguments.no_jit else "auto")
-    times = []
+    times, before = [], peak_gibibytes()
     for _ in range(arguments.steps + 1):
         start = time.perf_counter()
         model.train_on_batch([y, tokens], y)
         times.append(time.perf_counter() - start)
     low, middle, high = np.percentile(times[1:], [25, 50, 75]) * 1e3
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
         "| backend | backbone | data, batch | tokens | remat | parameters | first step, s | ",
         end="",
     )
-    print("step, ms (quartiles) | peak memory, GiB |\n|---|---|---|---|---|---|---|---|---|")
+    print("step, ms (quartiles) | peak memory, GiB (before) |\n" + 9 * "|---" + "|")
     print(
         f"| {keras.backend.backend()} | {arguments.backbone} | {shape} x {arguments.batch} | "
         f"{arguments.tokens} | {arguments.remat} | {network.count_params() / 1e6:.2f}M | "
-        f"{times[0]:.1f} | {middle:.0f} ({low:.0f} to {high:.0f}) | {peak:.2f} |"
+        f"{times[0]:.1f} | {middle:.0f} ({low:.0f} to {high:.0f}) | "
+        f"{peak_gibibytes():.2f} ({before:.2f}) |"
     )
+
+
+def peak_gibibytes() -> float:
+    """The largest resident set that this process has had so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 if __name__ == "__main__":

@@ -75,8 +75,8 @@ def get(identifier, data_shape=None, **kwargs):
     Args:
         identifier: ``"tiny"`` (about 0.1M parameters: tests, digits), ``"small"`` (0.6M: small
             images on a CPU), ``"base"`` (11M: photographs on a GPU), ``"ncsnpp"`` (74M, not for
-            vectors: the paper's appendix B), a Keras config (dict), or any Keras layer or model that
-            is called as ``network([y, tokens], training=...)``.
+            vectors: the paper's appendix B), a Keras config (dict), or any Keras layer or model
+            that is called as ``network([y, tokens], training=...)``.
         data_shape: Shape of one example; a size gives an `MLP` for ``(features,)`` and a `UNet`
             otherwise, with fewer levels where the images are tiny and more where they are large.
         **kwargs: Arguments of the network, e.g. `dtype` or `dropout`; only used with a size.
