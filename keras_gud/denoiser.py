@@ -126,6 +126,10 @@ class Denoiser:
         both = (self._read(half, z, state) for half in (output[:batch], output[batch:]))
         return labels.guided_eps(*both, ops.reshape(guidance, (-1, *[1] * (len(z.shape) - 1))))
 
+    def start(self, noise, state):
+        """Noise N(0, 1) with the variances that noised data have at `state`, component-wise."""
+        return noise * ops.sqrt(state.marginal_variance(self.prior.variance))
+
     def _eps(self, inputs, z, state):
         return self._read(self.basis(self.call_network(inputs)), z, state)
 

@@ -30,6 +30,7 @@ class Generation:
         denoise: bool = True,
         states: int = 0,
         progress: bool = False,
+        start: str = "matched",
         **params,
     ):
         """Generates data.
@@ -51,6 +52,9 @@ class Generation:
                 that state itself, which has the noise of gamma(0) left in it.
             states: Number of evenly spaced intermediate states to return as well.
             progress: Whether to show a progress bar over the steps.
+            start: ``"matched"`` starts from Gaussian noise with the variances that noised data have
+                at t = 1, ``"prior"`` from N(0, 1) as the paper does, which the data reach only in
+                the limit of a large gamma(1).
             **params: Parameters of the schedule, e.g. ``a=0.7``; those left open take the middle
                 of their range.
 
@@ -78,6 +82,7 @@ class Generation:
             denoise=denoise,
             states=states,
             progress=progress,
+            start=start,
             condition=condition(labels, guidance, n, self.classes),
             **params,
         )

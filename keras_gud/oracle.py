@@ -63,6 +63,23 @@ class Gaussian:
         """
         d = self.mean.size
 
+        mean, covariance, sigma = self._marginal(state)
+        solution = self._solve(covariance, ops.reshape(z, (-1, d)) - mean)
+        return ops.reshape(sigma * solution, ops.shape(z))
+
+    def start(self, noise, state):
+        """Noise N(0, 1) turned into exact samples of the noised components at `state`."""
+        mean, covariance, _ = self._marginal(state)
+        flat = ops.reshape(noise, (-1, self.mean.size))
+        # One factor for all rows broadcasts; (rows, 1, d) @ (rows or 1, d, d).
+        root = ops.transpose(ops.cholesky(covariance), (0, 2, 1))
+        z = mean + ops.matmul(flat[:, None, :], root)[:, 0, :]
+        return ops.reshape(z, ops.shape(noise))
+
+    def _marginal(self, state):
+        """Mean, covariance and sigma of the noised components, flat, float32 tensors."""
+        d = self.mean.size
+
         def flat(values):
             values = ops.broadcast_to(values, (ops.shape(values)[0], *self.data_shape))
             return ops.reshape(values, (-1, d))
@@ -71,9 +88,7 @@ class Gaussian:
         covariance = ops.cast(self.covariance, "float32")
         covariance = ops.expand_dims(alpha, 2) * covariance * ops.expand_dims(alpha, 1)
         covariance = covariance + ops.expand_dims(sigma**2, 2) * ops.eye(d)
-        rest = ops.reshape(z, (-1, d)) - alpha * ops.cast(self.mean.reshape(1, d), "float32")
-        solution = self._solve(covariance, rest)
-        return ops.reshape(sigma * solution, ops.shape(z))
+        return alpha * ops.cast(self.mean.reshape(1, d), "float32"), covariance, sigma
 
     def _solve(self, covariance, rest):
         """Cov(z)^-1 of every row; one factorisation where the state is one for all rows."""

@@ -20,9 +20,9 @@ class EulerMaruyama(Sampler):
         steps: Number of steps, uniform in t; one network evaluation each.
     """
 
-    def step(self, denoiser, schedule, z, t, s, params, draw):
+    def step(self, denoiser, state_at, z, memory, clock, draw):
         """See `Sampler.step`."""
-        state = schedule(t, **params)
-        b = beta_integral(state, schedule(s, **params))
+        state = state_at(clock(0))
+        b = beta_integral(state, state_at(clock(1)))
         score = score_from_eps(denoiser(z, state), state)
-        return z + b * (0.5 * z + score) + ops.sqrt(b) * draw()
+        return z + b * (0.5 * z + score) + ops.sqrt(b) * draw(), memory

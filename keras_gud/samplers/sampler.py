@@ -1,23 +1,20 @@
-"""One loop for all samplers: compiled whole, seeded per sample, flat in memory.
+"""What all samplers share: arguments, batches, seeds per sample, intermediate states, progress.
 
-A sampler is a small class with one method, `step`, that takes components from time t to s < t.
-The loop around it lives here, once.
+A sampler is a small class with one method, `step`, that takes components from one time to the next.
+The compiled loop around it is in `loop.py`.
 """
 
-import functools
 import itertools
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import backend, noise
+from keras_gud import noise
 from keras_gud.checks import check_integer
-from keras_gud.process import x0_from_eps
 from keras_gud.registry import Registry
+from keras_gud.samplers.loop import Loop
 
-# The draw that makes z(1); the sampler's steps are numbered from 0.
-_START = -1
 _ARGUMENTS = (
     "steps",
     "seed",
@@ -27,7 +24,9 @@ _ARGUMENTS = (
     "progress",
     "sampler",
     "condition",
+    "start",
 )
+_STARTS = ("matched", "prior")
 
 
 class Sampler:
@@ -42,22 +41,27 @@ class Sampler:
 
     def __init__(self, steps: int = 1000):
         self.steps = check_count("steps", steps)
-        self._compiled: dict[tuple, _Functions] = {}
+        self._compiled: dict[tuple, Loop] = {}
 
-    def step(self, denoiser, schedule, z, t, s, params, draw):
-        """One step from time t to s < t.
+    def first_memory(self, z) -> tuple:
+        """What the first step is given as its memory: tensors of the shape of z (default: none)."""
+        return ()
+
+    def step(self, denoiser, state_at, z, memory, clock, draw):
+        """One step from time ``clock(0)`` to ``clock(1) < clock(0)``.
 
         Args:
             denoiser: Callable ``(z, state) -> eps``.
-            schedule: Callable ``(t, **params) -> NoisingState``.
+            state_at: Callable from a time to the `NoisingState` at that time.
             z: Components, ``(batch, *data_shape)``.
-            t: Scalar float32 tensor, the time now.
-            s: Scalar float32 tensor, the time to reach.
-            params: Dict of the schedule's parameters.
+            memory: What the step before returned beside its components.
+            clock: Callable k -> the time k steps from now, a scalar float32 tensor; before the
+                first step it stands at 1.
             draw: Callable without arguments that returns this step's standard normal noise.
 
         Returns:
-            The components at time s.
+            The components at ``clock(1)`` and the memory for the next step, a tuple of as many
+            tensors as `first_memory`.
         """
         raise NotImplementedError("A Sampler implements step(...).")
 
@@ -76,6 +80,7 @@ class Sampler:
         states: int = 0,
         progress: bool = False,
         condition: dict | None = None,
+        start: str = "matched",
         **params,
     ):
         """Draws samples of the components at t = 0.
@@ -97,6 +102,9 @@ class Sampler:
             progress: Whether to show a progress bar over the steps.
             condition: What the denoiser is told beside the state: arrays by name, with one row or
                 one for each sample. Their values need no new compilation.
+            start: What z(1) is: ``"matched"``, Gaussian with the moments of noised data as far as
+                the denoiser knows them (its method ``start(noise, state)``), or ``"prior"``,
+                N(0, 1), which the data reach only in the limit of a large gamma(1).
             **params: The schedule's parameters; those left open take the middle of their range.
 
         Returns:
@@ -125,21 +133,23 @@ class Sampler:
         starts = range(0, n, batch_size)
         bar = keras.utils.Progbar(steps * len(starts), unit_name="step") if progress else None
         marks = self._marks(steps, wanted, bar)
-        functions = self._functions(denoiser, schedule, shape)
+        if start not in _STARTS:
+            raise ValueError(f"Expected `start` to be one of {_STARTS}. Received: start={start!r}.")
+        functions = self._functions(denoiser, schedule, shape, start == "matched")
         results, paths = [], []
-        for b, start in enumerate(starts):
+        for b, at in enumerate(starts):
             # The last batch is filled up to the common size: one compilation serves all.
-            keys = noise.sample_keys(seed, batch_size, first + start)
-            rows = np.minimum(start + np.arange(batch_size), n - 1)
+            keys = noise.sample_keys(seed, batch_size, first + at)
+            rows = np.minimum(at + np.arange(batch_size), n - 1)
             chosen = [{k: v if len(v) == 1 else v[rows] for k, v in part.items()} for part in given]
             path = {}
             for i, z in self._run(functions, keys, chosen, steps, marks):
                 if i in wanted:
-                    path[i] = ops.convert_to_numpy(z)[: n - start]
+                    path[i] = ops.convert_to_numpy(z)[: n - at]
                 if bar:
                     bar.update(b * steps + i)
             z = functions.finish(functions.values(), z, *chosen) if denoise else z
-            results.append(ops.convert_to_numpy(z)[: n - start])
+            results.append(ops.convert_to_numpy(z)[: n - at])
             paths.append([path[i] for i in wanted])
         result = np.concatenate(results)
         return (result, np.concatenate(paths, axis=1)) if states else result
@@ -151,18 +161,19 @@ class Sampler:
 
     def _run(self, functions, keys, chosen, steps, marks):
         """Integrates one batch; yields (step, z) at every mark."""
-        z = functions.start(keys)
+        z = functions.start(functions.values(), keys, chosen[0])
+        memory = self.first_memory(z)
         yield 0, z
         for i0, i1 in itertools.pairwise(marks):
             bounds = np.int32(i0), np.int32(i1), np.int32(steps)
-            z = functions.segment(functions.values(), z, keys, *chosen, *bounds)
+            z, memory = functions.segment(functions.values(), z, memory, keys, *chosen, *bounds)
             yield i1, z
 
-    def _functions(self, denoiser, schedule, shape):
+    def _functions(self, denoiser, schedule, shape, matched):
         """The compiled loop for this denoiser and schedule, made once."""
-        key = (id(denoiser), id(schedule), shape)
+        key = (id(denoiser), id(schedule), shape, matched)
         if key not in self._compiled:
-            self._compiled[key] = _Functions(self.step, denoiser, schedule, shape)
+            self._compiled[key] = Loop(self.step, denoiser, schedule, shape, matched)
         return self._compiled[key]
 
     def get_config(self):
@@ -173,55 +184,6 @@ class Sampler:
     def from_config(cls, config):
         """Makes a sampler from `get_config`."""
         return cls(**config)
-
-
-class _Functions:
-    """Start, loop and finish, compiled for one denoiser, schedule and shape.
-
-    Variables that the denoiser and the schedule read are arguments of the compiled functions, so
-    none is baked in. Denoiser and schedule are kept alive, so that their ids stay theirs.
-    """
-
-    def __init__(self, step, denoiser, schedule, shape):
-        self.variables = [
-            v for part in (denoiser, schedule) for v in getattr(part, "variables", ())
-        ]
-
-        def start(keys):
-            return noise.normal(keys, _START, shape)
-
-        def segment(values, z, keys, params, condition, i0, i1, steps):
-            """Steps i0 .. i1 - 1 of `steps`; all numbers are traced: one executable for all."""
-            told = functools.partial(denoiser, **condition)
-
-            def time(i):
-                return ops.cast(steps - i, "float32") / ops.cast(steps, "float32")
-
-            def body(i, z):
-                def draw():
-                    return noise.normal(keys, i, shape)
-
-                return step(told, schedule, z, time(i), time(i + 1), params, draw)
-
-            with self._scope(values):
-                return ops.fori_loop(i0, i1, body, z)
-
-        def finish(values, z, params, condition):
-            """The denoiser's mean of the clean components given z(0)."""
-            with self._scope(values):
-                state = schedule(0.0, **params)
-                return x0_from_eps(z, denoiser(z, state, **condition), state)
-
-        self.start = backend.compile(start)
-        self.segment = backend.compile(segment)
-        self.finish = backend.compile(finish)
-
-    def values(self):
-        """The present values of the variables."""
-        return [v.value for v in self.variables]
-
-    def _scope(self, values):
-        return keras.StatelessScope(state_mapping=list(zip(self.variables, values, strict=True)))
 
 
 def _check_rows(arrays: dict, n: int):

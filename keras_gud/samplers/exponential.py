@@ -1,0 +1,132 @@
+"""Exponential multistep solvers with one log-SNR clock per component (DESIGN sec. 3.8)."""
+
+import keras
+from keras import ops
+
+from keras_gud.process import x0_from_eps
+from keras_gud.registry import PACKAGE
+from keras_gud.samplers.multistep import polynomial_integral, usable_orders
+from keras_gud.samplers.sampler import Sampler, check_count
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class DPMSolver(Sampler):
+    """DPM-Solver++ and UniPC, component by component.
+
+    With lambda = -gamma/2 and D the estimate of the clean components, the probability flow (paper
+    eq. 25) from t to s is ``z(s) = sigma(s)/sigma(t) z(t) + alpha(s) int_0^h e^(-(h - u)) D(u) du``
+    exactly; D is replaced by a polynomial in lambda through its last values. Order 1 is DDIM (Song
+    et al. 2021, arXiv:2010.02502), order 2 and 3 are DPM-Solver++(2M) and (3M) (Lu et al. 2022,
+    arXiv:2211.01095). The corrector (UniC, Zhao et al. 2023, arXiv:2302.04867) repeats the last
+    step with the new D as one more node, without a further evaluation. The stochastic form
+    solves the reverse SDE (paper eq. 9) instead: order 1 is ancestral sampling.
+
+    Every component has its own clock: its step is h = lambda(s) - lambda(t) >= 0. A component with
+    h = 0 stays bit-exact, and one that has just begun to move uses the order that its distinct
+    nodes allow. At order 3 such steps are always corrected, since their error would cost an order.
+
+    Args:
+        steps: Number of steps, uniform in t; one network evaluation each.
+        order: Number of values of D that the polynomial goes through: 1, 2 or 3; at most 2 where
+            stochastic.
+        corrector: Whether to correct each step with the next value of D; not where stochastic.
+        stochastic: Whether to solve the SDE.
+
+    Raises:
+        ValueError: for another order, or a corrector of the stochastic form.
+    """
+
+    def __init__(
+        self, steps: int = 50, order: int = 2, corrector: bool = False, stochastic: bool = False
+    ):
+        super().__init__(steps)
+        self.order = check_count("order", order)
+        self.corrector, self.stochastic = bool(corrector), bool(stochastic)
+        most = 2 if stochastic else 3
+        if self.order > most:
+            raise ValueError(
+                f"Expected `order` to be at most {most} with stochastic={self.stochastic}. "
+                f"Received: order={order}."
+            )
+        if self.corrector and self.stochastic:
+            raise ValueError(
+                "Expected corrector=False with stochastic=True. Received: corrector=True."
+            )
+
+    @property
+    def _corrects(self) -> bool:
+        return self.corrector or self.order == 3
+
+    def first_memory(self, z):
+        """The state that a step started from, if it may be corrected, and past values of D."""
+        zeros = ops.zeros_like(z)
+        if self._corrects:
+            return (z, *[zeros] * self.order)
+        return (zeros,) * (self.order - 1)
+
+    def step(self, denoiser, state_at, z, memory, clock, draw):
+        """See `Sampler.step`."""
+        # The state now and those of the steps before, the latest first.
+        states = [state_at(clock(-k)) for k in range(self.order + 1)]
+        target = state_at(clock(1))
+        estimate = x0_from_eps(z, denoiser(z, states[0]), states[0])
+        if self.stochastic:
+            z = self._stochastic_step(z, estimate, memory, states, target, draw)
+            return z, (estimate, *memory)[: len(memory)]
+        if self._corrects:
+            start, *memory = memory
+            z = self._correct(z, start, (estimate, *memory), states)
+        values = (estimate, *memory)
+        after = _integrate(z, values[: self.order], states[: self.order], target)
+        if self._corrects:
+            return after, (z, *values[: self.order])
+        return after, values[: self.order - 1]
+
+    def _correct(self, z, start, values, states):
+        """The last step once more, with the estimate at its end as a further node."""
+        now, before, *earlier = states
+        # From the step's start: its own node, the new one, those before it.
+        order = [before, now, *earlier]
+        corrected = _integrate(start, (values[1], values[0], *values[2:]), order, now)
+        if self.corrector:
+            return corrected
+        nodes = [_log_snr_step(before, state) for state in (before, *earlier)]
+        complete = usable_orders(nodes, _log_snr_step(before, now))[-1]
+        return ops.where(complete > 0.0, z, corrected)
+
+    def _stochastic_step(self, z, estimate, memory, states, target, draw):
+        """Exact for a constant D; order 2 adds its slope, taken at the middle of the step."""
+        state, before, *_ = states
+        h, h_before = _log_snr_step(state, target), _log_snr_step(before, state)
+        if memory:
+            # The classical limit: a step much longer than the last extrapolates no further.
+            ratio = ops.where(h_before > 0.0, h / ops.where(h_before > 0.0, h_before, 1.0), 0.0)
+            estimate = estimate + ops.minimum(0.5 * ratio, 0.5) * (estimate - memory[0])
+        kept = ops.exp(-h)
+        gained = -ops.expm1(-2.0 * h)
+        z = target.sigma / state.sigma * kept * z + target.alpha * gained * estimate
+        return z + target.sigma * ops.sqrt(gained) * draw()
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {
+            "order": self.order,
+            "corrector": self.corrector,
+            "stochastic": self.stochastic,
+        }
+
+
+def _log_snr_step(state, target):
+    """H = lambda(target) - lambda(state) with lambda = -gamma/2, for every component."""
+    return 0.5 * (state.gamma - target.gamma)
+
+
+def _integrate(z, values, states, target):
+    """From z at the first state to the target, with D through its values at the states.
+
+    ``z(s) = sigma(s)/sigma(t) z(t) + alpha(s) int_0^h e^(-(h - u)) D(u) du``.
+    """
+    first = states[0]
+    nodes = [_log_snr_step(first, state) for state in states]
+    total = polynomial_integral(values, nodes, _log_snr_step(first, target))
+    return target.sigma / first.sigma * z + target.alpha * total
