@@ -11,7 +11,12 @@ import keras_gud
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-SHORTER = {"epochs=100": "epochs=1", "steps=1000": "steps=4", '"model.keras"': "path"}
+SHORTER = {
+    "epochs=100": "epochs=1",
+    "steps=1000": "steps=4",
+    "steps=50": "steps=4",
+    '"model.keras"': "path",
+}
 
 
 @pytest.fixture(scope="module")
@@ -60,4 +65,4 @@ def test_names_in_the_table_of_parts_are_the_registered_ones():
     }
     for part, registry in registries.items():
         row = re.search(rf"^\| `{part}` \| (.*?) \|", text, flags=re.MULTILINE).group(1)
-        assert set(registry.factories) <= set(re.findall(r"`(\w+)`", row))
+        assert set(registry.factories) <= set(re.findall(r"`([^`]+)`", row))
