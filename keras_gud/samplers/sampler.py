@@ -129,13 +129,12 @@ class Sampler:
         given = params, {k: np.asarray(v) for k, v in (condition or {}).items()}
         for part in given:
             _check_rows(part, n)
+        if start not in _STARTS:
+            raise ValueError(f"Expected `start` to be one of {_STARTS}. Received: start={start!r}.")
+        loop = self._loop(denoiser, schedule, shape, start == "matched")
         wanted = [round(steps * i / states) for i in range(states + 1)] if states else []
         starts = range(0, n, batch_size)
         bar = keras.utils.Progbar(steps * len(starts), unit_name="step") if progress else None
-        marks = self._marks(steps, wanted, bar)
-        if start not in _STARTS:
-            raise ValueError(f"Expected `start` to be one of {_STARTS}. Received: start={start!r}.")
-        functions = self._functions(denoiser, schedule, shape, start == "matched")
         results, paths = [], []
         for b, at in enumerate(starts):
             # The last batch is filled up to the common size: one compilation serves all.
@@ -143,33 +142,29 @@ class Sampler:
             rows = np.minimum(at + np.arange(batch_size), n - 1)
             chosen = [{k: v if len(v) == 1 else v[rows] for k, v in part.items()} for part in given]
             path = {}
-            for i, z in self._run(functions, keys, chosen, steps, marks):
+            for i, z in self._run(loop, keys, chosen, steps, wanted, bar):
                 if i in wanted:
                     path[i] = ops.convert_to_numpy(z)[: n - at]
                 if bar:
                     bar.update(b * steps + i)
-            z = functions.finish(functions.values(), z, *chosen) if denoise else z
+            z = loop.finish(loop.values(), z, *chosen) if denoise else z
             results.append(ops.convert_to_numpy(z)[: n - at])
             paths.append([path[i] for i in wanted])
         result = np.concatenate(results)
         return (result, np.concatenate(paths, axis=1)) if states else result
 
-    def _marks(self, steps: int, wanted: list[int], bar) -> list[int]:
-        """Steps at which the compiled loop is left: for a state to keep or the bar to move."""
+    def _run(self, loop, keys, chosen, steps: int, wanted: list[int], bar):
+        """Integrates one batch; yields (step, z) at every step that is wanted or moves the bar."""
         moves = {steps * i // 50 for i in range(51)} if bar else set()
-        return sorted({0, steps} | set(wanted) | moves)
-
-    def _run(self, functions, keys, chosen, steps, marks):
-        """Integrates one batch; yields (step, z) at every mark."""
-        z = functions.start(functions.values(), keys, chosen[0])
+        z = loop.start(loop.values(), keys, chosen[0])
         memory = self.first_memory(z)
         yield 0, z
-        for i0, i1 in itertools.pairwise(marks):
+        for i0, i1 in itertools.pairwise(sorted({0, steps} | set(wanted) | moves)):
             bounds = np.int32(i0), np.int32(i1), np.int32(steps)
-            z, memory = functions.segment(functions.values(), z, memory, keys, *chosen, *bounds)
+            z, memory = loop.segment(loop.values(), z, memory, keys, *chosen, *bounds)
             yield i1, z
 
-    def _functions(self, denoiser, schedule, shape, matched):
+    def _loop(self, denoiser, schedule, shape, matched):
         """The compiled loop for this denoiser and schedule, made once."""
         key = (id(denoiser), id(schedule), shape, matched)
         if key not in self._compiled:
