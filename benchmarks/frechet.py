@@ -9,8 +9,8 @@ FILTERS = 24
 def random_features(images: np.ndarray) -> np.ndarray:
     """Mean and standard deviation over each image of 24 random 5x5 filters after a ReLU.
 
-    The name of this space is "random-conv-48": NumPy generator with seed 0, filters of unit norm
-    and zero mean, and biases of a tenth of the range.
+    The name of this space is "random-conv-48": NumPy generator with seed 0, filters of unit norm,
+    two in three of zero mean, and biases of a tenth of the range.
 
     Args:
         images: uint8 ``(n, height, width, channels)``.
@@ -21,7 +21,7 @@ def random_features(images: np.ndarray) -> np.ndarray:
     rng = np.random.default_rng(0)
     filters = rng.normal(size=(FILTERS, 5 * 5 * images.shape[-1]))
     filters -= filters.mean(axis=1, keepdims=True)
-    # A filter of zero mean cannot see brightness and colour; every third one keeps its mean.
+    # A filter of zero mean cannot see brightness and colour; every third one gets a mean.
     filters[::3] += rng.normal(size=(len(filters[::3]), 1)) / 5.0
     filters /= np.linalg.norm(filters, axis=1, keepdims=True)
     bias = rng.uniform(-0.1, 0.1, FILTERS)

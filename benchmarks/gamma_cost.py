@@ -8,13 +8,13 @@ of pixels: what is linear in pixels takes the same time in every row.
 
 import argparse
 import os
-import time
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
 import numpy as np
 from network import Regression
+from timing import time_in_turn
 
 from keras_gud import backbones
 
@@ -32,19 +32,17 @@ def make_step(backbone: str, size: int, batch: int, tokens: int):
 
 
 def compare(backbone: str, size: int, batch: int, arguments):
-    """Seconds of every round ``(2, rounds)``, with tokens and without; after a first step each."""
-    steps = [make_step(backbone, size, batch, tokens) for tokens in (arguments.tokens, 1)]
-    times = np.zeros((arguments.rounds + 1, 2))
-    for row in times:
-        for i, step in enumerate(steps):
-            start = time.perf_counter()
-            step()
-            row[i] = time.perf_counter() - start
-    return times[1:].T
+    """Seconds of every round with tokens, and without; after a first step each."""
+    steps = {
+        "told": make_step(backbone, size, batch, arguments.tokens),
+        "plain": make_step(backbone, size, batch, 1),
+    }
+    times = time_in_turn(steps, arguments.rounds + 1)
+    return times["told"][1:], times["plain"][1:]
 
 
 def plot(path: str, results: dict):
-    """Milliseconds per megapixel against the size of the image."""
+    """Seconds per megapixel against the size of the image."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 3.2), layout="constrained")

@@ -10,13 +10,13 @@ import argparse
 import os
 import platform
 import resource
-import time
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
 import numpy as np
 from bare_step import make_bare_step
+from timing import time_in_turn
 
 import keras_gud
 
@@ -31,19 +31,6 @@ def build(arguments):
     )
     model.adapt(x[:1024], verbose=0)  # `fit` compiles with its defaults
     return model, x
-
-
-def rounds(first, second, n: int):
-    """Times two functions in turn; returns two arrays of seconds."""
-    times = []
-    for _ in range(n):
-        row = []
-        for function in (first, second):
-            start = time.perf_counter()
-            function()
-            row.append(time.perf_counter() - start)
-        times.append(row)
-    return np.array(times).T
 
 
 def report(name, ours, theirs, count, what):
@@ -72,8 +59,8 @@ def time_fit(model, x, arguments):
 
     # The bare step has its own copy of the weights, so the two cannot disturb each other.
     bare(), fit()
-    fitted, plain = rounds(fit, bare, arguments.rounds)
-    report("fit vs bare step", fitted, plain, len(batches), "step")
+    times = time_in_turn({"fit": fit, "bare": bare}, arguments.rounds)
+    report("fit vs bare step", times["fit"], times["bare"], len(batches), "step")
 
 
 def time_sampling(model, arguments):
@@ -104,8 +91,9 @@ def time_sampling(model, arguments):
 
     sampler = keras_gud.samplers.get("euler_maruyama")
     forwards(), sample()
-    sampled, plain = rounds(sample, forwards, arguments.rounds)
-    report("sampling loop vs N forwards", sampled, plain, steps, "sampler step")
+    times = time_in_turn({"sample": sample, "forwards": forwards}, arguments.rounds)
+    pair = times["sample"], times["forwards"]
+    report("sampling loop vs N forwards", *pair, steps, "sampler step")
 
 
 def measure_memory(model, arguments):

@@ -33,6 +33,11 @@ class Independent:
     def __call__(self, z, state):
         return objective.linear_eps(z, state, self.variance)
 
+    def marginal(self, state):
+        """Mean and variances of z at a state, as `oracle.Gaussian` has a covariance."""
+        variance = np.asarray(state.marginal_variance(self.variance), "float64")
+        return np.zeros(self.data_shape), variance.ravel()
+
 
 def spectrum(size: int):
     """The Fourier basis and the variances of its components."""
@@ -44,16 +49,16 @@ def spectrum(size: int):
 
 
 def linear_path(size: int, a: float, matching: bool):
-    """Denoiser, schedule and covariance of eqs. 18-20 in the Fourier basis."""
+    """Denoiser and schedule of eqs. 18-20 in the Fourier basis."""
     basis, variance = spectrum(size)
     schedule = schedules.Linear(a=a)
     whitened = np.ones_like(variance) if matching else variance
     schedule.adapt(whitened, variance, basis.labels)
-    return Independent(whitened), schedule, whitened.ravel()
+    return Independent(whitened), schedule
 
 
 def column_path(size: int, b: float):
-    """Denoiser, schedule and covariance of eq. 21 on the columns of the images."""
+    """Denoiser and schedule of eq. 21 on the columns of the images."""
     basis, variance = spectrum(size)
     unit = np.eye(size * size, dtype="float32").reshape(-1, size, size, 1)
     u = np.asarray(basis(unit), "float64").reshape(size * size, -1)
@@ -63,34 +68,22 @@ def column_path(size: int, b: float):
     pixel.build((None, size, size, 1))
     schedule.adapt(np.full((size, size, 1), np.diag(covariance).mean()), labels=pixel.labels)
     covariance = (covariance + covariance.T) / 2.0
-    return oracle.Gaussian(np.zeros((size, size, 1)), covariance), schedule, covariance
+    return oracle.Gaussian(np.zeros((size, size, 1)), covariance), schedule
 
 
-def divergence(sampler, denoiser, schedule, covariance, steps: int) -> float:
+def divergence(sampler, denoiser, schedule, steps: int) -> float:
     """KL in nats from the sampler's output to the marginal at t = 0, from an exact start."""
-    independent = covariance.ndim == 1
-    n = 1 if independent else 2 * len(covariance)
+    moments = [denoiser.marginal(schedule(t))[1] for t in (1.0, 0.0)]
+    independent = moments[0].ndim == 1
+    n = 1 if independent else 2 * len(moments[0])
     z, path = sampler(denoiser, schedule, n, steps=steps, states=1, start="prior")
     start, end = (x.reshape(n, -1).astype("float64") for x in (path[0], z))
-    moments = [exact_marginal(schedule, t, denoiser.data_shape, covariance) for t in (1.0, 0.0)]
     if independent:
         ratio = (end[0] / start[0]) ** 2 * moments[0] / moments[1]
         return 0.5 * float(np.sum(ratio - 1.0 - np.log(ratio)))
     linear = np.linalg.lstsq(start, end, rcond=None)[0]
     ratio = np.linalg.solve(moments[1], linear.T @ moments[0] @ linear)
     return 0.5 * float(np.trace(ratio) - len(ratio) - np.linalg.slogdet(ratio)[1])
-
-
-def exact_marginal(schedule, t: float, shape, covariance):
-    """Variances ``(d,)`` or covariance ``(d, d)`` of z(t), float64."""
-    state = schedule(t)
-    alpha, sigma = (
-        np.broadcast_to(np.asarray(x, "float64"), (1, *shape)).ravel()
-        for x in (state.alpha, state.sigma)
-    )
-    if covariance.ndim == 1:
-        return alpha**2 * covariance + sigma**2
-    return alpha[:, None] * covariance * alpha + np.diag(sigma**2)
 
 
 def main():

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import peers
 from flops import count_flops, matmul_flops_per_second
+from timing import time_in_turn
 
 import keras_gud
 from keras_gud import backbones, schedules
@@ -42,17 +43,6 @@ def make_ours(x, steps: int):
     inputs = [(batch, *shape), (batch, model.tokens.n_tokens, 1 + model.tokens.n_labels)]
     flops = 3 * count_flops(model.network, [*inputs, inputs[0]])
     return run, model.network.count_params(), flops
-
-
-def time_in_turn(runs: dict, rounds: int) -> dict:
-    """Seconds of every run in every round, one after the other within each round."""
-    times = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
-    return {name: np.array(seconds) for name, seconds in times.items()}
 
 
 def main():

@@ -86,6 +86,16 @@ def to_numpy(x) -> np.ndarray:
     return np.asarray(x)
 
 
+def dtype_name(x) -> str:
+    """The name of an array's or tensor's type, whatever its library.
+
+    >>> dtype_name(np.zeros(1, "float32"))
+    'float32'
+    """
+    # NumPy and tensorflow have names for their types, torch has not.
+    return str(getattr(x.dtype, "name", x.dtype)).removeprefix("torch.")
+
+
 def is_lost(variable) -> bool:
     """Whether a variable has no value any more.
 

@@ -6,6 +6,7 @@ from numbers import Real
 import numpy as np
 
 from keras_gud import layout
+from keras_gud.backend import dtype_name
 from keras_gud.registry import near_match
 
 
@@ -41,8 +42,7 @@ def data_kind(x) -> str:
     Raises:
         ValueError: for any other type.
     """
-    # NumPy and tensorflow have names for their types, torch has not.
-    name = str(getattr(x.dtype, "name", x.dtype)).removeprefix("torch.")
+    name = dtype_name(x)
     if name == "uint8":
         return "uint8"
     if name.startswith(("float", "bfloat")):

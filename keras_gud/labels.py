@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud.backend import to_numpy
+from keras_gud.backend import dtype_name, to_numpy
 
 KEYS = ("label", "labels", "y")
 
@@ -106,8 +106,7 @@ def in_form(label, classes: int):
     if len(label.shape) != 1:
         hint = " Of one-hot labels take y.argmax(-1)." if len(label.shape) == 2 else ""
         raise ValueError(f"{expected} Received: labels of shape {tuple(label.shape)}.{hint}")
-    # NumPy and tensorflow have names for their types, torch has not.
-    name = str(getattr(label.dtype, "name", label.dtype)).removeprefix("torch.")
+    name = dtype_name(label)
     if not name.startswith(("int", "uint")):
         raise ValueError(f"{expected} Received: labels of dtype {name}.")
     return label

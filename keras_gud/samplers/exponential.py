@@ -66,21 +66,18 @@ class DPMSolver(Sampler):
 
     def step(self, denoiser, state_at, z, memory, clock, draw):
         """See `Sampler.step`."""
-        # The state now and those of the steps before, the latest first.
-        states = [state_at(clock(-k)) for k in range(self.order + 1)]
+        start, past = (memory[0], memory[1:]) if self._corrects else (None, memory)
+        # The state now and those of the past values, the latest first.
+        states = [state_at(clock(-k)) for k in range(len(past) + 1)]
         target = state_at(clock(1))
-        estimate = x0_from_eps(z, denoiser(z, states[0]), states[0])
+        values = (x0_from_eps(z, denoiser(z, states[0]), states[0]), *past)
+        kept = values[: len(past)]
         if self.stochastic:
-            z = self._stochastic_step(z, estimate, memory, states, target, draw)
-            return z, (estimate, *memory)[: len(memory)]
+            return self._stochastic_step(z, values, states, target, draw), kept
         if self._corrects:
-            start, *memory = memory
-            z = self._correct(z, start, (estimate, *memory), states)
-        values = (estimate, *memory)
-        after = _integrate(z, values[: self.order], states[: self.order], target)
-        if self._corrects:
-            return after, (z, *values[: self.order])
-        return after, values[: self.order - 1]
+            z = self._correct(z, start, values, states)
+            kept = (z, *kept)
+        return _integrate(z, values[: self.order], states[: self.order], target), kept
 
     def _correct(self, z, start, values, states):
         """The last step once more, with the estimate at its end as a further node."""
@@ -94,14 +91,15 @@ class DPMSolver(Sampler):
         complete = usable_orders(nodes, _log_snr_step(before, now))[-1]
         return ops.where(complete > 0.0, z, corrected)
 
-    def _stochastic_step(self, z, estimate, memory, states, target, draw):
+    def _stochastic_step(self, z, values, states, target, draw):
         """Exact for a constant D; order 2 adds its slope, taken at the middle of the step."""
-        state, before, *_ = states
-        h, h_before = _log_snr_step(state, target), _log_snr_step(before, state)
-        if memory:
+        estimate, state = values[0], states[0]
+        h = _log_snr_step(state, target)
+        if self.order == 2:
+            h_before = _log_snr_step(states[1], state)
             # The classical limit: a step much longer than the last extrapolates no further.
             ratio = ops.where(h_before > 0.0, h / ops.where(h_before > 0.0, h_before, 1.0), 0.0)
-            estimate = estimate + ops.minimum(0.5 * ratio, 0.5) * (estimate - memory[0])
+            estimate = estimate + ops.minimum(0.5 * ratio, 0.5) * (estimate - values[1])
         kept = ops.exp(-h)
         gained = -ops.expm1(-2.0 * h)
         z = target.sigma / state.sigma * kept * z + target.alpha * gained * estimate
@@ -117,7 +115,7 @@ class DPMSolver(Sampler):
 
 
 def _log_snr_step(state, target):
-    """H = lambda(target) - lambda(state) with lambda = -gamma/2, for every component."""
+    """The step h = lambda(target) - lambda(state) with lambda = -gamma/2, for every component."""
     return 0.5 * (state.gamma - target.gamma)
 
 

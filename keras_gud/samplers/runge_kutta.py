@@ -68,16 +68,16 @@ class RungeKutta(Sampler):
         """See `Sampler.step`."""
         tableau = TABLEAUS[self.method]
         t, width = clock(0), clock(1) - clock(0)
+        # Both ends as the clock has them: t = 0 is met exactly.
+        ends = {0.0: state_at(t), 1.0: state_at(clock(1))}
         slopes = []
         for node, row in zip(tableau.nodes, tableau.matrix, strict=True):
-            # The end of the step as the clock has it: 0 is met exactly.
-            state = state_at(clock(1) if node == 1.0 else t + node * width)
+            state = ends[node] if node in ends else state_at(t + node * width)
             stage = z + width * sum(a * k for a, k in zip(row, slopes, strict=True))
             slopes.append(flow(stage, denoiser(stage, state), state))
         after = z + width * sum(b * k for b, k in zip(tableau.weights, slopes, strict=True))
         # At a kink, where a component is about to move or has just stopped, beta is not 0.
-        frozen = state_at(t).gamma == state_at(clock(1)).gamma
-        return keras.ops.where(frozen, z, after), memory
+        return keras.ops.where(ends[0.0].gamma == ends[1.0].gamma, z, after), memory
 
     def get_config(self):
         """The constructor's arguments."""

@@ -1,0 +1,24 @@
+"""Timing things that are compared: in turn, so that a change in the machine's speed hits all."""
+
+import time
+
+import numpy as np
+
+
+def time_in_turn(runs: dict, rounds: int) -> dict:
+    """Seconds of every run in every round, one after the other within each round.
+
+    Args:
+        runs: Functions without arguments, by name.
+        rounds: Number of rounds.
+
+    Returns:
+        Arrays ``(rounds,)`` by name.
+    """
+    times = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+    return {name: np.array(seconds) for name, seconds in times.items()}
