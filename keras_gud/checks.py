@@ -25,6 +25,14 @@ def check_integer(name: str, value, least: int | None = None) -> int:
     return int(value)
 
 
+def check_positive(name: str, value) -> float:
+    """The finite number `value` > 0, or a `ValueError` that names the argument."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (number and 0.0 < value < float("inf")):
+        raise ValueError(f"Expected `{name}` to be a number > 0. Received: {name}={value!r}.")
+    return float(value)
+
+
 def check_keywords(function: str, given: dict, known: Iterable[str]):
     """Raises a `ValueError` for a keyword that `function` does not take; names the nearest."""
     known = sorted(known)

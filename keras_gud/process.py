@@ -75,6 +75,11 @@ def score_from_eps(eps, state: NoisingState):
     return -eps / state.sigma
 
 
+def probability_flow(z, eps, state: NoisingState):
+    """Velocity dz/dt of the probability flow, ``-beta/2 (z + score)`` (paper eq. 25)."""
+    return -0.5 * state.beta * (z + score_from_eps(eps, state))
+
+
 def x0_from_eps(z, eps, state: NoisingState):
     """The clean components that `eps` stands for, ``(z - sigma eps)/alpha``."""
     return (z - state.sigma * eps) / state.alpha

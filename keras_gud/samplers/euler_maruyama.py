@@ -17,7 +17,8 @@ class EulerMaruyama(Sampler):
     schedule; a frozen component has B = 0 and stays bit-exact.
 
     Args:
-        steps: Number of steps, uniform in t; one network evaluation each.
+        steps: Number of steps; one network evaluation each.
+        spacing: Where the steps lie, see `Sampler`.
     """
 
     def step(self, denoiser, state_at, z, memory, clock, draw):

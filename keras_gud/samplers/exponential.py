@@ -26,20 +26,26 @@ class DPMSolver(Sampler):
     nodes allow. At order 3 such steps are always corrected, since their error would cost an order.
 
     Args:
-        steps: Number of steps, uniform in t; one network evaluation each.
+        steps: Number of steps; one network evaluation each.
         order: Number of values of D that the polynomial goes through: 1, 2 or 3; at most 2 where
             stochastic.
         corrector: Whether to correct each step with the next value of D; not where stochastic.
         stochastic: Whether to solve the SDE.
+        spacing: Where the steps lie, see `Sampler`.
 
     Raises:
         ValueError: for another order, or a corrector of the stochastic form.
     """
 
     def __init__(
-        self, steps: int = 50, order: int = 2, corrector: bool = False, stochastic: bool = False
+        self,
+        steps: int = 50,
+        order: int = 2,
+        corrector: bool = False,
+        stochastic: bool = False,
+        spacing: str = "uniform",
     ):
-        super().__init__(steps)
+        super().__init__(steps, spacing)
         self.order = check_count("order", order)
         self.corrector, self.stochastic = bool(corrector), bool(stochastic)
         most = 2 if stochastic else 3

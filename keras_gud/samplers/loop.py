@@ -3,23 +3,46 @@
 import functools
 
 import keras
-from keras import ops
 
 from keras_gud import backend, noise
 from keras_gud.process import x0_from_eps
 
 # The draw that makes z(1); the sampler's steps are numbered from 0.
 _START = -1
+_MOST_KINKS = 128
+
+
+class Path:
+    """A schedule with its parameters: a callable from a time to a `NoisingState`.
+
+    Args:
+        schedule: Callable ``(t, **params) -> NoisingState``.
+        params: The parameters, tensors with one row, or one for each sample.
+
+    Attributes:
+        kinks: `None`, or the times, float32 ``(n,)``, at which the field of an ODE jumps. Only
+            where all samples share them and they are few: many small ones do no harm.
+    """
+
+    def __init__(self, schedule, params):
+        self.schedule, self.params = schedule, params
+        kinks = schedule.kinks(**params) if hasattr(schedule, "kinks") else None
+        usable = kinks is not None and kinks.shape[0] == 1 and kinks.shape[1] <= _MOST_KINKS
+        self.kinks = kinks[0] if usable else None
+
+    def __call__(self, t):
+        """The state at time t."""
+        return self.schedule(t, **self.params)
 
 
 class Loop:
-    """Start, steps and finish, compiled for one step function, denoiser, schedule and shape.
+    """Start, steps and finish, compiled for one sampler, denoiser, schedule and shape.
 
     Variables that the denoiser and the schedule read are arguments of the compiled functions, so
     none is baked in. Denoiser and schedule are kept alive, so that their ids stay theirs.
 
     Args:
-        step: `Sampler.step`.
+        sampler: The `Sampler`, for its `begin` and `advance`.
         denoiser: Callable ``(z, state, **condition) -> eps``.
         schedule: Callable ``(t, **params) -> NoisingState``.
         shape: Shape of one sample.
@@ -27,11 +50,12 @@ class Loop:
 
     Attributes:
         start: Compiled function that gives z(1).
-        segment: Compiled function that takes steps i0 .. i1 - 1 of `steps`.
-        finish: Compiled function that gives the mean of the clean components given z(0).
+        begin: Compiled function from z to what `advance` carries along.
+        advance: Compiled function that takes steps.
+        finish: Compiled function that gives the mean of the clean components given z(t).
     """
 
-    def __init__(self, step, denoiser, schedule, shape, matched):
+    def __init__(self, sampler, denoiser, schedule, shape, matched):
         self.variables = [
             v for part in (denoiser, schedule) for v in getattr(part, "variables", ())
         ]
@@ -43,33 +67,30 @@ class Loop:
             with self._scope(values):
                 return denoiser.start(z, schedule(1.0, **params))
 
-        def segment(values, z, memory, keys, params, condition, i0, i1, steps):
+        def parts(params, condition):
+            return functools.partial(denoiser, **condition), Path(schedule, params)
+
+        def begin(values, z, params, condition, times):
+            with self._scope(values):
+                return sampler.begin(*parts(params, condition), z, times)
+
+        def advance(values, carry, keys, params, condition, times, bounds):
             """All numbers are traced, the bounds too: one executable for any number of steps."""
-            told = functools.partial(denoiser, **condition)
 
-            def state_at(t):
-                return schedule(t, **params)
-
-            def body(i, carried):
-                def clock(k):
-                    left = ops.minimum(steps - i - k, steps)
-                    return ops.cast(left, "float32") / ops.cast(steps, "float32")
-
-                def draw():
-                    return noise.normal(keys, i, shape)
-
-                return step(told, state_at, *carried, clock, draw)
+            def draw_at(counter):
+                return noise.normal(keys, counter, shape)
 
             with self._scope(values):
-                return ops.fori_loop(i0, i1, body, (z, tuple(memory)))
+                return sampler.advance(*parts(params, condition), carry, times, bounds, draw_at)
 
-        def finish(values, z, params, condition):
+        def finish(values, z, t, params, condition):
             with self._scope(values):
-                state = schedule(0.0, **params)
+                state = schedule(t, **params)
                 return x0_from_eps(z, denoiser(z, state, **condition), state)
 
         self.start = backend.compile(start)
-        self.segment = backend.compile(segment)
+        self.begin = backend.compile(begin)
+        self.advance = backend.compile(advance)
         self.finish = backend.compile(finish)
 
     def values(self):

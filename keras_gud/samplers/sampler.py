@@ -6,41 +6,53 @@ The compiled loop around it is in `loop.py`.
 
 import itertools
 
-import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import noise
 from keras_gud.checks import check_integer
-from keras_gud.registry import Registry
+from keras_gud.registry import Registry, near_match
 from keras_gud.samplers.loop import Loop
+from keras_gud.samplers.run import Run
 
-_ARGUMENTS = (
-    "steps",
-    "seed",
-    "batch_size",
-    "denoise",
-    "states",
-    "progress",
-    "sampler",
-    "condition",
-    "start",
-)
-_STARTS = ("matched", "prior")
+STARTS = ("matched", "prior")
+# Where the steps lie: functions that map [0, 1] to itself, applied to the part that is left.
+SPACINGS = {
+    "uniform": lambda left: left,
+    "quadratic": ops.square,
+    "cosine": lambda left: ops.square(ops.sin(0.5 * np.pi * left)),
+}
+# Draws of one step are this far apart in the counters of the noise.
+_DRAWS_APART = 2**24
 
 
 class Sampler:
-    """Base class: integrates the reverse process from t = 1 to t = 0, in component space.
+    """Base class: integrates the reverse process in component space.
 
     Args:
-        steps: Number of steps, uniform in t.
+        steps: Number of steps.
+        spacing: Where the steps lie: ``"uniform"`` in t, ``"quadratic"`` (closer together towards
+            the end, that is towards the data), or ``"cosine"`` (closer at both ends).
+
+    Attributes:
+        two_way: Whether it can also integrate from data to noise.
+        statistics: For each batch of the last run, a dict of what a sampler that chooses its own
+            steps has counted.
 
     Raises:
-        ValueError: for steps < 1.
+        ValueError: for steps < 1 or an unknown spacing.
     """
 
-    def __init__(self, steps: int = 1000):
+    two_way = False
+
+    def __init__(self, steps: int = 1000, spacing: str = "uniform"):
         self.steps = check_count("steps", steps)
+        if spacing not in SPACINGS:
+            raise ValueError(
+                f"Expected `spacing` to be one of {sorted(SPACINGS)}. "
+                f"Received: spacing={spacing!r}.{near_match(str(spacing), SPACINGS)}"
+            )
+        self.spacing = spacing
+        self.statistics: list[dict] = []
         self._compiled: dict[tuple, Loop] = {}
 
     def first_memory(self, z) -> tuple:
@@ -48,7 +60,7 @@ class Sampler:
         return ()
 
     def step(self, denoiser, state_at, z, memory, clock, draw):
-        """One step from time ``clock(0)`` to ``clock(1) < clock(0)``.
+        """One step from time ``clock(0)`` to ``clock(1)``.
 
         Args:
             denoiser: Callable ``(z, state) -> eps``.
@@ -56,8 +68,8 @@ class Sampler:
             z: Components, ``(batch, *data_shape)``.
             memory: What the step before returned beside its components.
             clock: Callable k -> the time k steps from now, a scalar float32 tensor; before the
-                first step it stands at 1.
-            draw: Callable without arguments that returns this step's standard normal noise.
+                first step and after the last one it stands still.
+            draw: Callable ``draw(k=0)`` that returns the k-th standard normal noise of this step.
 
         Returns:
             The components at ``clock(1)`` and the memory for the next step, a tuple of as many
@@ -72,16 +84,9 @@ class Sampler:
         n: int,
         *,
         shape=None,
-        steps: int | None = None,
-        seed: int = 0,
-        first: int = 0,
-        batch_size: int | None = None,
         denoise: bool = False,
-        states: int = 0,
-        progress: bool = False,
-        condition: dict | None = None,
         start: str = "matched",
-        **params,
+        **arguments,
     ):
         """Draws samples of the components at t = 0.
 
@@ -92,24 +97,15 @@ class Sampler:
             schedule: An adapted `ComponentSchedule`.
             n: Number of samples.
             shape: Shape of one sample; default: `denoiser.data_shape`.
-            steps: Overrides the number of steps.
-            seed: Seed; sample i depends on (seed, i) alone, not on n or the batch size.
-            first: Index of the first sample.
-            batch_size: Samples computed at a time; default: all.
             denoise: Whether to return the denoiser's mean of the clean components given z(0)
                 instead of z(0) itself (gamma(0) is finite, so z(0) has a little noise left).
-            states: Number of evenly spaced intermediate states to return as well.
-            progress: Whether to show a progress bar over the steps.
-            condition: What the denoiser is told beside the state: arrays by name, with one row or
-                one for each sample. Their values need no new compilation.
             start: What z(1) is: ``"matched"``, Gaussian with the moments of noised data as far as
                 the denoiser knows them (its method ``start(noise, state)``), or ``"prior"``,
                 N(0, 1), which the data reach only in the limit of a large gamma(1).
-            **params: The schedule's parameters; those left open take the middle of their range.
+            **arguments: Those of `integrate`, but for `times`.
 
         Returns:
-            float32 NumPy array ``(n, *shape)``. With `states`, a pair of that and an array
-            ``(states + 1, n, *shape)`` of z at times 1, 1 - 1/states, ..., 0.
+            As `integrate`.
 
         Example:
 
@@ -120,74 +116,125 @@ class Sampler:
         >>> samplers.EulerMaruyama(steps=10)(noise, schedule, n=4, shape=(3,)).shape
         (4, 3)
         """
-        n, first = check_count("n", n), int(first)
-        steps = check_count("steps", self.steps if steps is None else steps)
-        batch_size = min(check_count("batch_size", n if batch_size is None else batch_size), n)
-        states = check_integer("states", states, 0)
+        n = check_count("n", n)
         shape = tuple(denoiser.data_shape if shape is None else shape)
-        params = schedule.resolve(params, others=_ARGUMENTS)
-        given = params, {k: np.asarray(v) for k, v in (condition or {}).items()}
-        for part in given:
-            _check_rows(part, n)
-        if start not in _STARTS:
-            raise ValueError(f"Expected `start` to be one of {_STARTS}. Received: start={start!r}.")
+        if start not in STARTS:
+            raise ValueError(f"Expected `start` to be one of {STARTS}. Received: start={start!r}.")
         loop = self._loop(denoiser, schedule, shape, start == "matched")
-        wanted = [round(steps * i / states) for i in range(states + 1)] if states else []
-        starts = range(0, n, batch_size)
-        bar = keras.utils.Progbar(steps * len(starts), unit_name="step") if progress else None
-        results, paths = [], []
-        for b, at in enumerate(starts):
-            # The last batch is filled up to the common size: one compilation serves all.
-            keys = noise.sample_keys(seed, batch_size, first + at)
-            rows = np.minimum(at + np.arange(batch_size), n - 1)
-            chosen = [{k: v if len(v) == 1 else v[rows] for k, v in part.items()} for part in given]
-            path = {}
-            for i, z in self._run(loop, keys, chosen, steps, wanted, bar):
-                if i in wanted:
-                    path[i] = ops.convert_to_numpy(z)[: n - at]
-                if bar:
-                    bar.update(b * steps + i)
-            z = loop.finish(loop.values(), z, *chosen) if denoise else z
-            results.append(ops.convert_to_numpy(z)[: n - at])
-            paths.append([path[i] for i in wanted])
-        result = np.concatenate(results)
-        return (result, np.concatenate(paths, axis=1)) if states else result
+        run = Run(self, loop, schedule, n, (1.0, 0.0), **arguments)
+        return run(lambda keys, rows, params: loop.start(loop.values(), keys, params), denoise)
 
-    def _run(self, loop, keys, chosen, steps: int, wanted: list[int], bar):
-        """Integrates one batch; yields (step, z) at every step that is wanted or moves the bar."""
-        moves = {steps * i // 50 for i in range(51)} if bar else set()
-        z = loop.start(loop.values(), keys, chosen[0])
-        memory = self.first_memory(z)
-        yield 0, z
-        for i0, i1 in itertools.pairwise(sorted({0, steps} | set(wanted) | moves)):
+    def integrate(self, denoiser, schedule, z, times=(1.0, 0.0), **arguments):
+        """Takes given components from one time of the schedule to another.
+
+        Args:
+            denoiser: See `__call__`.
+            schedule: An adapted `ComponentSchedule`.
+            z: Components at ``times[0]``, array ``(n, *data_shape)``.
+            times: Start and end. Samplers with ``two_way = True`` (those of the probability flow)
+                also go from data to noise, ``times=(0.0, 1.0)``.
+            **arguments: `steps` overrides the number of steps; `seed` and `first`: sample i draws
+                noise that depends on (seed, first + i) alone, not on n or the batch size;
+                `batch_size`: samples computed at a time (default: all); `states`: number of
+                intermediate states to return as well, at evenly spaced steps; `progress`: whether
+                to show a progress bar; `condition`: what the denoiser is told beside the state,
+                arrays by name, with one row or one for each sample, whose values need no new
+                compilation; and the schedule's parameters: those left open take the middle of
+                their range.
+
+        Returns:
+            float32 NumPy array ``(n, *data_shape)``. With `states`, a pair of that and an array
+            ``(states + 1, n, *data_shape)`` of z on the way, both ends included.
+
+        Raises:
+            ValueError: for times outside [0, 1], or the wrong way round.
+        """
+        z = np.asarray(ops.convert_to_numpy(z), "float32")
+        times = self._check_times(times)
+        loop = self._loop(denoiser, schedule, z.shape[1:], False)
+        run = Run(self, loop, schedule, check_count("n", len(z)), times, **arguments)
+        return run(lambda keys, rows, params: z[rows], False)
+
+    def _check_times(self, times):
+        begin, end = (float(t) for t in times)
+        inside = 0.0 <= min(begin, end) and max(begin, end) <= 1.0
+        if not inside or begin == end:
+            raise ValueError(
+                f"Expected `times` to be two different numbers in [0, 1]. Received: times={times}."
+            )
+        if end > begin and not self.two_way:
+            raise ValueError(
+                "Expected a Runge-Kutta sampler to go from data to noise, e.g. 'adaptive' or "
+                f"'rk4'. Received: times={times} for {type(self).__name__}."
+            )
+        return begin, end
+
+    # -- the compiled part ----------------------------------------------------------------------
+
+    def begin(self, denoiser, state_at, z, times) -> tuple:
+        """What `advance` carries along; its first entry is z."""
+        return (z, *self.first_memory(z))
+
+    def advance(self, denoiser, state_at, carry, times, bounds, draw_at) -> tuple:
+        """Takes steps i0 .. i1 - 1 of `steps`, for ``bounds = (i0, i1, steps)``, all traced."""
+        (begin, end), (i0, i1, steps) = times, bounds
+
+        def body(i, carry):
+            def clock(k):
+                left = ops.clip(steps - i - k, 0, steps)
+                left = ops.cast(left, "float32") / ops.cast(steps, "float32")
+                return end + (begin - end) * SPACINGS[self.spacing](left)
+
+            def draw(k: int = 0):
+                return draw_at(i + k * _DRAWS_APART)
+
+            z, *memory = carry
+            z, memory = self.step(denoiser, state_at, z, tuple(memory), clock, draw)
+            return (z, *memory)
+
+        return ops.fori_loop(i0, i1, body, tuple(carry))
+
+    def follow(self, loop, carry, parts, steps: int, states: int, tell) -> list:
+        """Runs the compiled `advance` over the whole way.
+
+        Args:
+            loop: The `Loop`.
+            carry: From `begin`.
+            parts: Further arguments of the loop's functions: keys, parameters, condition, times.
+            steps: Number of steps.
+            states: Number of parts of equally many steps, >= 1.
+            tell: `None`, or a function to call with the part of the way that is done.
+
+        Returns:
+            z at the start and after each part.
+        """
+        wanted = [round(steps * i / states) for i in range(states + 1)]
+        moves = {steps * i // 50 for i in range(51)} if tell else set()
+        reached = {0: carry[0]}
+        for i0, i1 in itertools.pairwise(sorted({0, *wanted, *moves})):
             bounds = np.int32(i0), np.int32(i1), np.int32(steps)
-            z, memory = loop.segment(loop.values(), z, memory, keys, *chosen, *bounds)
-            yield i1, z
+            carry = loop.advance(loop.values(), carry, *parts, bounds)
+            if i1 in wanted:
+                reached[i1] = carry[0]
+            if tell:
+                tell(i1 / steps)
+        return [reached[i] for i in wanted]
 
     def _loop(self, denoiser, schedule, shape, matched):
         """The compiled loop for this denoiser and schedule, made once."""
         key = (id(denoiser), id(schedule), shape, matched)
         if key not in self._compiled:
-            self._compiled[key] = Loop(self.step, denoiser, schedule, shape, matched)
+            self._compiled[key] = Loop(self, denoiser, schedule, shape, matched)
         return self._compiled[key]
 
     def get_config(self):
         """The constructor's arguments."""
-        return {"steps": self.steps}
+        return {"steps": self.steps, "spacing": self.spacing}
 
     @classmethod
     def from_config(cls, config):
         """Makes a sampler from `get_config`."""
         return cls(**config)
-
-
-def _check_rows(arrays: dict, n: int):
-    for name, value in arrays.items():
-        if len(value) not in (1, n):
-            raise ValueError(
-                f"Expected one value of `{name}`, or one for each of n={n} samples. "
-                f"Received: {len(value)} values."
-            )
 
 
 def check_count(name: str, value) -> int:

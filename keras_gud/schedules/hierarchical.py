@@ -105,14 +105,26 @@ class Hierarchical(ComponentSchedule):
 
     def path(self, t, a, b):
         """Paper eq. 22, corrected."""
-        a = a * ops.expand_dims(self.has_levels, 0)
-        b = b * ops.expand_dims(self.has_columns, 0)
+        a, b = self._effective(a, b)
         raw = snap((t - a * ops.expand_dims(self.level_ahead, 0)) / (1.0 - a))
         inside = ops.logical_and(raw >= 0.0, raw <= 1.0)
         u = (ops.clip(raw, 0.0, 1.0) - b * ops.expand_dims(self.column_ahead, 0)) / (1.0 - b)
         slope = (self.gamma_max - self.gamma_min) / ((1.0 - a) * (1.0 - b))
         slope = ops.where(inside, slope, 0.0)
         return clipped_line(u, self.gamma_min, self.gamma_max, slope)
+
+    def kinks(self, **params):
+        """Where the intervals begin and end; see `ComponentSchedule.kinks`."""
+        a, b = self._effective(**self.parameter_columns(params))
+        begins = b * ops.expand_dims(self.column_ahead, 0)
+        within = ops.concatenate([begins, begins + 1.0 - b], axis=-1)
+        ahead = a * ops.expand_dims(self.level_ahead, 0)
+        return ops.tile(ahead, (1, 2)) + (1.0 - ops.tile(a, (1, 2))) * within
+
+    def _effective(self, a, b):
+        """A and b of every group, ``(batch, n_groups)``: 0 where there is nothing to order."""
+        a = a * ops.expand_dims(self.has_levels, 0)
+        return a, b * ops.expand_dims(self.has_columns, 0)
 
     def get_config(self):
         """The constructor's arguments."""

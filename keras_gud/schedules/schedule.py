@@ -228,16 +228,31 @@ class ComponentSchedule(FittedLayer):
         Returns:
             A `NoisingState` whose fields broadcast against ``(batch, *data_shape)``.
         """
-        columns = {
-            name: ops.reshape(ops.cast(value, "float32"), (-1, 1))
-            for name, value in (self._defaults() | params).items()
-        }
         t = ops.reshape(ops.cast(t, "float32"), (-1, 1))
-        gamma, dgamma_dt = self.path(t, **columns)
+        gamma, dgamma_dt = self.path(t, **self.parameter_columns(params))
         return NoisingState(self.spread(gamma), self.spread(dgamma_dt))
 
-    def _defaults(self):
-        return {name: 0.5 * (low + high) for name, (low, high) in self.ranges.items()}
+    def parameter_columns(self, params: dict) -> dict:
+        """The parameters as `path` takes them, those left open in the middle of their range."""
+        middle = {name: 0.5 * (low + high) for name, (low, high) in self.ranges.items()}
+        return {
+            name: ops.reshape(ops.cast(value, "float32"), (-1, 1))
+            for name, value in (middle | params).items()
+        }
+
+    def kinks(self, **params):
+        """Times at which a group begins or ceases to move, where dgamma/dt jumps.
+
+        Solvers with error estimates made for smooth fields stop there and start again.
+
+        Args:
+            **params: As in `call`.
+
+        Returns:
+            float32 ``(batch, n)``, in any order, or `None` for a schedule that is smooth, or that
+            does not know.
+        """
+        return None
 
     def spread(self, values):
         """Spreads group values ``(batch, n_groups or 1)`` to ``(batch, *group_shape)``."""

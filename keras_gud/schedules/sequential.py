@@ -72,14 +72,24 @@ class Sequential(ComponentSchedule):
         return len(values) - 1 - groups if self.reverse else groups
 
     def path(self, t, b):
-        """Paper eq. 21; a single group has no order, so its b is 0."""
+        """Paper eq. 21."""
+        begins, length = self._intervals(b)
+        u = (t - begins) / length
+        slope = (self.gamma_max - self.gamma_min) / length
+        return clipped_line(u, self.gamma_min, self.gamma_max, slope + ops.zeros_like(u))
+
+    def kinks(self, **params):
+        """Where the intervals begin and end; see `ComponentSchedule.kinks`."""
+        begins, length = self._intervals(**self.parameter_columns(params))
+        return ops.concatenate([begins, begins + length], axis=-1)
+
+    def _intervals(self, b):
+        """Where each group begins to move, and for how long; a lone group has b = 0."""
         last = max(self.n_groups - 1, 1)
         b = b if self.n_groups > 1 else ops.zeros_like(b)
         ahead = ops.expand_dims(last - ops.arange(self.n_groups, dtype="float32"), 0) / last
         ahead = ahead if self.n_groups > 1 else ops.zeros_like(ahead)
-        u = (t - b * ahead) / (1.0 - b)
-        slope = (self.gamma_max - self.gamma_min) / (1.0 - b)
-        return clipped_line(u, self.gamma_min, self.gamma_max, slope + ops.zeros_like(u))
+        return b * ahead, 1.0 - b
 
     def get_config(self):
         """The constructor's arguments."""

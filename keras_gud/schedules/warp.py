@@ -60,6 +60,16 @@ class TimeWarp(ComponentSchedule):
         shape = (-1, *(1 for _ in self.group_shape))
         return NoisingState(inner.gamma, inner.dgamma_dt * ops.reshape(self._speed(t), shape))
 
+    def kinks(self, **params):
+        """Those of the schedule inside, in warped time; see `ComponentSchedule.kinks`."""
+        kinks = self.schedule.kinks(**params)
+        if kinks is None:
+            return None
+        # The inverse of the warp is the warp with the inverse power.
+        kinks = ops.clip(kinks, 0.0, 1.0)
+        rising, falling = kinks ** (1.0 / self.power), (1.0 - kinks) ** (1.0 / self.power)
+        return rising / (rising + falling)
+
     def _speed(self, t):
         """ds/dt = k (t (1-t))^(k-1)/(t^k + (1-t)^k)^2."""
         t, k = ops.clip(t, 1e-6, 1.0 - 1e-6), self.power

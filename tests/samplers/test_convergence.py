@@ -9,6 +9,8 @@ from scipy.special import expit
 
 from keras_gud import oracle, samplers, schedules
 from keras_gud.process import NoisingState
+from keras_gud.samplers.runge_kutta import Flow
+from keras_gud.samplers.solver import AdaptiveSolver
 
 COVARIANCE = np.array([[1.0, 0.5, 0.1], [0.5, 0.6, -0.2], [0.1, -0.2, 0.3]])
 # Linear in t, and another one for every component.
@@ -39,23 +41,48 @@ def double(x):
     return ops.convert_to_tensor(np.asarray(x, "float64"))
 
 
+def state_at(t):
+    gamma = GAMMA_0 + float(t) * SLOPE
+    return NoisingState(double(gamma[None]), double(SLOPE[None]))
+
+
+def denoiser(z, state):
+    return double(exact_eps(ops.convert_to_numpy(z), ops.convert_to_numpy(state.gamma)[0]))
+
+
+def clock_of(i, steps):
+    return lambda k: double(min(steps - i - k, steps) / steps)
+
+
 def integrate(sampler, start, steps):
     """The sampler's own steps on float64 tensors; the loop around them knows float32 only."""
-
-    def state_at(t):
-        gamma = GAMMA_0 + float(t) * SLOPE
-        return NoisingState(double(gamma[None]), double(SLOPE[None]))
-
-    def denoiser(z, state):
-        return double(exact_eps(ops.convert_to_numpy(z), ops.convert_to_numpy(state.gamma)[0]))
-
     z = double(start)
     memory = sampler.first_memory(z)
     for i in range(steps):
-        clock = lambda k, i=i: double(min(steps - i - k, steps) / steps)  # noqa: E731
-        z, memory = sampler.step(denoiser, state_at, z, memory, clock, None)
+        z, memory = sampler.step(denoiser, state_at, z, memory, clock_of(i, steps), None)
     return ops.convert_to_numpy(z)
 
+
+def covariance_after(sampler, steps):
+    """The exact covariance at t = 0 of a one-step stochastic sampler that starts exactly.
+
+    A step is z -> A z + M n; the rows of a batch are the images of unit vectors.
+    """
+    unit, zero = double(np.eye(3)), double(np.zeros((3, 3)))
+    gamma = GAMMA_1
+    alpha = np.sqrt(expit(-gamma))
+    k = alpha[:, None] * COVARIANCE * alpha + np.diag(expit(gamma))
+    for i in range(steps):
+        clock = clock_of(i, steps)
+        a, m = (
+            ops.convert_to_numpy(sampler.step(denoiser, state_at, z, (), clock, lambda n=n: n)[0])
+            for z, n in ((unit, zero), (zero, unit))
+        )
+        k = a.T @ k @ a + m.T @ m
+    return k
+
+
+DOUBLE = pytest.mark.skipif(keras.backend.backend() == "jax", reason="jax computes in float32 only")
 
 CASES = {
     "order 1": (samplers.DPMSolver(order=1), 64, 1),
@@ -66,10 +93,11 @@ CASES = {
     "heun": (samplers.RungeKutta("heun"), 64, 2),
     "bogacki_shampine": (samplers.RungeKutta("bogacki_shampine"), 64, 3),
     "rk4": (samplers.RungeKutta("rk4"), 32, 4),
+    "tsit5": (samplers.RungeKutta("tsit5"), 16, 5),
 }
 
 
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="jax computes in float32 only")
+@DOUBLE
 @pytest.mark.parametrize("name", CASES)
 def test_order_of_convergence(rng, name):
     sampler, steps, order = CASES[name]
@@ -78,7 +106,43 @@ def test_order_of_convergence(rng, name):
     errors = [
         np.sqrt(np.mean((integrate(sampler, start, n) - expected) ** 2)) for n in (steps, 2 * steps)
     ]
-    assert np.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.15), errors
+    observed = np.log2(errors[0] / errors[1])
+    if name == "tsit5":
+        # On linear fields its error is mostly of order 6: see test_tableaus for its order 5.
+        assert order - 0.15 < observed < 6.75, errors
+    else:
+        assert observed == pytest.approx(order, abs=0.15), errors
+
+
+@DOUBLE
+@pytest.mark.parametrize("name", ["euler_maruyama", "ancestral"])
+def test_weak_order_of_the_stochastic_samplers(name):
+    """The error of the covariance, without any sampling noise."""
+    alpha = np.sqrt(expit(-GAMMA_0))
+    exact = alpha[:, None] * COVARIANCE * alpha + np.diag(expit(GAMMA_0))
+    errors = [np.abs(covariance_after(samplers.get(name), n) - exact).max() for n in (256, 512)]
+    assert np.log2(errors[0] / errors[1]) == pytest.approx(1.0, abs=0.15), errors
+
+
+@DOUBLE
+@pytest.mark.parametrize("method", ["tsit5", "bogacki_shampine", "heun"])
+@pytest.mark.parametrize("tolerance", [1e-4, 1e-7])
+def test_adaptive_steps_meet_their_tolerance(rng, method, tolerance):
+    """The global error is the tolerance times what the flow makes of it, here less than 30."""
+    if method == "heun" and tolerance < 1e-5:
+        pytest.skip("a method of order 2 takes thousands of steps")
+    start = rng.normal(size=(8, 3))
+    solver = AdaptiveSolver(method, tolerance, tolerance)
+    flow = Flow(denoiser, state_at)
+    carry = solver.begin(flow, (double(start),), double(1.0), double(0.0))
+    carry = solver.advance(flow, carry, double(0.0), 5000)
+    assert float(carry[0]) == 0.0
+    error = np.abs(ops.convert_to_numpy(carry[4][0]) - solution(start)).max()
+    assert error < 30 * tolerance
+    counts = solver.statistics(carry)
+    assert counts["accepted"] > 3
+    stages = {"tsit5": 6, "bogacki_shampine": 3, "heun": 2}[method]
+    assert counts["evaluations"] == 2 + stages * (counts["accepted"] + counts["rejected"])
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +161,8 @@ NEAR = {
     "heun": 0.002,
     "bogacki_shampine": 1e-3,
     "rk4": 1e-3,
+    "tsit5": 1e-3,
+    "adaptive": 2e-3,
 }
 
 
@@ -104,6 +170,7 @@ NEAR = {
 def test_all_deterministic_samplers_approach_the_same_flow(parts, name):
     truth, schedule = parts
     expected = samplers.DPMSolver(order=2)(truth, schedule, n=32, seed=0, steps=4000)
-    z = samplers.get(name)(truth, schedule, n=32, seed=0, steps=40)
+    steps = {} if name == "adaptive" else {"steps": 40}
+    z = samplers.get(name)(truth, schedule, n=32, seed=0, **steps)
     error = np.sqrt(np.mean((z - expected) ** 2))
     assert 0 < error < NEAR[name]

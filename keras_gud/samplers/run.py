@@ -1,0 +1,103 @@
+"""One call of a sampler: its arguments checked, its samples in batches, its progress shown."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_gud import noise
+from keras_gud.checks import check_integer
+
+# What a typo in a parameter of the schedule may have meant.
+_ARGUMENTS = (
+    *("steps", "seed", "first", "batch_size", "states", "progress", "condition"),
+    *("shape", "denoise", "start", "times", "sampler"),
+)
+
+
+class Run:
+    """Takes n samples from one time to another; see `Sampler.integrate` for the arguments."""
+
+    def __init__(
+        self,
+        sampler,
+        loop,
+        schedule,
+        n: int,
+        times: tuple,
+        *,
+        steps: int | None = None,
+        seed: int = 0,
+        first: int = 0,
+        batch_size: int | None = None,
+        states: int = 0,
+        progress: bool = False,
+        condition: dict | None = None,
+        **params,
+    ):
+        self.sampler, self.loop, self.n = sampler, loop, n
+        self.times = tuple(np.float32(t) for t in times)
+        self.steps = check_integer("steps", sampler.steps if steps is None else steps, 1)
+        batch_size = n if batch_size is None else batch_size
+        self.batch_size = min(check_integer("batch_size", batch_size, 1), n)
+        self.states = check_integer("states", states, 0)
+        self.seed, self.first, self.progress = seed, int(first), progress
+        self.given = (
+            schedule.resolve(params, others=_ARGUMENTS),
+            {name: np.asarray(value) for name, value in (condition or {}).items()},
+        )
+        for part in self.given:
+            check_rows(part, n)
+
+    def __call__(self, first_z, denoise: bool):
+        """Runs all batches.
+
+        Args:
+            first_z: Callable ``(keys, rows, params) -> z``, the components of a batch to begin
+                with; `rows` are the indices of its samples.
+            denoise: Whether to return the mean of the clean components.
+
+        Returns:
+            As `Sampler.integrate`.
+        """
+        loop, sampler = self.loop, self.sampler
+        sampler.statistics = []
+        starts = range(0, self.n, self.batch_size)
+        bar = None
+        if self.progress:
+            bar = keras.utils.Progbar(self.steps * len(starts), unit_name="step")
+        results, paths = [], []
+        for b, at in enumerate(starts):
+            # The last batch is filled up to the common size: one compilation serves all.
+            keys = noise.sample_keys(self.seed, self.batch_size, self.first + at)
+            rows = np.minimum(at + np.arange(self.batch_size), self.n - 1)
+            params, told = (take_rows(part, rows) for part in self.given)
+
+            def tell(done, b=b):
+                bar.update(round(self.steps * (b + done)))
+
+            carry = loop.begin(loop.values(), first_z(keys, rows, params), params, told, self.times)
+            parts = keys, params, told, self.times
+            how = self.steps, max(self.states, 1), tell if bar else None
+            path = sampler.follow(loop, carry, parts, *how)
+            z = path[-1]
+            if denoise:
+                z = loop.finish(loop.values(), z, self.times[1], params, told)
+            results.append(ops.convert_to_numpy(z)[: self.n - at])
+            paths.append([ops.convert_to_numpy(z)[: self.n - at] for z in path])
+        result = np.concatenate(results)
+        return (result, np.concatenate(paths, axis=1)) if self.states else result
+
+
+def take_rows(arrays: dict, rows) -> dict:
+    """Those rows of every array; arrays of one row serve all."""
+    return {k: v if len(v) == 1 else v[rows] for k, v in arrays.items()}
+
+
+def check_rows(arrays: dict, n: int):
+    """Raises a `ValueError` unless every array has one row, or one for each of n samples."""
+    for name, value in arrays.items():
+        if len(value) not in (1, n):
+            raise ValueError(
+                f"Expected one value of `{name}`, or one for each of n={n} samples. "
+                f"Received: {len(value)} values."
+            )
