@@ -35,6 +35,10 @@ class AdaptiveSolver:
 
     def __init__(self, method: str, rtol: float, atol: float):
         self.tableau = tableaus.get(method, adaptive=True)
+        rows = (*self.tableau.matrix, self.tableau.weights)
+        width = len(self.tableau.error)
+        # Row i: weights of the slopes in stage i; the last stage is the step's end.
+        self._matrix = [[*row, *[0.0] * (width - len(row))] for row in rows]
         self.rtol, self.atol = (
             check_positive(name, value) for name, value in (("rtol", rtol), ("atol", atol))
         )
@@ -71,8 +75,8 @@ class AdaptiveSolver:
         the error estimates of smooth fields hardly see one between two stages.
 
         Args:
-            field: Callable ``(t, y) -> dy/dt``, with a method ``hold(t, s, before, after)`` and an
-                attribute `kinks`, the times at which it jumps, or `None`.
+            field: Callable ``(t, y) -> dy/dt`` with an attribute `kinks`, the times at which it
+                jumps, or `None`.
             carry: From `begin` or `advance`.
             end: Time to reach.
             tries: Limit on the sum of accepted and rejected steps.
@@ -94,12 +98,10 @@ class AdaptiveSolver:
         # A step that would leave a crumb before the stop takes it along.
         cut = ops.abs(stop - t) <= ops.abs(width) * (1.0 + 1e-3)
         s = ops.where(cut, stop, t + width)
-        inside = _inside(field, t, s)
-        after, slopes = tableaus.step(self.tableau, inside, t, s, y, slope)
-        after = field.hold(t, s, y, after)
-        slopes.append(inside(s, after))
+        slopes = self._slopes(_inside(field, t, s), t, s, y, slope)
+        after = _combine(y, s - t, self._matrix[-1], slopes)
         zeros = tuple(ops.zeros_like(part) for part in y)
-        estimate = tableaus.combine(zeros, s - t, self.tableau.error, slopes)
+        estimate = _combine(zeros, s - t, self.tableau.error, slopes)
         error = _norm(estimate, self._scale(y, after))
         # NaN and infinity are errors like others, just large ones.
         error = ops.where(error < 1e10, error, 1e10)
@@ -114,14 +116,36 @@ class AdaptiveSolver:
         def pick(new, old):
             return tuple(ops.where(accept, a, b) for a, b in zip(new, old, strict=True))
 
-        y, slope = pick(after, y), pick(slopes[-1], slope)
-        jumped = ops.logical_and(ops.logical_and(cut, accept), s != end)
+        y, slope = pick(after, y), pick([stack[-1] for stack in slopes], slope)
+        jumped = ops.zeros_like(accept)
         if field.kinks is not None:
+            jumped = ops.logical_and(accept, _is_kink(field.kinks, s))
             beyond = s + ops.sign(s - t) * _MARGIN
             slope = ops.cond(jumped, lambda: field(beyond, y), lambda: slope)
         new = ops.stack([ops.cast(flag, "int32") for flag in (accept, ~accept, jumped)])
         error = ops.where(accept, ops.maximum(error, 1e-4), before)
         return ops.where(accept, s, t), next_width, error, counts + new, y, slope
+
+    def _slopes(self, field, t, s, y, first):
+        """Slopes of all stages, and of the step's end; the field is compiled once for all.
+
+        Returns:
+            Tuple of tensors like the entries of y, with a first axis for the stages.
+        """
+        count = len(self.tableau.error)
+        matrix = ops.convert_to_tensor(self._matrix, y[0].dtype)
+        nodes = ops.convert_to_tensor([*self.tableau.nodes, 1.0], y[0].dtype)
+
+        def mark(i, part):
+            here = ops.cast(ops.arange(count) == i, part.dtype)
+            return ops.reshape(here, (-1, *[1] * len(part.shape))) * part
+
+        def body(i, slopes):
+            at = ops.where(nodes[i] == 1.0, s, t + nodes[i] * (s - t))
+            found = field(at, _combine(y, s - t, matrix[i], slopes))
+            return tuple(k + mark(i, part) for k, part in zip(slopes, found, strict=True))
+
+        return ops.fori_loop(1, count, body, tuple(mark(0, part) for part in first))
 
     def _factor(self, error, before):
         gain, memory = (k / self.tableau.order for k in (_GAIN, _MEMORY))
@@ -180,6 +204,20 @@ class AdaptiveSolver:
 
 class ToleranceError(RuntimeError):
     """An adaptive solver could not meet its tolerance; the message has its statistics."""
+
+
+def _combine(y, width, weights, slopes):
+    """``y + width sum_i weights_i slopes_i``, entry by entry; slopes have a first axis i."""
+    return tuple(
+        part + width * ops.tensordot(ops.convert_to_tensor(weights, part.dtype), k, axes=1)
+        for part, k in zip(y, slopes, strict=True)
+    )
+
+
+def _is_kink(kinks, s):
+    """Whether the field jumps at s, strictly between 0 and 1."""
+    near = ops.any(ops.abs(kinks - s) <= 2.0 * _MARGIN)
+    return ops.logical_and(near, ops.logical_and(s > _MARGIN, s < 1.0 - _MARGIN))
 
 
 def _tries(carry) -> int:

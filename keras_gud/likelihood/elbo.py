@@ -1,4 +1,4 @@
-"""Likelihoods of the components under a denoiser, every term by name (DESIGN sec. 3.8)."""
+"""The variational bound, term by term (DESIGN sec. 3.8)."""
 
 import math
 

@@ -1,0 +1,285 @@
+"""Log-likelihood by the probability flow (paper eq. 25 and app. B; DESIGN sec. 3.8)."""
+
+import functools
+import inspect
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_gud import backend, noise
+from keras_gud.checks import check_integer
+from keras_gud.likelihood.divergence import FlowWithDivergence, Given, signs
+from keras_gud.registry import near_match
+from keras_gud.samplers.loop import Path
+from keras_gud.samplers.run import check_rows, take_rows
+from keras_gud.samplers.sampler import STARTS
+from keras_gud.samplers.solver import AdaptiveSolver
+
+TRACES = ("auto", "exact", "hutchinson")
+# The exact trace costs a Jacobian-vector product for every component.
+_EXACT_UP_TO = 16
+
+
+class FlowLikelihood:
+    """``log p(z(0)) = log p_1(z(1)) + int_0^1 div(dz/dt) dt`` along the probability flow.
+
+    It is the density of the state at t = 0, which has the noise of gamma(0) in it.
+
+    Args:
+        trace: ``"exact"``, ``"hutchinson"`` (an unbiased estimate), or ``"auto"``: exact for up to
+            16 components.
+        probes: Number of random vectors of Hutchinson's estimate, fixed throughout a solve; one
+            Jacobian-vector product each.
+        rtol: Relative tolerance of a step; the paper's is 1e-4.
+        atol: Absolute tolerance of a step.
+        method: As in `samplers.AdaptiveRungeKutta`.
+        steps: Limit on the number of steps tried.
+
+    Attributes:
+        statistics: For each batch of the last call, accepted and rejected steps and evaluations.
+
+    Raises:
+        ValueError: for unknown names or values out of range.
+    """
+
+    def __init__(
+        self,
+        trace: str = "auto",
+        probes: int = 1,
+        rtol: float = 1e-4,
+        atol: float = 1e-4,
+        method: str = "tsit5",
+        steps: int = 10_000,
+    ):
+        if trace not in TRACES:
+            raise ValueError(
+                f"Expected `trace` to be one of {TRACES}. "
+                f"Received: trace={trace!r}.{near_match(str(trace), TRACES)}"
+            )
+        self.trace, self.probes = trace, check_integer("probes", probes, 1)
+        self.steps = check_integer("steps", steps, 1)
+        self.solver = AdaptiveSolver(method, rtol, atol)
+        self.statistics: list[dict] = []
+        self._compiled: dict[tuple, _Functions] = {}
+
+    def __call__(
+        self,
+        denoiser,
+        schedule,
+        z,
+        *,
+        given=None,
+        start: str = "matched",
+        seed: int = 0,
+        first: int = 0,
+        batch_size: int | None = None,
+        condition: dict | None = None,
+        progress: bool = False,
+        **params,
+    ) -> dict:
+        """Log-likelihood of states at t = 0.
+
+        Args:
+            denoiser: Callable ``(z, state, **condition) -> eps``; see `samplers.Sampler`.
+            schedule: An adapted `ComponentSchedule`.
+            z: States ``(n, *data_shape)``.
+            given: Boolean array that broadcasts to `data_shape`: the likelihood is that of the
+                others, conditional on these, which stay where they are.
+            start: The density p_1: ``"matched"``, the Gaussian of the denoiser's method
+                ``log_start(z, state, given)``, or ``"prior"``, N(0, 1).
+            seed: Seed of the probes: those of sample i depend on (seed, first + i) alone.
+            first: Index of the first sample.
+            batch_size: Samples per batch; the last one is filled up. Default: all.
+            condition: What the denoiser is told beside the state, see `samplers.Sampler`.
+            progress: Whether to show a progress bar.
+            **params: The schedule's parameters; those left open take the middle of their range.
+
+        Returns:
+            Dict of float64 arrays ``(n,)`` in nats: ``"start"``, log p_1(z(1)); ``"divergence"``,
+            the integral; ``"log_prob"``, their sum; and ``"standard_error"`` of that, from the
+            spread between probes: 0 for the exact trace, NaN for a single probe.
+
+        Raises:
+            ValueError: for NaN in z, or an unusable `given` or `start`.
+            ToleranceError: if the tolerance cannot be met.
+        """
+        z = np.asarray(ops.convert_to_numpy(z), "float32")
+        _check_states(z)
+        given = check_given(given, z.shape[1:])
+        if start not in STARTS:
+            raise ValueError(f"Expected `start` to be one of {STARTS}. Received: start={start!r}.")
+        functions = self._functions(denoiser, schedule, z.shape[1:], given, start)
+        arguments = (
+            schedule.resolve(params, others=_ARGUMENTS),
+            {name: np.asarray(value) for name, value in (condition or {}).items()},
+        )
+        for part in arguments:
+            check_rows(part, len(z))
+        size = len(z) if batch_size is None else check_integer("batch_size", batch_size, 1)
+        starts = range(0, len(z), size)
+        bar = keras.utils.Progbar(100 * len(starts), unit_name="percent") if progress else None
+        self.statistics, results = [], []
+        for b, at in enumerate(starts):
+            rows = np.minimum(at + np.arange(size), len(z) - 1)
+            keys = noise.sample_keys(seed, size, first + at)
+            told = [take_rows(part, rows) for part in arguments]
+
+            def tell(t, b=b):
+                bar.update(round(100 * (b + t)))
+
+            terms = self._solve(functions, z[rows], keys, told, tell if bar else None)
+            results.append([ops.convert_to_numpy(term)[: len(z) - at] for term in terms])
+        start, integrals = (np.concatenate(part) for part in zip(*results, strict=True))
+        return _report(start, integrals, functions.exact)
+
+    def _solve(self, functions, z, keys, told, tell):
+        """Log p_1 ``(batch,)`` and the integrals ``(batch, probes)`` of one batch."""
+        values = functions.values()
+        carry = functions.begin(values, z, keys, *told)
+
+        def advance(carry, bounds):
+            return functions.advance(values, carry, keys, *told, bounds)
+
+        carry = self.solver.reach(advance, carry, 1.0, self.steps, tell)
+        self.statistics.append(self.solver.statistics(carry))
+        end, integral = carry[4]
+        return functions.start(values, end, told[0]), integral
+
+    def _functions(self, denoiser, schedule, shape, given, start):
+        """The compiled functions for these parts, made once."""
+        exact = self.trace == "exact"
+        if self.trace == "auto":
+            exact = math.prod(shape) <= _EXACT_UP_TO
+        mask = None if given is None else given.tobytes()
+        key = (id(denoiser), id(schedule), shape, mask, start)
+        if key not in self._compiled:
+            count = 0 if exact else self.probes
+            parts = denoiser, schedule, shape, given, start == "matched"
+            self._compiled[key] = _Functions(self.solver, count, *parts)
+        return self._compiled[key]
+
+
+class _Functions:
+    """The pieces of a solve, compiled; variables are arguments (see `samplers.loop.Loop`)."""
+
+    def __init__(self, solver, count, denoiser, schedule, shape, given, matched):
+        self.exact = count == 0
+        self.variables = [
+            v for part in (denoiser, schedule) for v in getattr(part, "variables", ())
+        ]
+
+        def path_of(params):
+            path = Path(schedule, params)
+            return path if given is None else Given(path, given)
+
+        def field(keys, params, condition):
+            told = functools.partial(denoiser, **condition)
+            return FlowWithDivergence(told, path_of(params), signs(keys, count, shape))
+
+        def begin(values, z, keys, params, condition):
+            with self._scope(values):
+                zeros = ops.zeros((z.shape[0], max(count, 1)), z.dtype)
+                ends = (ops.cast(t, z.dtype) for t in (0.0, 1.0))
+                return solver.begin(field(keys, params, condition), (z, zeros), *ends)
+
+        def advance(values, carry, keys, params, condition, bounds):
+            with self._scope(values):
+                return solver.advance(field(keys, params, condition), carry, *bounds)
+
+        def start(values, z, params):
+            with self._scope(values):
+                if matched and hasattr(denoiser, "log_start"):
+                    return denoiser.log_start(z, path_of(params)(1.0), given)
+                moving = 1.0 if given is None else ops.cast(~given, "float32")
+                terms = -0.5 * (ops.square(z) + math.log(2.0 * math.pi)) * moving
+                return ops.sum(terms, axis=tuple(range(1, len(z.shape))))
+
+        self.begin = backend.compile(begin)
+        self.advance = backend.compile(advance)
+        self.start = backend.compile(start)
+
+    def values(self):
+        """The present values of the variables."""
+        return [v.value for v in self.variables]
+
+    def _scope(self, values):
+        return keras.StatelessScope(state_mapping=list(zip(self.variables, values, strict=True)))
+
+
+def log_prob(denoiser, schedule, z, **arguments) -> dict:
+    """Log-likelihood of states at t = 0 by the probability flow, every term by name.
+
+    Args:
+        denoiser: Callable ``(z, state) -> eps`` in component space.
+        schedule: An adapted `ComponentSchedule`.
+        z: States ``(n, *data_shape)``.
+        **arguments: Those of `FlowLikelihood` and of its call.
+
+    Returns:
+        See `FlowLikelihood`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_gud import oracle, schedules
+    >>> truth = oracle.Gaussian(np.zeros(2), np.eye(2))
+    >>> schedule = schedules.get("vp"); schedule.adapt(variance=np.ones(2))
+    >>> terms = log_prob(truth, schedule, np.zeros((1, 2)))
+    >>> round(float(terms["log_prob"][0]), 3)
+    -1.838
+    """
+    own = inspect.signature(FlowLikelihood).parameters
+    settings = {name: arguments.pop(name) for name in own if name in arguments}
+    return FlowLikelihood(**settings)(denoiser, schedule, z, **arguments)
+
+
+_ARGUMENTS = (
+    *inspect.signature(FlowLikelihood).parameters,
+    *inspect.signature(FlowLikelihood.__call__).parameters,
+)
+
+
+def check_given(given, shape) -> np.ndarray | None:
+    """The mask `given` in the data's shape, or a `ValueError`; `None` if nothing is given."""
+    if given is None:
+        return None
+    mask = np.asarray(given)
+    try:
+        whole = np.broadcast_to(mask, shape)
+    except ValueError:
+        whole = None
+    if mask.dtype != bool or whole is None:
+        raise ValueError(
+            f"Expected `given` to be a boolean array that broadcasts to {tuple(shape)}. "
+            f"Received: given of dtype {mask.dtype} and shape {mask.shape}."
+        )
+    if whole.all():
+        raise ValueError("Expected `given` to leave some components. Received: True everywhere.")
+    return whole.copy() if whole.any() else None
+
+
+def _check_states(z: np.ndarray):
+    if z.ndim < 2 or len(z) == 0:
+        raise ValueError(
+            f"Expected states of shape (n, *data_shape) with n >= 1. Received: shape {z.shape}."
+        )
+    if not np.isfinite(z).all():
+        bad = int((~np.isfinite(z)).reshape(len(z), -1).any(axis=1).argmax())
+        raise ValueError(f"Expected finite states. Received: NaN or inf, first in example {bad}.")
+
+
+def _report(start, integrals, exact: bool) -> dict:
+    """The terms by name; `integrals` has one column for each probe."""
+    start, integrals = start.astype("float64"), integrals.astype("float64")
+    divergence, probes = integrals.mean(axis=1), integrals.shape[1]
+    error = np.full_like(divergence, 0.0 if exact else np.nan)
+    if probes > 1:
+        error = integrals.std(axis=1, ddof=1) / math.sqrt(probes)
+    return {
+        "start": start,
+        "divergence": divergence,
+        "log_prob": start + divergence,
+        "standard_error": error,
+    }
