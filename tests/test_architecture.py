@@ -14,7 +14,7 @@ BACKENDS = {"jax", "jaxlib", "tensorflow", "torch"}
 LEVELS = (
     {"backend", "extras", "fitted", "layout", "noise", "process", "registry", "statistics"}
     | {"version"},
-    {"checks", "labels"},
+    {"checks", "gaussian", "labels"},
     {
         "average",
         "backbones",

@@ -69,22 +69,23 @@ def test_mean_and_covariance_in_data_space(data, basis, prior, schedule):
     d = mean.size
     basis, prior, schedule = make_basis(basis), priors.get(prior), SCHEDULES[schedule]()
     basis.adapt(x)
-    # U as a matrix, so that the truth in component space is exact and not estimated.
-    u = keras.ops.convert_to_numpy(basis(np.eye(d, dtype="float32").reshape(-1, *SHAPE)))
-    u = u.reshape(d, d).T.astype("float64")
-    component_variance = np.diag(u @ covariance @ u.T).reshape(SHAPE)
-    prior.adapt((u @ mean).reshape(SHAPE), basis.symmetrize(component_variance))
-    s = keras.ops.convert_to_numpy(prior.scale).astype("float64").ravel()
+    components = oracle.Gaussian.from_data_space(mean.reshape(SHAPE), covariance, basis)
+    variance = np.diag(components.covariance).reshape(SHAPE)
+    prior.adapt(components.mean, basis.symmetrize(variance))
     schedule.adapt(
         keras.ops.convert_to_numpy(prior.variance),
         keras.ops.convert_to_numpy(prior.data_variance),
         basis.labels,
     )
-    truth = oracle.Gaussian(np.zeros(SHAPE), u @ covariance @ u.T / np.outer(s, s))
+    truth = oracle.Gaussian.from_data_space(mean.reshape(SHAPE), covariance, basis, prior)
 
     z = samplers.EulerMaruyama()(truth, schedule, n=N, steps=400, seed=3)
     phi = keras.ops.convert_to_numpy(basis.inverse(prior.inverse(z))).reshape(N, d)
 
+    # U as a matrix, and back to data space by hand.
+    u = keras.ops.convert_to_numpy(basis(np.eye(d, dtype="float32").reshape(-1, *SHAPE)))
+    u = u.reshape(d, d).T.astype("float64")
+    s = keras.ops.convert_to_numpy(prior.scale).astype("float64").ravel()
     expected = u.T @ (truth.marginal(schedule(0.0))[1] * np.outer(s, s)) @ u
     spread = np.sqrt(np.diag(expected) / N)
     assert np.abs(phi.mean(0) - mean).max() < 5 * np.max(spread)

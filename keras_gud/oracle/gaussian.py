@@ -1,0 +1,74 @@
+"""The exact denoiser of a Gaussian: the mixture of one."""
+
+import numpy as np
+from keras import ops
+
+from keras_gud import gaussian
+from keras_gud.oracle import checks, space
+from keras_gud.oracle.mixture import Mixture
+from keras_gud.process import NoisingState
+
+
+class Gaussian(Mixture):
+    """The exact denoiser of Gaussian components with any covariance.
+
+    With clean components N(m, C), the noised ones are N(alpha m, alpha C alpha + sigma^2) and the
+    best estimate of the noise is ``sigma Cov(z)^-1 (z - alpha m)``.
+
+    Args:
+        mean: Mean of the clean components, array of `data_shape`.
+        covariance: Their covariance, ``(d, d)`` with d the number of components.
+
+    Raises:
+        ValueError: if the covariance does not fit the mean, or is not symmetric and positive
+            semi-definite, or a value is not finite.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_gud import samplers, schedules
+    >>> schedule = schedules.get("vp"); schedule.adapt(variance=np.ones(2))
+    >>> truth = Gaussian(np.zeros(2), [[1.0, 0.9], [0.9, 1.0]])
+    >>> z = samplers.EulerMaruyama(steps=200)(truth, schedule, n=2000)
+    >>> bool(0.85 < np.corrcoef(z.T)[0, 1] < 0.95)
+    True
+    """
+
+    def __init__(self, mean, covariance):
+        mean = checks.check_finite("mean", mean)
+        if not (mean.ndim and mean.size):
+            raise ValueError(
+                f"Expected `mean` of shape data_shape. Received: mean of shape {mean.shape}."
+            )
+        covariance = checks.check_covariance("covariance", covariance, (mean.size, mean.size))
+        self._set(np.ones(1), mean[None], covariance[None])
+
+    @classmethod
+    def from_data_space(cls, mean, covariance, basis, prior=None):
+        """The oracle of the components ``chi = S^-1 (U phi - mean)`` of Gaussian data phi.
+
+        Args:
+            mean: Mean in data space, `data_shape`.
+            covariance: Covariance in data space, ``(d, d)``.
+            basis: A built `Basis`, U.
+            prior: An adapted `Prior`, mean and S; `None` for the components U phi as they are.
+
+        Example:
+
+        >>> from keras_gud import bases
+        >>> basis = bases.get("haar", levels=1); basis.build((None, 2, 1))
+        >>> truth = Gaussian.from_data_space(np.zeros((2, 1)), [[1, 0.5], [0.5, 1]], basis)
+        >>> truth.covariance.round(4).tolist()
+        [[1.5, 0.0], [0.0, 0.5]]
+        """
+        means, covariance = space.to_components(np.asarray(mean)[None], covariance, basis, prior)
+        return cls(means[0], covariance)
+
+    def _like(self, weights, means, covariances):
+        return Gaussian(means[0], covariances[0])
+
+    def __call__(self, z, state: NoisingState):
+        """The exact estimate of eps; see `Mixture.__call__`."""
+        mean, covariance = self._overall(state)
+        solution = gaussian.solve(covariance, self._rows(z) - mean)
+        return ops.reshape(gaussian.flatten(state.sigma, self.data_shape) * solution, ops.shape(z))

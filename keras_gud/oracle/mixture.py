@@ -1,0 +1,163 @@
+"""The exact denoiser of a mixture of Gaussians."""
+
+import math
+
+import numpy as np
+from keras import ops
+
+from keras_gud import gaussian
+from keras_gud.oracle import bound, checks, space
+from keras_gud.oracle.distribution import Distribution
+from keras_gud.process import NoisingState, score_from_eps
+
+
+class Mixture(Distribution):
+    """The exact denoiser of components that are distributed as a mixture of Gaussians.
+
+    With clean components ``sum_k w_k N(m_k, C_k)`` the noised ones are the mixture of
+    N(alpha m_k, alpha C_k alpha + sigma^2), and the best estimate of the noise is ``-sigma score``:
+    ``sigma sum_k r_k(z) Cov_k^-1 (z - alpha m_k)`` with r_k the probability of k given z.
+
+    Args:
+        weights: Positive, ``(k,)``; they sum to 1.
+        means: Means of the clean components, ``(k, *data_shape)``.
+        covariances: Their covariances, ``(k, d, d)`` with d the number of components, or one
+            ``(d, d)`` for all.
+
+    Raises:
+        ValueError: if shapes do not fit, or a covariance is not symmetric and positive
+            semi-definite, or a value is not finite.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_gud import oracle, samplers, schedules
+    >>> truth = oracle.Mixture([0.5, 0.5], [[-1.0], [1.0]], [[0.01]])
+    >>> schedule = schedules.get("vp"); schedule.adapt(variance=np.diag(truth.covariance))
+    >>> z = samplers.EulerMaruyama(steps=200)(truth, schedule, n=1000)
+    >>> bool(abs(np.abs(z).mean() - 1.0) < 0.05)
+    True
+    """
+
+    variables = ()
+
+    def __init__(self, weights, means, covariances):
+        weights = checks.check_weights(weights)
+        means = checks.check_finite("means", means)
+        if means.ndim < 2 or len(means) != len(weights) or not means.size:
+            raise ValueError(
+                f"Expected `means` of shape (k, *data_shape) for k={len(weights)} weights. "
+                f"Received: means of shape {means.shape}."
+            )
+        k, d = len(means), math.prod(means.shape[1:])
+        covariances = checks.check_covariance("covariances", covariances, (k, d, d), (d, d))
+        self._set(weights, means, np.broadcast_to(covariances, (k, d, d)))
+
+    @classmethod
+    def from_data_space(cls, weights, means, covariances, basis, prior=None):
+        """The oracle of the components ``chi = S^-1 (U phi - mean)`` of a mixture of data phi.
+
+        Args:
+            weights: ``(k,)``.
+            means: Means in data space, ``(k, *data_shape)``.
+            covariances: Covariances in data space, ``(k, d, d)`` or ``(d, d)``.
+            basis: A built `Basis`, U.
+            prior: An adapted `Prior`, mean and S; `None` for the components U phi as they are.
+        """
+        return cls(weights, *space.to_components(means, covariances, basis, prior))
+
+    def _like(self, weights, means, covariances):
+        return Mixture(weights, means, covariances)
+
+    def _set(self, weights, means, covariances):
+        super()._set(weights, means, covariances)
+        self._floors = gaussian.floor(covariances)
+        self._overall_floor = gaussian.floor(self.covariance)
+
+    def __call__(self, z, state: NoisingState):
+        """The exact estimate of eps.
+
+        Args:
+            z: Noised components, float32 ``(batch, *data_shape)``.
+            state: Their noising state, one for the whole batch or one for each.
+        """
+        moments = gaussian.moments(
+            state, self._flat, self.covariances, self.data_shape, self._floors
+        )
+        scores, densities = gaussian.score_and_log_density(self._rows(z), *moments)
+        log_weights = ops.cast(np.log(self.weights)[:, None], "float32")
+        share = ops.softmax(log_weights + densities, axis=0)
+        score = ops.sum(ops.expand_dims(share, -1) * scores, axis=0)
+        return ops.reshape(-gaussian.flatten(state.sigma, self.data_shape) * score, ops.shape(z))
+
+    def score(self, z, state: NoisingState):
+        """The exact score of the noised components, ``-eps/sigma``, the shape of z."""
+        return score_from_eps(self(z, state), state)
+
+    def start(self, noise, state: NoisingState):
+        """Noise N(0, 1) to samples of the Gaussian with the exact moments of z at a state.
+
+        Exact samples where the model is Gaussian; the shape of `noise`.
+        """
+        z = gaussian.draw(self._rows(noise), *self._overall(state))
+        return ops.reshape(z, ops.shape(noise))
+
+    def log_start(self, z, state: NoisingState, given=None):
+        """Log density of what `start` makes, in nats, ``(batch,)``.
+
+        Args:
+            z: ``(batch, *data_shape)``.
+            state: The noising state, one for the whole batch or one for each.
+            given: Boolean NumPy mask of `data_shape`. With it, the log density of the other
+                components conditional on those where it is True.
+        """
+        z, (mean, covariance) = self._rows(z), self._overall(state)
+        density = gaussian.log_density(z, mean, covariance)
+        if given is None:
+            return density
+        known = np.flatnonzero(checks.check_mask("given", given, self.data_shape))
+        if not known.size:
+            return density
+        z, mean = ops.take(z, known, axis=1), ops.take(mean, known, axis=1)
+        covariance = ops.take(ops.take(covariance, known, axis=1), known, axis=2)
+        return density - gaussian.log_density(z, mean, covariance)
+
+    def negative_elbo(self, schedule, n: int = 4096, seed: int = 0, **params) -> dict:
+        """The expected bound of `likelihood.negative_elbo` for this exact model, in nats.
+
+        The expectation is over the model's own components and over the noise; terms have the names
+        and the meaning that they have there. The diffusion term is I(chi; z(0)) - I(chi; z(1)),
+        the same for all paths between equal ends (I-MMSE; Guo, Shamai and Verdu, 2005, component
+        by component).
+
+        Args:
+            schedule: An adapted `ComponentSchedule`.
+            n: Samples for the part that has no closed form, where there is more than one
+                Gaussian: what z tells of the one that it is from.
+            seed: Their seed.
+            **params: The schedule's parameters, numbers.
+
+        Returns:
+            Dict of floats ``"prior"``, ``"diffusion"``, ``"reconstruction"``, whose sum is the
+            bound; with more than one Gaussian also the diffusion term's ``"standard_error"``.
+
+        Example:
+
+        >>> from keras_gud import oracle, schedules
+        >>> schedule = schedules.get("vp"); schedule.adapt(variance=np.ones(2))
+        >>> truth = oracle.Gaussian(np.zeros(2), np.eye(2))
+        >>> round(sum(truth.negative_elbo(schedule).values()), 2)      # the entropy, log(2 pi e)
+        2.84
+        """
+        params = schedule.resolve(params, others=("n", "seed"))
+        ends = schedule(0.0, **params), schedule(1.0, **params)
+        return bound.negative_elbo(self, *ends, n, seed)
+
+    def _rows(self, z):
+        return ops.reshape(ops.cast(z, "float32"), (-1, self._d))
+
+    def _overall(self, state):
+        """Moments of z at a state, ``(b, d)`` and ``(b, d, d)``."""
+        return gaussian.moments(
+            state, self.mean.ravel(), self.covariance, self.data_shape, self._overall_floor
+        )

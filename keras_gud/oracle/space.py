@@ -1,0 +1,51 @@
+"""From means and covariances of data to those of components."""
+
+import numpy as np
+from keras import ops
+
+
+def matrix_of(basis) -> np.ndarray:
+    """U of a built basis as a matrix, float64 ``(d, d)``; components are ``U @ phi.ravel()``."""
+    shape = getattr(basis, "data_shape", None)
+    if shape is None:
+        raise ValueError(f"Expected a built `basis`. Received: basis={basis!r}.")
+    identity = np.eye(int(np.prod(shape)), dtype="float32")
+    columns = ops.convert_to_numpy(basis(identity.reshape(-1, *shape)))
+    return columns.reshape(identity.shape).T.astype("float64")
+
+
+def to_components(means, covariances, basis, prior=None):
+    """Means and covariances of ``chi = S^-1 (U phi - mean)``.
+
+    Args:
+        means: ``(k, *data_shape)``.
+        covariances: ``(..., d, d)``.
+        basis: A built `Basis`, U.
+        prior: An adapted `Prior`, mean and S, or `None` for ``U phi``.
+
+    Returns:
+        Float64 arrays of the same shapes.
+    """
+    u = matrix_of(basis)
+    means, covariances = np.asarray(means, "float64"), np.asarray(covariances, "float64")
+    if means.shape[1:] != basis.data_shape:
+        raise ValueError(
+            f"Expected means of the shape of the basis, {basis.data_shape}. "
+            f"Received: a mean of shape {means.shape[1:]}."
+        )
+    if covariances.shape[-2:] != u.shape:
+        raise ValueError(
+            f"Expected covariances of shape {u.shape}. "
+            f"Received: a covariance of shape {covariances.shape[-2:]}."
+        )
+    shift, scale = np.zeros(len(u)), np.ones(len(u))
+    if prior is not None:
+        if prior.data_shape is None:
+            raise ValueError(f"Expected an adapted `prior`. Received: prior={prior!r}.")
+        shift, scale = (
+            ops.convert_to_numpy(value).astype("float64").ravel()
+            for value in (prior.mean, prior.scale)
+        )
+    flat = (means.reshape(len(means), -1) @ u.T - shift) / scale
+    u = u / scale[:, None]
+    return flat.reshape(means.shape), u @ covariances @ u.T
