@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_gud.bases.batches import Batches
 from keras_gud.checks import check_batch, check_varied
-from keras_gud.statistics import Moments
+from keras_gud.statistics import Covariance, Moments
 
 # Data of 8 bits become floats as (x + u)/128 - 1 with u uniform in [0, 1): [0, 256) to [-1, 1).
 LEVELS = 128.0
@@ -33,7 +33,7 @@ def all_or_nothing(variables):
         raise
 
 
-def fit_components(source, basis, data_shape, kind: str, verbose: int):
+def fit_components(source, basis, data_shape, kind: str, verbose: int, full: bool = False):
     """Fits the basis if it needs data, then mean and variance of the components.
 
     One pass over the data, two if the basis is fitted too; one batch in memory at a time.
@@ -44,10 +44,11 @@ def fit_components(source, basis, data_shape, kind: str, verbose: int):
         data_shape: Shape of one example.
         kind: ``"uint8"`` or ``"float"``.
         verbose: 1 shows a progress bar for each pass.
+        full: Whether to measure the covariances of the components too.
 
     Returns:
-        Pair of float64 arrays of `data_shape`: mean and variance of the components, the
-        variance averaged over components that belong together.
+        Float64 arrays: mean and variance of the components, of `data_shape`, the variance
+        averaged over components that belong together; and their covariance ``(d, d)`` or `None`.
 
     Raises:
         ValueError: for data that cannot be used, that do not vary, or of another shape than the
@@ -75,11 +76,15 @@ def fit_components(source, basis, data_shape, kind: str, verbose: int):
         )
     if basis.needs_data:
         basis.adapt(Batches(lambda: one_pass(f"Fitting the {basis.name} basis")))
-    moments, example, varied = Moments(), None, False
+    moments, covariance, example, varied = Moments(), Covariance(), None, False
     for x in one_pass("Measuring the components"):
         example = x[:1] if example is None else example
         varied = varied or bool((x != example).any())
-        moments.update(ops.convert_to_numpy(basis(x)))
+        components = ops.convert_to_numpy(basis(x))
+        moments.update(components)
+        if full:
+            covariance.update(components.reshape(len(components), -1))
     check_varied(varied, moments.count)
-    variance = moments.variance + (_DEQUANTISATION if kind == "uint8" else 0.0)
-    return moments.mean, basis.symmetrize(variance)
+    extra = _DEQUANTISATION if kind == "uint8" else 0.0
+    whole = covariance.covariance + extra * np.eye(moments.mean.size) if full else None
+    return moments.mean, basis.symmetrize(moments.variance + extra), whole

@@ -69,6 +69,7 @@ class Denoiser:
         basis: The built `Basis`.
         prior: The built `Prior`, for the variances of the components.
         tokens: The built `GammaTokens`.
+        moments: The built `NoisedMoments`.
         prediction: What the output means, a name in `objective.PREDICTIONS`.
         variables: Keras variables that a call reads.
         gamma_map: Whether the network is given gamma too, ``(batch, *data_shape)``.
@@ -81,16 +82,17 @@ class Denoiser:
         basis,
         prior,
         tokens,
+        moments,
         prediction: str,
         variables=(),
         gamma_map: bool = False,
         classes: int | None = None,
     ):
         self.call_network = call_network
-        self.basis, self.prior, self.tokens = basis, prior, tokens
+        self.basis, self.prior, self.tokens, self.moments = basis, prior, tokens, moments
         self.gamma_map, self.classes = gamma_map, classes
         self.to_eps = choose("prediction", PREDICTIONS, prediction)
-        parts = (basis, prior, tokens)
+        parts = (basis, prior, tokens, moments)
         self.variables = [*variables, *(v for part in parts for v in part.variables)]
 
     @property
@@ -127,8 +129,12 @@ class Denoiser:
         return labels.guided_eps(*both, ops.reshape(guidance, (-1, *[1] * (len(z.shape) - 1))))
 
     def start(self, noise, state):
-        """Noise N(0, 1) with the variances that noised data have at `state`, component-wise."""
-        return noise * ops.sqrt(state.marginal_variance(self.prior.variance))
+        """Noise N(0, 1) with the moments that noised data have at `state`, as far as fitted."""
+        return self.moments.start(noise, state, self.prior.variance)
+
+    def log_start(self, z, state, given=None):
+        """Log density of what `start` makes, in nats; see `NoisedMoments.log_density`."""
+        return self.moments.log_density(z, state, self.prior.variance, given)
 
     def _eps(self, inputs, z, state):
         return self._read(self.basis(self.call_network(inputs)), z, state)

@@ -138,6 +138,27 @@ def log_density(z, mean, covariance):
     return _whiten(z - mean, covariance)[1]
 
 
+def conditional_log_density(z, mean, covariance, given=None):
+    """Log density of the components that are not given, conditional on those that are, in nats.
+
+    Args:
+        z: ``(batch, d)``.
+        mean: ``(b, d)``.
+        covariance: ``(b, d, d)``, positive definite.
+        given: Boolean NumPy mask of d entries in any shape; `None`: nothing is given.
+
+    Returns:
+        Tensor ``(batch,)``.
+    """
+    density = log_density(z, mean, covariance)
+    known = np.flatnonzero(np.zeros(1) if given is None else given)
+    if not known.size:
+        return density
+    z, mean = ops.take(z, known, axis=1), ops.take(mean, known, axis=1)
+    covariance = ops.take(ops.take(covariance, known, axis=1), known, axis=2)
+    return density - log_density(z, mean, covariance)
+
+
 def score_and_log_density(z, mean, covariance):
     """The score of N(mean, covariance) at z and its log density in nats, with one factorisation.
 

@@ -25,7 +25,7 @@ class GUD(GUDModel):
         backbone_dtype: The network's dtype policy, e.g. ``"mixed_bfloat16"``; default: Keras'
             global policy. Everything else stays float32.
         **kwargs: Further arguments of `GUDModel`: `prediction`, `weighting`, `ema_decay`,
-            `max_tokens`, `data_shape`, `classes`, `label_dropout`, `seed`.
+            `max_tokens`, `data_shape`, `classes`, `label_dropout`, `start_covariance`, `seed`.
 
     Raises:
         ValueError: for an unknown name; the nearest known one is suggested.

@@ -12,6 +12,7 @@ from keras_gud.average import WeightAverage, training_argument
 from keras_gud.denoiser import Denoiser, build_network, takes_gamma_map
 from keras_gud.fitting import Fitting
 from keras_gud.generation import Generation
+from keras_gud.moments import NoisedMoments
 from keras_gud.registry import PACKAGE
 from keras_gud.saving import Saving
 from keras_gud.tokens import GammaTokens
@@ -46,6 +47,8 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         label_dropout: Probability, in [0, 1), that a label is hidden in training, so that the model
             also learns to do without. With 0 it does not: samples without labels, and guidance
             other than 1, then mean nothing.
+        start_covariance: Whether to fit the covariance of all components (at most 4096), and not
+            only their variances, for the Gaussian that sampling starts from at t = 1.
         seed: Seed of the training noise and of the order of arrays; `None` draws one.
 
     Raises:
@@ -66,6 +69,7 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         data_shape=None,
         classes: int | None = None,
         label_dropout: float = 0.1,
+        start_covariance: bool = False,
         seed: int | None = None,
         **kwargs,
     ):
@@ -84,6 +88,7 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         )
         self.ema = WeightAverage(ema_decay)
         self.tokens = GammaTokens(max_tokens)
+        self.moments = NoisedMoments(start_covariance)
         self.data_shape = None if data_shape is None else layout.validate_data_shape(data_shape)
         self.kind: str | None = None
         self.classes = None if classes is None else checks.check_integer("classes", classes, 1)
@@ -115,12 +120,15 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         source = data_ if isinstance(data_, data.Source) else data.Source(data_, None, batch_size)
         kind = checks.data_kind(source.first)
         shape = self.data_shape or checks.check_layout(source.first)
-        parts = self.basis, self.prior, self.schedule, self.tokens
+        parts = self.basis, self.prior, self.schedule, self.tokens, self.moments
         with adaptation.all_or_nothing([v for part in parts for v in part.variables]):
-            mean, variance = adaptation.fit_components(
-                source, self.basis, shape, kind, verbose=1 if verbose == "auto" else verbose
+            show = 1 if verbose == "auto" else verbose
+            mean, variance, covariance = adaptation.fit_components(
+                source, self.basis, shape, kind, show, self.moments.full
             )
             self.prior.adapt(mean, variance)
+            if covariance is not None:
+                self.moments.adapt(covariance, ops.convert_to_numpy(self.prior.scale))
             data_variance = ops.convert_to_numpy(self.prior.data_variance)
             places = self.basis.labels
             self.schedule.adapt(ops.convert_to_numpy(self.prior.variance), data_variance, places)
@@ -277,7 +285,7 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
                 return self.network(inputs, **training_argument(self.network, True))
             return self.ema.call_network(self.network, inputs)
 
-        parts = (self.basis, self.prior, self.tokens, self.prediction)
+        parts = (self.basis, self.prior, self.tokens, self.moments, self.prediction)
         variables = [] if training else [*self.network.variables, *self.ema.variables]
         gamma_map = takes_gamma_map(self.network)
         return Denoiser(call, *parts, variables, gamma_map=gamma_map, classes=self.classes)

@@ -78,6 +78,7 @@ class Saving:
     def build_from_config(self, config):
         """Builds from `get_build_config`; the serialized parts have been built from theirs."""
         self.tokens.build_from_config(config["tokens"])
+        self.moments.build_from_config({"data_shape": config["data_shape"]})
         self.data_shape, self.kind = (
             layout.validate_data_shape(config["data_shape"]),
             config["kind"],
@@ -100,6 +101,7 @@ class Saving:
             "data_shape": self.data_shape,
             "classes": self.classes,
             "label_dropout": self.label_dropout,
+            "start_covariance": self.moments.full,
             "seed": self.seed,
             "name": self.name,
             "format_version": FORMAT_VERSION,

@@ -111,16 +111,9 @@ class Mixture(Distribution):
             given: Boolean NumPy mask of `data_shape`. With it, the log density of the other
                 components conditional on those where it is True.
         """
-        z, (mean, covariance) = self._rows(z), self._overall(state)
-        density = gaussian.log_density(z, mean, covariance)
-        if given is None:
-            return density
-        known = np.flatnonzero(checks.check_mask("given", given, self.data_shape))
-        if not known.size:
-            return density
-        z, mean = ops.take(z, known, axis=1), ops.take(mean, known, axis=1)
-        covariance = ops.take(ops.take(covariance, known, axis=1), known, axis=2)
-        return density - gaussian.log_density(z, mean, covariance)
+        if given is not None:
+            given = checks.check_mask("given", given, self.data_shape)
+        return gaussian.conditional_log_density(self._rows(z), *self._overall(state), given)
 
     def negative_elbo(self, schedule, n: int = 4096, seed: int = 0, **params) -> dict:
         """The expected bound of `likelihood.negative_elbo` for this exact model, in nats.
