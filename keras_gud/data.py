@@ -202,6 +202,12 @@ class Source:
         for batch in batches:
             yield to_numpy(pick(batch[0]))
 
+    def examples(self):
+        """One pass over batches as NumPy, each a pair of x and its labels or `None`."""
+        for batch in self.keras_data:
+            label = pick_label(batch[0])
+            yield to_numpy(pick(batch[0])), None if label is None else to_numpy(label)
+
 
 class _Repeatable:
     """A pass over it starts with calling `start`."""

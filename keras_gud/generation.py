@@ -1,17 +1,13 @@
-"""What a trained model is for: samples, denoising and likelihoods."""
+"""What a trained model makes: samples and estimates of clean data."""
 
 import inspect
-import math
 
 import numpy as np
 from keras import ops
 
-from keras_gud import arrays, checks, data, samplers
-from keras_gud.batch import pick
-from keras_gud.evidence import NegativeElbo
-from keras_gud.labels import choose, condition
+from keras_gud import adaptation, checks, data, samplers
+from keras_gud.labels import condition
 from keras_gud.process import x0_from_eps
-from keras_gud.safekeeping import Safekeeping
 
 
 class Generation:
@@ -119,61 +115,16 @@ class Generation:
         chi = x0_from_eps(z, self.denoiser(z, state, **told), state)
         return self.basis.inverse(self.prior.inverse(chi))
 
-    def elbo(
-        self, x, labels=None, *, draws: int = 32, batch_size=None, verbose=0, **params
-    ) -> dict:
-        """The variational bound of -log p of every example, term by term.
-
-        Args:
-            x: Data in any form that `fit` takes.
-            labels: Labels of an array where the model has `classes`: an integer for all examples,
-                or one for each. Without them (here, in a dictionary or in a stream) it is the
-                bound without a label.
-            draws: Network evaluations per example; the times are spread evenly over [0, 1].
-            batch_size: Examples per batch where x is an array; default 128.
-            verbose: 1 shows a progress bar.
-            **params: Parameters of the schedule; those left open take the middle of their range.
-
-        Returns:
-            Dict of float32 arrays ``(n,)``: ``"prior"``, ``"diffusion"``, ``"reconstruction"``,
-            ``"log_scale"``, ``"data_scaling"`` in nats, and ``"bits_per_dim"``, their sum in bits
-            per dimension (of the 8-bit data where the model was trained on such, else the
-            density of the floats).
-        """
-        terms = self._negative_elbo(x, labels, draws, params, batch_size, verbose=verbose)
-        bits = sum(terms.values()) / (math.prod(self.data_shape) * math.log(2.0))
-        return terms | {"bits_per_dim": bits}
-
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
-        """Negative ELBO of every example in bits per dimension (see `elbo`), 32 draws each.
-
-        Args:
-            x: Data in any form that `fit` takes. Labels in a dictionary or a stream are used where
-                the model has `classes`; for labels beside an array there is `elbo`.
-            batch_size: Examples per batch where x is an array; default 128.
-            verbose: As in Keras.
-            steps: As in Keras.
-            callbacks: As in Keras.
-
-        Returns:
-            float32 NumPy array ``(n,)``; an upper bound, in expectation, of -log2 p / d.
-        """
-        kwargs = {"steps": steps, "callbacks": callbacks, "verbose": verbose}
-        terms = self._negative_elbo(x, None, 32, {}, batch_size, **kwargs)
-        return sum(terms.values()) / (math.prod(self.data_shape) * math.log(2.0))
-
-    def _negative_elbo(self, x, labels, draws, params, batch_size, **kwargs):
-        self._require_built("likelihoods are computed")
-        samplers.check_count("draws", draws)
-        if labels is not None and (self.classes is None or arrays.is_array(x)):
-            n = len(pick(x)) if arrays.is_array(x) else 0
-            labels = choose(labels, n, self.classes)  # beside a stream, the Source refuses them
-        source = data.Source(x, None, batch_size, y=labels, classes=self.classes, required=False)
-        self._check(source)
-        key = draws, str(sorted(params.items()))
-        if key not in self._session.evidence:
-            self._session.evidence[key] = NegativeElbo(self, draws, params)
-        bound = self._session.evidence[key]
-        bound.counter.assign(0)
-        with Safekeeping(lambda: bound.variables).guard():
-            return bound.predict(source.keras_data, **kwargs)
+    def to_data(self, chi, batch_size: int = 256) -> np.ndarray:
+        """Components to data in their own units: uint8 where the model was trained on uint8."""
+        phi = np.concatenate(
+            [
+                ops.convert_to_numpy(
+                    self.basis.inverse(self.prior.inverse(chi[i : i + batch_size]))
+                )
+                for i in range(0, len(chi), batch_size)
+            ]
+        )
+        if self.kind == "float":
+            return phi
+        return np.clip(np.floor((phi + 1.0) * adaptation.LEVELS), 0, 255).astype("uint8")

@@ -10,8 +10,10 @@ from keras import ops
 from keras_gud import adaptation, batch, checks, data, labels, layout, noise, objective
 from keras_gud.average import WeightAverage, training_argument
 from keras_gud.denoiser import Denoiser, build_network, takes_gamma_map
+from keras_gud.density import Density
 from keras_gud.fitting import Fitting
 from keras_gud.generation import Generation
+from keras_gud.latents import Latents
 from keras_gud.moments import NoisedMoments
 from keras_gud.registry import PACKAGE
 from keras_gud.saving import Saving
@@ -23,7 +25,7 @@ _EVALUATION_SEED = 0x6D61
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class GUDModel(Fitting, Generation, Saving, keras.Model):
+class GUDModel(Fitting, Generation, Density, Latents, Saving, keras.Model):
     """A diffusion model with explicit parts; see `GUD` for the one that takes names.
 
     Args:
@@ -264,20 +266,6 @@ class GUDModel(Fitting, Generation, Saving, keras.Model):
         if self.kind == "uint8":
             x = (x + dequantise()) / adaptation.LEVELS - 1.0
         return self.prior(self.basis(x))
-
-    def to_data(self, chi, batch_size: int = 256) -> np.ndarray:
-        """Components to data in their own units: uint8 where the model was trained on uint8."""
-        phi = np.concatenate(
-            [
-                ops.convert_to_numpy(
-                    self.basis.inverse(self.prior.inverse(chi[i : i + batch_size]))
-                )
-                for i in range(0, len(chi), batch_size)
-            ]
-        )
-        if self.kind == "float":
-            return phi
-        return np.clip(np.floor((phi + 1.0) * adaptation.LEVELS), 0, 255).astype("uint8")
 
     def _denoiser(self, training: bool) -> Denoiser:
         def call(inputs):
