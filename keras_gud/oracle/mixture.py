@@ -86,7 +86,8 @@ class Mixture(Distribution):
         )
         scores, densities = gaussian.score_and_log_density(self._rows(z), *moments)
         log_weights = ops.cast(np.log(self.weights)[:, None], "float32")
-        share = ops.softmax(log_weights + densities, axis=0)
+        joint = log_weights + densities
+        share = ops.exp(joint - ops.logsumexp(joint, axis=0, keepdims=True))
         score = ops.sum(ops.expand_dims(share, -1) * scores, axis=0)
         return ops.reshape(-gaussian.flatten(state.sigma, self.data_shape) * score, ops.shape(z))
 
