@@ -58,7 +58,7 @@ def floor(covariance) -> np.ndarray:
     return missing * variance
 
 
-def moments(state: NoisingState, mean, covariance, data_shape: tuple[int, ...], least=0.0):
+def moments(state: NoisingState, mean, covariance, data_shape: tuple[int, ...], least=None):
     """Mean and covariance of Gaussian components noised to a state.
 
     Args:
@@ -66,7 +66,8 @@ def moments(state: NoisingState, mean, covariance, data_shape: tuple[int, ...], 
         mean: Mean of the clean components, ``(..., d)``.
         covariance: Their covariance, ``(..., d, d)``.
         data_shape: Shape of one sample.
-        least: What the noise's variance does not fall below (times alpha^2), ``(..., d)``: `floor`.
+        least: What the noise's variance does not fall below (times alpha^2), ``(..., d)``: `floor`,
+            or `None` for no such bound.
 
     Returns:
         Pair of float32 tensors ``(..., b, d)`` and ``(..., b, d, d)``.
@@ -79,13 +80,13 @@ def moments(state: NoisingState, mean, covariance, data_shape: tuple[int, ...], 
     ((1, 2), (1, 2, 2), 1.0)
     """
     alpha, sigma = flatten(state.alpha, data_shape), flatten(state.sigma, data_shape)
-    mean, covariance, least = (ops.cast(value, "float32") for value in (mean, covariance, least))
-    mean = alpha * ops.expand_dims(mean, -2)
-    if len(least.shape):
-        least = ops.expand_dims(least, -2)
-    noise = ops.maximum(sigma**2, alpha**2 * least)
+    mean, covariance = ops.cast(mean, "float32"), ops.cast(covariance, "float32")
+    noise = sigma**2
+    if least is not None:
+        noise = ops.maximum(noise, alpha**2 * ops.expand_dims(ops.cast(least, "float32"), -2))
     signal = alpha[:, :, None] * ops.expand_dims(covariance, -3) * alpha[:, None, :]
-    return mean, signal + ops.expand_dims(noise, -1) * ops.eye(mean.shape[-1])
+    covariance = signal + ops.expand_dims(noise, -1) * ops.eye(mean.shape[-1])
+    return alpha * ops.expand_dims(mean, -2), covariance
 
 
 def draw(noise, mean, covariance):

@@ -69,6 +69,6 @@ class Gaussian(Mixture):
 
     def __call__(self, z, state: NoisingState):
         """The exact estimate of eps; see `Mixture.__call__`."""
-        mean, covariance = self._overall(state)
+        mean, covariance = self._noised_tensors(state, self._overall)
         solution = gaussian.solve(covariance, self._rows(z) - mean)
-        return ops.reshape(gaussian.flatten(state.sigma, self.data_shape) * solution, ops.shape(z))
+        return state.sigma * ops.reshape(solution, ops.shape(z))

@@ -71,8 +71,8 @@ class Mixture(Distribution):
 
     def _set(self, weights, means, covariances):
         super()._set(weights, means, covariances)
-        self._floors = gaussian.floor(covariances)
-        self._overall_floor = gaussian.floor(self.covariance)
+        self._each = _in_float32(self._flat, self.covariances)
+        self._overall = _in_float32(self.mean.ravel(), self.covariance)
 
     def __call__(self, z, state: NoisingState):
         """The exact estimate of eps.
@@ -81,14 +81,12 @@ class Mixture(Distribution):
             z: Noised components, float32 ``(batch, *data_shape)``.
             state: Their noising state, one for the whole batch or one for each.
         """
-        moments = gaussian.moments(
-            state, self._flat, self.covariances, self.data_shape, self._floors
-        )
+        moments = self._noised_tensors(state, self._each)
         scores, densities = gaussian.score_and_log_density(self._rows(z), *moments)
-        log_weights = ops.cast(np.log(self.weights)[:, None], "float32")
-        share = ops.softmax(log_weights + densities, axis=0)
+        joint = ops.cast(np.log(self.weights)[:, None], "float32") + densities
+        share = ops.exp(joint - ops.logsumexp(joint, axis=0, keepdims=True))
         score = ops.sum(ops.expand_dims(share, -1) * scores, axis=0)
-        return ops.reshape(-gaussian.flatten(state.sigma, self.data_shape) * score, ops.shape(z))
+        return -state.sigma * ops.reshape(score, ops.shape(z))
 
     def score(self, z, state: NoisingState):
         """The exact score of the noised components, ``-eps/sigma``, the shape of z."""
@@ -99,7 +97,7 @@ class Mixture(Distribution):
 
         Exact samples where the model is Gaussian; the shape of `noise`.
         """
-        z = gaussian.draw(self._rows(noise), *self._overall(state))
+        z = gaussian.draw(self._rows(noise), *self._noised_tensors(state, self._overall))
         return ops.reshape(z, ops.shape(noise))
 
     def log_start(self, z, state: NoisingState, given=None):
@@ -113,7 +111,8 @@ class Mixture(Distribution):
         """
         if given is not None:
             given = checks.check_mask("given", given, self.data_shape)
-        return gaussian.conditional_log_density(self._rows(z), *self._overall(state), given)
+        moments = self._noised_tensors(state, self._overall)
+        return gaussian.conditional_log_density(self._rows(z), *moments, given)
 
     def negative_elbo(self, schedule, n: int = 4096, seed: int = 0, **params) -> dict:
         """The expected bound of `likelihood.negative_elbo` for this exact model, in nats.
@@ -149,8 +148,14 @@ class Mixture(Distribution):
     def _rows(self, z):
         return ops.reshape(ops.cast(z, "float32"), (-1, self._d))
 
-    def _overall(self, state):
-        """Moments of z at a state, ``(b, d)`` and ``(b, d, d)``."""
-        return gaussian.moments(
-            state, self.mean.ravel(), self.covariance, self.data_shape, self._overall_floor
-        )
+    def _noised_tensors(self, state, clean):
+        """Moments of z at a state, ``(..., b, d)`` and ``(..., b, d, d)``."""
+        mean, covariance, least = clean
+        return gaussian.moments(state, mean, covariance, self.data_shape, least)
+
+
+def _in_float32(mean, covariance):
+    """What a call needs of a Gaussian; no floor, the usual case, costs nothing there."""
+    least = gaussian.floor(covariance)
+    least = least.astype("float32") if least.any() else None
+    return mean.astype("float32"), covariance.astype("float32"), least
