@@ -10,7 +10,9 @@ from keras_gud.samplers.runge_kutta import Flow
 
 
 class FlowWithDivergence(Flow):
-    """``(t, (z, log)) -> (dz/dt, div dz/dt)``: `log` gains what the flow's density loses.
+    """``(t, (z, log)) -> (dz/dt, div(dz/dt)/d)``: `log` gains what the flow's density loses.
+
+    It counts nats per dimension, so that the solver's tolerance means the same in all dimensions.
 
     With ``dz/dt = -beta/2 (z - eps/sigma)`` (paper eq. 25) the divergence is
     ``-1/2 sum_i beta_i (1 - J_ii/sigma_i)``, J the Jacobian of eps. Its diagonal is found exactly,
@@ -55,9 +57,9 @@ class FlowWithDivergence(Flow):
 
 
 def _divergence(diagonal, state: NoisingState):
-    """Divergence of the flow, ``(batch,)``, from the diagonal of the Jacobian of eps."""
+    """Divergence of the flow over d, ``(batch,)``, from the diagonal of the Jacobian of eps."""
     terms = -0.5 * state.beta * (1.0 - diagonal / state.sigma)
-    return ops.sum(terms, axis=tuple(range(1, len(diagonal.shape))))
+    return ops.mean(terms, axis=tuple(range(1, len(diagonal.shape))))
 
 
 def _diagonal(function, z):

@@ -110,7 +110,9 @@ class FlowLikelihood:
         given = check_given(given, z.shape[1:])
         if start not in STARTS:
             raise ValueError(f"Expected `start` to be one of {STARTS}. Received: start={start!r}.")
-        functions = self._functions(denoiser, schedule, z.shape[1:], given, start)
+        # The density depends on the path, not on the pace.
+        path = schedule.unwarped() if hasattr(schedule, "unwarped") else schedule
+        functions = self._functions(denoiser, path, z.shape[1:], given, start)
         arguments = (
             schedule.resolve(params, others=_ARGUMENTS),
             {name: np.asarray(value) for name, value in (condition or {}).items()},
@@ -145,7 +147,7 @@ class FlowLikelihood:
         carry = self.solver.reach(advance, carry, 1.0, self.steps, tell)
         self.statistics.append(self.solver.statistics(carry))
         end, integral = carry[4]
-        return functions.start(values, end, told[0]), integral
+        return functions.start(values, end, told[0]), integral * math.prod(z.shape[1:])
 
     def _functions(self, denoiser, schedule, shape, given, start):
         """The compiled functions for these parts, made once."""

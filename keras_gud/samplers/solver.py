@@ -1,6 +1,6 @@
 """Runge-Kutta steps whose length follows an error estimate, for any field."""
 
-import math
+import functools
 
 import numpy as np
 from keras import ops
@@ -22,7 +22,8 @@ class AdaptiveSolver:
 
     Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I", secs. II.4 (error norm and
     first step) and IV.2 of volume II (the controller). The error is one number for the whole batch:
-    the root mean square of the error estimate in units of ``atol + rtol |y|``.
+    the root mean square of the error estimate in units of ``atol + rtol |y|``, the largest one
+    of the entries of y.
 
     Args:
         method: Name of a tableau with an embedded method.
@@ -244,6 +245,9 @@ def _inside(field, t, s):
 
 
 def _norm(parts: tuple, scale: tuple):
-    """Root mean square over all entries of all parts, in units of `scale`."""
-    total = sum(ops.sum(ops.square(a / b)) for a, b in zip(parts, scale, strict=True))
-    return ops.sqrt(total / sum(math.prod(part.shape) for part in parts))
+    """The largest root mean square of a part, in units of `scale`.
+
+    The mean over all entries would lose a part of few entries among the others.
+    """
+    means = [ops.mean(ops.square(a / b)) for a, b in zip(parts, scale, strict=True)]
+    return ops.sqrt(functools.reduce(ops.maximum, means))

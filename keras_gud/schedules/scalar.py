@@ -3,6 +3,7 @@
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_gud.registry import PACKAGE
@@ -17,6 +18,14 @@ class _Scalar(ComponentSchedule):
         super().__init__(**kwargs)
         check_gamma_range(gamma_min, gamma_max)
         self.gamma_min, self.gamma_max = float(gamma_min), float(gamma_max)
+
+    def time_of(self, gamma: float) -> float:
+        """When the curve, not clipped, is at gamma."""
+        raise NotImplementedError("A curve implements time_of(gamma).")
+
+    def kinks(self, **params):
+        """Where the curve is clipped; see `ComponentSchedule.kinks`."""
+        return ops.convert_to_tensor([[self.time_of(g) for g in (self.gamma_min, self.gamma_max)]])
 
     def _clip(self, gamma, slope):
         active = ops.logical_and(gamma >= self.gamma_min, gamma <= self.gamma_max)
@@ -46,6 +55,10 @@ class Cosine(_Scalar):
 
     def __init__(self, gamma_min: float = -10.0, gamma_max: float = 10.0, **kwargs):
         super().__init__(gamma_min, gamma_max, **kwargs)
+
+    def time_of(self, gamma: float) -> float:
+        """When the curve is at gamma."""
+        return 2.0 / math.pi * math.atan(math.exp(0.5 * gamma))
 
     def path(self, t):
         """The curve and its derivative 2 pi/sin(pi t)."""
@@ -91,6 +104,11 @@ class VP(_Scalar):
                 f"Received: beta_min={beta_min}, beta_max={beta_max}."
             )
         self.beta_min, self.beta_max = float(beta_min), float(beta_max)
+
+    def time_of(self, gamma: float) -> float:
+        """When the curve is at gamma: B = log(1 + e^gamma), a quadratic equation."""
+        total, growth = float(np.logaddexp(0.0, gamma)), self.beta_max - self.beta_min
+        return 2.0 * total / (self.beta_min + math.sqrt(self.beta_min**2 + 2.0 * growth * total))
 
     def path(self, t):
         """The curve and its derivative B'/(1 - e^-B)."""

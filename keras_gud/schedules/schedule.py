@@ -240,6 +240,10 @@ class ComponentSchedule(FittedLayer):
             for name, value in (middle | params).items()
         }
 
+    def unwarped(self):
+        """The same path at its natural pace, for solvers that choose their own steps."""
+        return self
+
     def kinks(self, **params):
         """Times at which a group begins or ceases to move, where dgamma/dt jumps.
 

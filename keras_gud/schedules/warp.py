@@ -60,6 +60,10 @@ class TimeWarp(ComponentSchedule):
         shape = (-1, *(1 for _ in self.group_shape))
         return NoisingState(inner.gamma, inner.dgamma_dt * ops.reshape(self._speed(t), shape))
 
+    def unwarped(self):
+        """The schedule inside: the warp's pace may be infinite at the ends."""
+        return self.schedule.unwarped()
+
     def kinks(self, **params):
         """Those of the schedule inside, in warped time; see `ComponentSchedule.kinks`."""
         kinks = self.schedule.kinks(**params)

