@@ -1,4 +1,4 @@
-"""The ELBO as a small Keras model around a `GUDModel`, so that `predict` batches and streams it."""
+"""How likely a batch is: terms of a `GUDModel`, and a small Keras model that streams the bound."""
 
 import math
 
@@ -33,26 +33,63 @@ class NegativeElbo(keras.Model):
         self.built = True
 
     def call(self, x, training=False):
-        """The terms for x, or for a dict of x and labels; without labels for the null label.
+        """The terms for x, or for a dict of x and labels; see `negative_elbo`."""
+        return negative_elbo(self.model, x, self.counter, self.draws, self.params)
 
-        Dict of float32 ``(batch,)`` in nats; -log p is at most their sum.
 
-        ``"prior"``, ``"diffusion"``, ``"reconstruction"`` (`likelihood.negative_elbo`),
-        ``"log_scale"``: sum_i log S_i, and ``"data_scaling"``: d log 128 for 8-bit data, whose
-        uniform dequantisation itself contributes 0.
-        """
-        model = self.model
-        label, x = batch.pick_label(x), batch.pick(x)
-        told = {} if label is None else {"label": ops.cast(label, "int32")}
-        keys, index = model.evaluation_keys(x, self.counter)
-        shape = model.data_shape
-        chi = model.to_components(x, lambda: noise.uniform(keys, _DEQUANTISE, shape))
-        terms = likelihood.negative_elbo(
-            model.denoiser, model.schedule, chi, keys, index, self.draws, self.params, told
-        )
-        scaling = math.prod(shape) * math.log(adaptation.LEVELS) if model.kind == "uint8" else 0.0
-        zeros = ops.zeros_like(terms["prior"])
-        return terms | {
-            "log_scale": zeros - model.prior.log_det(),
-            "data_scaling": zeros + scaling,
-        }
+def negative_elbo(model, x, counter, draws: int, params: dict) -> dict:
+    """Upper bound of -log p of a batch, term by term, with fixed noise.
+
+    Args:
+        model: The built `GUDModel`.
+        x: The batch as `GUDModel.call` is given it; without labels for the null label.
+        counter: int32 variable with the number of examples already seen; moved on.
+        draws: Network evaluations per example.
+        params: All parameters of the schedule.
+
+    Returns:
+        Dict of float32 ``(batch,)`` in nats; -log p is at most their sum: ``"prior"``,
+        ``"diffusion"``, ``"reconstruction"`` (`likelihood.negative_elbo`), ``"log_scale"``: sum_i
+        log S_i, and ``"data_scaling"``: d log 128 for 8-bit data, whose uniform dequantisation
+        itself contributes 0.
+    """
+    chi, keys, index, told = _components(model, x, counter)
+    parts = model.denoiser, model.schedule, chi, keys, index, draws, params, told
+    terms = likelihood.negative_elbo(*parts)
+    zeros = ops.zeros_like(terms["prior"])
+    return terms | {
+        "log_scale": zeros - model.prior.log_det(),
+        "data_scaling": zeros + _data_scaling(model),
+    }
+
+
+def negative_log_prob(model, x, counter, flow, params: dict):
+    """-log p of a batch by the probability flow, float32 ``(batch,)`` in nats.
+
+    Args:
+        model: As in `negative_elbo`.
+        x: As in `negative_elbo`.
+        counter: As in `negative_elbo`.
+        flow: The `likelihood.FlowLikelihood`.
+        params: As in `negative_elbo`.
+    """
+    chi, keys, _, told = _components(model, x, counter)
+    alpha = model.schedule(0.0, **params).alpha
+    log_prob = flow.in_graph(model.denoiser, model.schedule, alpha * chi, keys, params, told)
+    log_alpha = ops.sum(ops.broadcast_to(ops.log(alpha), (1, *model.data_shape)))
+    return _data_scaling(model) - model.prior.log_det() - log_alpha - log_prob
+
+
+def _components(model, x, counter):
+    """Clean components of a batch, keys and indices of its examples, what the denoiser is told."""
+    label, x = batch.pick_label(x), batch.pick(x)
+    keys, index = model.evaluation_keys(x, counter)
+    shape = model.data_shape
+    chi = model.to_components(x, lambda: noise.uniform(keys, _DEQUANTISE, shape))
+    return chi, keys, index, {} if label is None else {"label": ops.cast(label, "int32")}
+
+
+def _data_scaling(model) -> float:
+    """d log 128 for 8-bit data."""
+    levels = adaptation.LEVELS if model.kind == "uint8" else 1.0
+    return math.prod(model.data_shape) * math.log(levels)

@@ -5,6 +5,7 @@ import functools
 import keras
 
 from keras_gud import arrays, checks, data
+from keras_gud.metrics import LikelihoodMetric
 from keras_gud.safekeeping import Safekeeping
 
 LEARNING_RATE = 5e-4  # the paper's (app. B)
@@ -30,24 +31,30 @@ class Fitting:
         Args:
             optimizer: A Keras optimizer or its name. Default: Adam with learning rate 5e-4.
             loss: Must be `None`: the loss is denoising score matching; see `weighting`.
-            metrics: Must be `None`.
+            metrics: `keras_gud.metrics.NegativeElbo` and `BitsPerDim` objects, computed when data
+                are evaluated (also as ``validation_data``).
             weighted_metrics: Must be `None`.
             **kwargs: As in `keras.Model.compile`.
 
         Raises:
-            ValueError: if a loss or metrics are given.
+            ValueError: if a loss or other metrics are given.
         """
-        given = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
+        metrics = _as_list(metrics)
+        ours = [m for m in metrics if isinstance(m, LikelihoodMetric)]
+        others = [m for m in metrics if m not in ours] or None
+        given = {"loss": loss, "metrics": others, "weighted_metrics": weighted_metrics}
         given["loss_weights"] = kwargs.pop("loss_weights", None)
         for name, value in given.items():
             if value is not None:
                 raise ValueError(
                     f"Expected no `{name}`: a GUD model computes its own loss (denoising score "
                     "matching; choose its weights with `weighting=`) and reports the best linear "
-                    f"model's beside it. Received: {name}={value!r}."
+                    "model's beside it. Its metrics are those of `keras_gud.metrics`. "
+                    f"Received: {name}={value!r}."
                 )
         optimizer = keras.optimizers.Adam(LEARNING_RATE) if optimizer is None else optimizer
         super().compile(optimizer=optimizer, **kwargs)
+        self.likelihood_metrics = ours
 
     def fit(
         self,
@@ -153,8 +160,27 @@ class Fitting:
         if not self.compiled:
             self.compile()
         self.eval_index.assign(0)
-        with Safekeeping(lambda: self.variables).guard():
-            return super().evaluate(x, **kwargs)
+        self._session.evaluating = True
+        try:
+            with Safekeeping(lambda: self.variables).guard():
+                return super().evaluate(x, **kwargs)
+        finally:
+            self._session.evaluating = False
+
+    def update_likelihoods(self, x, sample_weight):
+        """Counts a batch in the likelihood metrics, if data are being evaluated."""
+        if self._session.evaluating:
+            for metric in self.likelihood_metrics:
+                metric.update(self, x, sample_weight)
+
+    def get_metrics_result(self):
+        """As in Keras; likelihoods only of evaluated data."""
+        results = super().get_metrics_result()
+        if not self._session.evaluating:
+            for metric in self.likelihood_metrics:
+                for name in metric.result():
+                    results.pop(name)
+        return results
 
     def _open_validation(self, validation_data, batch_size):
         if validation_data is None:

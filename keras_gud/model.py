@@ -99,8 +99,9 @@ class GUDModel(Fitting, Generation, Density, Latents, Saving, keras.Model):
         self.seed = checks.check_integer("seed", seed)
         self.random = keras.random.SeedGenerator(self.seed)
         self.linear_loss = keras.metrics.Mean(name="linear_loss")
+        self.likelihood_metrics = []
         # Objects that only this process needs; a namespace keeps Keras from tracking them.
-        self._session = SimpleNamespace(evidence={}, samplers={}, denoiser=None)
+        self._session = SimpleNamespace(evidence={}, samplers={}, denoiser=None, evaluating=False)
 
     # -- building -------------------------------------------------------------------------------
 
@@ -248,6 +249,8 @@ class GUDModel(Fitting, Generation, Density, Latents, Saving, keras.Model):
             y_pred = y_pred * ops.expand_dims(ops.cast(sample_weight, "float32"), -1)
         loss = ops.mean(y_pred[:, 0])
         self.linear_loss.update_state(ops.stop_gradient(y_pred[:, 1]))
+        if not training:
+            self.update_likelihoods(x, sample_weight)
         for extra in self.losses:
             loss = loss + ops.sum(extra)
         return loss

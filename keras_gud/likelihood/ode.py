@@ -151,63 +151,101 @@ class FlowLikelihood:
 
     def _functions(self, denoiser, schedule, shape, given, start):
         """The compiled functions for these parts, made once."""
-        exact = self.trace == "exact"
-        if self.trace == "auto":
-            exact = math.prod(shape) <= _EXACT_UP_TO
         mask = None if given is None else given.tobytes()
         key = (id(denoiser), id(schedule), shape, mask, start)
         if key not in self._compiled:
-            count = 0 if exact else self.probes
-            parts = denoiser, schedule, shape, given, start == "matched"
-            self._compiled[key] = _Functions(self.solver, count, *parts)
+            self._compiled[key] = _Functions(
+                self._parts(denoiser, schedule, shape, given, start == "matched")
+            )
         return self._compiled[key]
+
+    def _parts(self, denoiser, schedule, shape, given=None, matched=True):
+        small = self.trace == "auto" and math.prod(shape) <= _EXACT_UP_TO
+        count = 0 if small or self.trace == "exact" else self.probes
+        return _Solve(self.solver, count, denoiser, schedule, shape, given, matched)
+
+    def in_graph(self, denoiser, schedule, z, keys, params: dict, condition: dict):
+        """Log-likelihood as part of a larger computation, without anything from outside.
+
+        Args:
+            denoiser: As in a call.
+            schedule: As in a call.
+            z: States, tensor ``(batch, *data_shape)``.
+            keys: int32 ``(batch, 2)``, keys of the probes (`noise.sample_keys`).
+            params: All parameters of the schedule.
+            condition: As in a call, tensors.
+
+        Returns:
+            float32 ``(batch,)`` in nats; NaN if the tolerance cannot be met.
+        """
+        shape = tuple(z.shape[1:])
+        solve = self._parts(denoiser, schedule.unwarped(), shape)
+        told = keys, params, condition
+        one = ops.cast(1.0, z.dtype)
+        carry = solve.advance(solve.begin(z, *told), *told, (one, self.steps))
+        t, (end, integral) = carry[0], carry[4]
+        total = solve.start(end, params) + math.prod(shape) * ops.mean(integral, axis=1)
+        return ops.where(t == one, total, np.nan)
+
+
+class _Solve:
+    """The pieces of a solve, pure functions of tensors."""
+
+    def __init__(self, solver, count, denoiser, schedule, shape, given, matched):
+        self.solver, self.count, self.exact = solver, max(count, 1), count == 0
+        self.denoiser, self.schedule, self.shape = denoiser, schedule, shape
+        self.given, self.matched = given, matched
+
+    def _path(self, params):
+        path = Path(self.schedule, params)
+        return path if self.given is None else Given(path, self.given)
+
+    def _field(self, keys, params, condition):
+        told = functools.partial(self.denoiser, **condition)
+        probes = None if self.exact else signs(keys, self.count, self.shape)
+        return FlowWithDivergence(told, self._path(params), probes)
+
+    def begin(self, z, keys, params, condition):
+        """See `AdaptiveSolver.begin`."""
+        zeros = ops.zeros((ops.shape(z)[0], self.count), z.dtype)
+        ends = (ops.cast(t, z.dtype) for t in (0.0, 1.0))
+        return self.solver.begin(self._field(keys, params, condition), (z, zeros), *ends)
+
+    def advance(self, carry, keys, params, condition, bounds):
+        """See `AdaptiveSolver.advance`."""
+        return self.solver.advance(self._field(keys, params, condition), carry, *bounds)
+
+    def start(self, z, params):
+        """log p_1(z(1)), ``(batch,)``."""
+        if self.matched and hasattr(self.denoiser, "log_start"):
+            return self.denoiser.log_start(z, self._path(params)(1.0), self.given)
+        moving = 1.0 if self.given is None else ops.cast(~self.given, "float32")
+        terms = -0.5 * (ops.square(z) + math.log(2.0 * math.pi)) * moving
+        return ops.sum(terms, axis=tuple(range(1, len(z.shape))))
 
 
 class _Functions:
-    """The pieces of a solve, compiled; variables are arguments (see `samplers.loop.Loop`)."""
+    """Those pieces compiled; variables are arguments (see `samplers.loop.Loop`)."""
 
-    def __init__(self, solver, count, denoiser, schedule, shape, given, matched):
-        self.exact = count == 0
-        self.variables = [
-            v for part in (denoiser, schedule) for v in getattr(part, "variables", ())
-        ]
+    def __init__(self, solve: _Solve):
+        self.exact = solve.exact
+        parts = solve.denoiser, solve.schedule
+        self.variables = [v for part in parts for v in getattr(part, "variables", ())]
+        self.begin = self._compile(solve.begin)
+        self.advance = self._compile(solve.advance)
+        self.start = self._compile(solve.start)
 
-        def path_of(params):
-            path = Path(schedule, params)
-            return path if given is None else Given(path, given)
+    def _compile(self, function):
+        def with_values(values, *arguments):
+            mapping = list(zip(self.variables, values, strict=True))
+            with keras.StatelessScope(state_mapping=mapping):
+                return function(*arguments)
 
-        def field(keys, params, condition):
-            told = functools.partial(denoiser, **condition)
-            return FlowWithDivergence(told, path_of(params), signs(keys, count, shape))
-
-        def begin(values, z, keys, params, condition):
-            with self._scope(values):
-                zeros = ops.zeros((z.shape[0], max(count, 1)), z.dtype)
-                ends = (ops.cast(t, z.dtype) for t in (0.0, 1.0))
-                return solver.begin(field(keys, params, condition), (z, zeros), *ends)
-
-        def advance(values, carry, keys, params, condition, bounds):
-            with self._scope(values):
-                return solver.advance(field(keys, params, condition), carry, *bounds)
-
-        def start(values, z, params):
-            with self._scope(values):
-                if matched and hasattr(denoiser, "log_start"):
-                    return denoiser.log_start(z, path_of(params)(1.0), given)
-                moving = 1.0 if given is None else ops.cast(~given, "float32")
-                terms = -0.5 * (ops.square(z) + math.log(2.0 * math.pi)) * moving
-                return ops.sum(terms, axis=tuple(range(1, len(z.shape))))
-
-        self.begin = backend.compile(begin)
-        self.advance = backend.compile(advance)
-        self.start = backend.compile(start)
+        return backend.compile(with_values)
 
     def values(self):
         """The present values of the variables."""
         return [v.value for v in self.variables]
-
-    def _scope(self, values):
-        return keras.StatelessScope(state_mapping=list(zip(self.variables, values, strict=True)))
 
 
 def log_prob(denoiser, schedule, z, **arguments) -> dict:
