@@ -1,8 +1,8 @@
 """How near few evaluations come to the exact marginal: KL in closed form, no network, no noise.
 
 Run with ``KERAS_BACKEND=torch python benchmarks/sampling.py``. The data are Gaussian images with a
-1/(|k| + 1)^2 spectrum and mean variance 0.25, the denoiser is exact, so every step of every sampler is
-linear in its state and noise. The shipped samplers' own maps are read off, and the KL divergence
+1/(|k| + 1)^2 spectrum and mean variance 0.25, the denoiser is exact, so every step of every sampler
+is linear in its state and noise. The shipped samplers' own maps are read off, and the KL divergence
 of what they make of an exact start is that of two Gaussians.
 """
 

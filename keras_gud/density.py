@@ -84,7 +84,8 @@ class Density:
         params = self._one_path(params)
         constants = self._constants(given, params)
         source = self._open_for_evidence(x, labels, batch_size)
-        bar = keras.utils.Progbar(source.n_batches, unit_name="batch") if verbose else None
+        total = source.keras_data.num_batches if source.is_array else source.n_batches
+        bar = keras.utils.Progbar(total, unit_name="batch") if verbose else None
         size, count, results = None, 0, []
         for i, (batch, told) in enumerate(source.examples()):
             size = len(batch) if size is None else size

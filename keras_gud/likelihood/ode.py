@@ -1,6 +1,5 @@
 """Log-likelihood by the probability flow (paper eq. 25 and app. B; DESIGN sec. 3.8)."""
 
-import functools
 import inspect
 import math
 
@@ -8,11 +7,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import backend, noise
+from keras_gud import noise
 from keras_gud.checks import check_integer
-from keras_gud.likelihood.divergence import FlowWithDivergence, Given, signs
+from keras_gud.likelihood.solve import CompiledSolve, Solve
 from keras_gud.registry import near_match
-from keras_gud.samplers.loop import Path
 from keras_gud.samplers.run import check_rows, take_rows
 from keras_gud.samplers.sampler import STARTS
 from keras_gud.samplers.solver import AdaptiveSolver
@@ -62,7 +60,7 @@ class FlowLikelihood:
         self.steps = check_integer("steps", steps, 1)
         self.solver = AdaptiveSolver(method, rtol, atol)
         self.statistics: list[dict] = []
-        self._compiled: dict[tuple, _Functions] = {}
+        self._compiled: dict[tuple, CompiledSolve] = {}
 
     def __call__(
         self,
@@ -154,7 +152,7 @@ class FlowLikelihood:
         mask = None if given is None else given.tobytes()
         key = (id(denoiser), id(schedule), shape, mask, start)
         if key not in self._compiled:
-            self._compiled[key] = _Functions(
+            self._compiled[key] = CompiledSolve(
                 self._parts(denoiser, schedule, shape, given, start == "matched")
             )
         return self._compiled[key]
@@ -162,7 +160,7 @@ class FlowLikelihood:
     def _parts(self, denoiser, schedule, shape, given=None, matched=True):
         small = self.trace == "auto" and math.prod(shape) <= _EXACT_UP_TO
         count = 0 if small or self.trace == "exact" else self.probes
-        return _Solve(self.solver, count, denoiser, schedule, shape, given, matched)
+        return Solve(self.solver, count, denoiser, schedule, shape, given, matched)
 
     def in_graph(self, denoiser, schedule, z, keys, params: dict, condition: dict):
         """Log-likelihood as part of a larger computation, without anything from outside.
@@ -186,66 +184,6 @@ class FlowLikelihood:
         t, (end, integral) = carry[0], carry[4]
         total = solve.start(end, params) + math.prod(shape) * ops.mean(integral, axis=1)
         return ops.where(t == one, total, np.nan)
-
-
-class _Solve:
-    """The pieces of a solve, pure functions of tensors."""
-
-    def __init__(self, solver, count, denoiser, schedule, shape, given, matched):
-        self.solver, self.count, self.exact = solver, max(count, 1), count == 0
-        self.denoiser, self.schedule, self.shape = denoiser, schedule, shape
-        self.given, self.matched = given, matched
-
-    def _path(self, params):
-        path = Path(self.schedule, params)
-        return path if self.given is None else Given(path, self.given)
-
-    def _field(self, keys, params, condition):
-        told = functools.partial(self.denoiser, **condition)
-        probes = None if self.exact else signs(keys, self.count, self.shape)
-        return FlowWithDivergence(told, self._path(params), probes)
-
-    def begin(self, z, keys, params, condition):
-        """See `AdaptiveSolver.begin`."""
-        zeros = ops.zeros((ops.shape(z)[0], self.count), z.dtype)
-        ends = (ops.cast(t, z.dtype) for t in (0.0, 1.0))
-        return self.solver.begin(self._field(keys, params, condition), (z, zeros), *ends)
-
-    def advance(self, carry, keys, params, condition, bounds):
-        """See `AdaptiveSolver.advance`."""
-        return self.solver.advance(self._field(keys, params, condition), carry, *bounds)
-
-    def start(self, z, params):
-        """log p_1(z(1)), ``(batch,)``."""
-        if self.matched and hasattr(self.denoiser, "log_start"):
-            return self.denoiser.log_start(z, self._path(params)(1.0), self.given)
-        moving = 1.0 if self.given is None else ops.cast(~self.given, "float32")
-        terms = -0.5 * (ops.square(z) + math.log(2.0 * math.pi)) * moving
-        return ops.sum(terms, axis=tuple(range(1, len(z.shape))))
-
-
-class _Functions:
-    """Those pieces compiled; variables are arguments (see `samplers.loop.Loop`)."""
-
-    def __init__(self, solve: _Solve):
-        self.exact = solve.exact
-        parts = solve.denoiser, solve.schedule
-        self.variables = [v for part in parts for v in getattr(part, "variables", ())]
-        self.begin = self._compile(solve.begin)
-        self.advance = self._compile(solve.advance)
-        self.start = self._compile(solve.start)
-
-    def _compile(self, function):
-        def with_values(values, *arguments):
-            mapping = list(zip(self.variables, values, strict=True))
-            with keras.StatelessScope(state_mapping=mapping):
-                return function(*arguments)
-
-        return backend.compile(with_values)
-
-    def values(self):
-        """The present values of the variables."""
-        return [v.value for v in self.variables]
 
 
 def log_prob(denoiser, schedule, z, **arguments) -> dict:

@@ -1,0 +1,71 @@
+"""One solve of the flow with its divergence: pure functions, and the same compiled."""
+
+import functools
+import math
+
+import keras
+from keras import ops
+
+from keras_gud import backend
+from keras_gud.likelihood.divergence import FlowWithDivergence, Given, signs
+from keras_gud.samplers.loop import Path
+
+
+class Solve:
+    """The pieces of a solve, pure functions of tensors."""
+
+    def __init__(self, solver, count, denoiser, schedule, shape, given, matched):
+        self.solver, self.count, self.exact = solver, max(count, 1), count == 0
+        self.denoiser, self.schedule, self.shape = denoiser, schedule, shape
+        self.given, self.matched = given, matched
+
+    def _path(self, params):
+        path = Path(self.schedule, params)
+        return path if self.given is None else Given(path, self.given)
+
+    def _field(self, keys, params, condition):
+        told = functools.partial(self.denoiser, **condition)
+        probes = None if self.exact else signs(keys, self.count, self.shape)
+        return FlowWithDivergence(told, self._path(params), probes)
+
+    def begin(self, z, keys, params, condition):
+        """See `AdaptiveSolver.begin`."""
+        zeros = ops.zeros((ops.shape(z)[0], self.count), z.dtype)
+        ends = (ops.cast(t, z.dtype) for t in (0.0, 1.0))
+        return self.solver.begin(self._field(keys, params, condition), (z, zeros), *ends)
+
+    def advance(self, carry, keys, params, condition, bounds):
+        """See `AdaptiveSolver.advance`."""
+        return self.solver.advance(self._field(keys, params, condition), carry, *bounds)
+
+    def start(self, z, params):
+        """Log p_1(z(1)), ``(batch,)``."""
+        if self.matched and hasattr(self.denoiser, "log_start"):
+            return self.denoiser.log_start(z, self._path(params)(1.0), self.given)
+        moving = 1.0 if self.given is None else ops.cast(~self.given, "float32")
+        terms = -0.5 * (ops.square(z) + math.log(2.0 * math.pi)) * moving
+        return ops.sum(terms, axis=tuple(range(1, len(z.shape))))
+
+
+class CompiledSolve:
+    """Those pieces compiled; variables are arguments (see `samplers.loop.Loop`)."""
+
+    def __init__(self, solve: Solve):
+        self.exact = solve.exact
+        parts = solve.denoiser, solve.schedule
+        self.variables = [v for part in parts for v in getattr(part, "variables", ())]
+        self.begin = self._compile(solve.begin)
+        self.advance = self._compile(solve.advance)
+        self.start = self._compile(solve.start)
+
+    def _compile(self, function):
+        def with_values(values, *arguments):
+            mapping = list(zip(self.variables, values, strict=True))
+            with keras.StatelessScope(state_mapping=mapping):
+                return function(*arguments)
+
+        return backend.compile(with_values)
+
+    def values(self):
+        """The present values of the variables."""
+        return [v.value for v in self.variables]
