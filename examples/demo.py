@@ -20,7 +20,7 @@ from keras_gud import plots, schedules
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=110)
-    parser.add_argument("--steps", type=int, default=500, help="sampler steps")
+    parser.add_argument("--steps", type=int, default=50, help="sampler steps")
     parser.add_argument("--backbone", default="small")
     parser.add_argument("--basis", default="haar")
     parser.add_argument("--prediction", default="v")

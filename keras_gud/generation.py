@@ -20,7 +20,7 @@ class Generation:
         guidance=1.0,
         *,
         seed: int | None = None,
-        sampler="euler_maruyama",
+        sampler="dpm++sde",
         steps: int | None = None,
         batch_size: int | None = None,
         denoise: bool = True,
@@ -41,8 +41,10 @@ class Generation:
                 network a step.
             seed: Sample i is a function of (seed, i), its label and guidance: the same whatever n
                 and the batch size, on every backend within rounding. `None` draws a seed.
-            sampler: A name, config or instance (`keras_gud.samplers`).
-            steps: Number of steps; default: the sampler's.
+            sampler: A name, config or instance (`keras_gud.samplers`). The default is as good on
+                trained networks in 32 steps as Euler-Maruyama in 1000. Strongly sequential paths
+                (b = 0.9) need some hundred steps.
+            steps: Number of steps; default: the sampler's, 50.
             batch_size: Samples computed at a time; default: min(n, 128).
             denoise: Whether to return the mean of the clean data given the state at t = 0, or
                 that state itself, which has the noise of gamma(0) left in it.

@@ -61,15 +61,6 @@ class NoisingState:
         return self.alpha * chi + self.sigma * eps
 
 
-def beta_integral(later: NoisingState, earlier: NoisingState):
-    """The integral of beta between two times, ``2 log(alpha(earlier)/alpha(later)) >= 0``.
-
-    Exact for every schedule (paper eq. 14), also over the kinks of a clipped one and where
-    dgamma/dt is infinite.
-    """
-    return ops.softplus(later.gamma) - ops.softplus(earlier.gamma)
-
-
 def score_from_eps(eps, state: NoisingState):
     """Score of the marginal, ``-eps/sigma``."""
     return -eps / state.sigma

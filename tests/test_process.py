@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 from keras import ops
-from scipy.integrate import quad
 from scipy.special import expit
 
-from keras_gud import process, schedules
+from keras_gud import process
 from keras_gud.process import NoisingState
 
 GAMMA = np.concatenate([np.linspace(-20.0, 20.0, 401), [-1e-3, 0.0, 1e-3]])
@@ -129,63 +128,3 @@ def test_score_is_the_gradient_of_the_gaussian_marginal():
     marginal = variance * expit(-GAMMA) + expit(GAMMA)
     eps = ops.convert_to_tensor((np.sqrt(expit(GAMMA)) * z / marginal).astype("float32"))
     np.testing.assert_allclose(numpy(process.score_from_eps(eps, s)), -z / marginal, rtol=1e-5)
-
-
-# -- the integral of beta ---------------------------------------------------------------------
-
-
-def test_beta_integral_is_the_loss_of_amplitude():
-    earlier, later = GAMMA[:-5:7], GAMMA[5::7]
-    n = min(len(earlier), len(later))
-    earlier, later = earlier[:n], later[:n]
-    integral = numpy(process.beta_integral(state(later), state(earlier)))
-    expected = np.log(expit(-earlier) / expit(-later))
-    np.testing.assert_allclose(integral, expected, rtol=1e-4, atol=2e-6)
-
-
-@pytest.mark.parametrize(
-    ("s", "t"), [(0.0, 1.0), (0.1, 0.3), (0.2, 0.8), (0.45, 0.95), (0.0, 0.2), (0.8, 1.0)]
-)
-def test_beta_integral_of_a_clipped_schedule_is_that_of_beta(s, t):
-    """Two groups at b = 0.5: one moves in [0, 1/2], the other in [1/2, 1]; kinks in between."""
-    b = 0.5
-    schedule = schedules.Sequential(b=b, over=0)
-    schedule.adapt(np.ones(2))
-    actual = numpy(process.beta_integral(schedule(t), schedule(s)))[0]
-    for i, offset in enumerate([b, 0.0]):
-
-        def beta(time, offset=offset):
-            u = (time - offset) / (1 - b)
-            gamma = -7.0 + 12.0 * np.clip(u, 0, 1)
-            return expit(gamma) * 12.0 / (1 - b) * (0 <= u <= 1)
-
-        kinks = [k for k in (offset, offset + 1 - b) if s < k < t]
-        expected, _ = quad(beta, s, t, points=kinks or None, limit=200)
-        assert actual[i] == pytest.approx(expected, rel=1e-4, abs=1e-5)
-
-
-def test_beta_integral_of_a_vp_schedule_is_that_of_its_linear_beta():
-    schedule = schedules.VP()
-    schedule.adapt(np.ones(1))
-    actual = numpy(process.beta_integral(schedule(0.9), schedule(0.2)))[0, 0]
-    expected, _ = quad(lambda t: 0.1 + 19.9 * t, 0.2, 0.9)
-    assert actual == pytest.approx(expected, rel=1e-5)
-
-
-def test_beta_integral_of_a_warped_schedule_across_its_infinite_slope():
-    schedule = schedules.TimeWarp(schedules.Linear(a=1.0, gamma_noise=5.0), power=0.5)
-    schedule.adapt(np.ones(1))
-    actual = numpy(process.beta_integral(schedule(0.3), schedule(0.0)))[0, 0]
-
-    def beta(t):
-        s = np.sqrt(t) / (np.sqrt(t) + np.sqrt(1 - t))
-        speed = 0.5 / np.sqrt(t * (1 - t)) / (np.sqrt(t) + np.sqrt(1 - t)) ** 2
-        return expit(-7.0 + 12.0 * s) * 12.0 * speed
-
-    expected, _ = quad(beta, 0.0, 0.3, limit=400)
-    assert actual == pytest.approx(expected, rel=1e-4)
-
-
-def test_a_frozen_component_integrates_to_exactly_nothing():
-    frozen = state([-7.0, 5.0])
-    assert (numpy(process.beta_integral(frozen, frozen)) == 0.0).all()

@@ -14,6 +14,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), fl
 SHORTER = {
     "epochs=100": "epochs=1",
     "steps=1000": "steps=4",
+    "steps=200": "steps=4",
     "steps=50": "steps=4",
     '"model.keras"': "path",
 }
@@ -34,10 +35,11 @@ def names(tmp_path_factory):
 
 
 def test_every_block_runs_in_order(names, monkeypatch, capsys):
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
     small = keras_gud.backbones.registry.factories
     monkeypatch.setitem(small, "small", small["tiny"])
-    monkeypatch.setattr(keras_gud.samplers.EulerMaruyama.__init__, "__defaults__", (4,))
+    defaults = keras_gud.samplers.DPMSolver.__init__.__defaults__
+    monkeypatch.setattr(keras_gud.samplers.DPMSolver.__init__, "__defaults__", (4, *defaults[1:]))
     for block in BLOCKS:
         for long, short in SHORTER.items():
             block = block.replace(long, short)

@@ -65,7 +65,9 @@ def test_streams_and_batches_give_the_same(trained, capsys):
     batched = trained.bits_per_dim(held, trace="hutchinson", probes=2, batch_size=4, verbose=1)
     assert "3/3" in capsys.readouterr().out
     np.testing.assert_allclose(batched, whole, atol=2e-3)
-    stream = trained.bits_per_dim((held[i : i + 4] for i in (0, 4, 8)), trace="hutchinson", probes=2)
+    stream = trained.bits_per_dim(
+        (held[i : i + 4] for i in (0, 4, 8)), trace="hutchinson", probes=2
+    )
     np.testing.assert_allclose(stream, batched, atol=1e-5)
 
 

@@ -125,6 +125,24 @@ def test_weak_order_of_the_stochastic_samplers(name):
 
 
 @DOUBLE
+def test_euler_maruyama_is_the_textbook_method_where_gamma_is_linear():
+    steps, k = 20, np.eye(3)
+    got = samplers.EulerMaruyama()
+    for i in range(steps):
+        t = 1.0 - i / steps
+        gamma = GAMMA_0 + t * SLOPE
+        alpha, beta = np.sqrt(expit(-gamma)), expit(gamma) * SLOPE
+        marginal = alpha[:, None] * COVARIANCE * alpha + np.diag(expit(gamma))
+        drift = np.diag(beta) @ (0.5 * np.eye(3) - np.linalg.inv(marginal)) / steps
+        k = (np.eye(3) + drift) @ k
+    z, clock = double(np.eye(3)), None
+    for i in range(steps):
+        clock = clock_of(i, steps)
+        z, _ = got.step(denoiser, state_at, z, (), clock, lambda: double(np.zeros((3, 3))))
+    np.testing.assert_allclose(ops.convert_to_numpy(z).T, k, rtol=1e-9, atol=1e-12)
+
+
+@DOUBLE
 @pytest.mark.parametrize("method", ["tsit5", "bogacki_shampine", "heun"])
 @pytest.mark.parametrize("tolerance", [1e-4, 1e-7])
 def test_adaptive_steps_meet_their_tolerance(rng, method, tolerance):
