@@ -54,7 +54,13 @@ class Fitting:
                 )
         optimizer = keras.optimizers.Adam(LEARNING_RATE) if optimizer is None else optimizer
         super().compile(optimizer=optimizer, **kwargs)
-        self.likelihood_metrics = ours
+        # Keras would refuse new parts of a model that has been built.
+        self._session.metrics = ours
+
+    @property
+    def metrics(self):
+        """As in Keras; the likelihood metrics last."""
+        return [*super().metrics, *self._session.metrics]
 
     def fit(
         self,
@@ -170,14 +176,14 @@ class Fitting:
     def update_likelihoods(self, x, sample_weight):
         """Counts a batch in the likelihood metrics, if data are being evaluated."""
         if self._session.evaluating:
-            for metric in self.likelihood_metrics:
+            for metric in self._session.metrics:
                 metric.update(self, x, sample_weight)
 
     def get_metrics_result(self):
         """As in Keras; likelihoods only of evaluated data."""
         results = super().get_metrics_result()
         if not self._session.evaluating:
-            for metric in self.likelihood_metrics:
+            for metric in self._session.metrics:
                 for name in metric.result():
                     results.pop(name)
         return results

@@ -99,9 +99,9 @@ class GUDModel(Fitting, Generation, Density, Latents, Saving, keras.Model):
         self.seed = checks.check_integer("seed", seed)
         self.random = keras.random.SeedGenerator(self.seed)
         self.linear_loss = keras.metrics.Mean(name="linear_loss")
-        self.likelihood_metrics = []
         # Objects that only this process needs; a namespace keeps Keras from tracking them.
-        self._session = SimpleNamespace(evidence={}, samplers={}, denoiser=None, evaluating=False)
+        self._session = SimpleNamespace(evidence={}, samplers={}, denoiser=None)
+        self._session.metrics, self._session.evaluating = [], False
 
     # -- building -------------------------------------------------------------------------------
 

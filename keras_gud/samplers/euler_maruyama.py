@@ -12,9 +12,10 @@ from keras_gud.samplers.sampler import Sampler
 class EulerMaruyama(Sampler):
     """``z(s) = z + B (z/2 + score) + sqrt(B) n`` with ``B = sigma(t)^2 (gamma(t) - gamma(s))``.
 
-    Component by component, B is ``beta(t) (t - s)`` with the mean of dgamma/dt over the step in place of its value at t:
-    the same where gamma is linear, finite where dgamma/dt is not (time warps), and right in a step
-    over the kink of a clipped schedule; a frozen component has B = 0 and stays bit-exact.
+    Component by component, B is ``beta(t) (t - s)`` with the mean of dgamma/dt over the step in
+    place of its value at t: the same where gamma is linear, finite where dgamma/dt is not (time
+    warps), and right in a step over the kink of a clipped schedule; a frozen component has B = 0
+    and stays bit-exact.
     (Integrating sigma^2 over the step too would be right for the noise alone, but not together
     with a score taken at t: errors of components with little signal are then twice as large.)
 
