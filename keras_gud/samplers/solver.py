@@ -66,6 +66,9 @@ class AdaptiveSolver:
             (0.01 / ops.maximum(largest, 1e-15)) ** exponent,
         )
         width = ops.minimum(ops.minimum(100.0 * guess, length), ops.abs(end - t))
+        if field.kinks is not None:
+            # Where everything stands still, nothing happens before the next kink.
+            width = ops.where(largest > 0.0, width, ops.abs(_next_stop(field.kinks, t, end) - t))
         zeros = ops.zeros((3,), "int32")
         return t, ahead * width, ops.ones_like(t), zeros, y, slope
 

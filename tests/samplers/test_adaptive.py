@@ -51,6 +51,16 @@ def test_a_jump_of_the_field_is_met_exactly(parts):
     assert errors[0] < 3e-4 < 1e-3 < errors[1]
 
 
+def test_a_field_that_stands_still_takes_one_step(parts):
+    schedule = schedules.Cosine()
+    schedule.adapt(variance=np.ones(3))
+    sampler = samplers.AdaptiveRungeKutta()
+    z = np.ones((2, 3), "float32")
+    for times in ((1.0, 0.996), (0.0, 0.004)):
+        np.testing.assert_array_equal(sampler.integrate(parts[0], schedule, z, times=times), z)
+        assert sampler.statistics[0]["accepted"] == 1
+
+
 @pytest.mark.parametrize(
     "schedule",
     [
