@@ -1,7 +1,8 @@
-"""A Frechet distance for small images, in a fixed feature space that needs no download."""
+"""A Frechet distance for small images, in fixed feature spaces that need no download."""
+
+import functools
 
 import numpy as np
-from scipy.linalg import sqrtm
 
 FILTERS = 24
 
@@ -32,11 +33,43 @@ def random_features(images: np.ndarray) -> np.ndarray:
     return np.concatenate([responses.mean(axis=(1, 2)), responses.std(axis=(1, 2))], axis=1)
 
 
-def frechet_distance(images: np.ndarray, reference: np.ndarray) -> float:
-    """Frechet distance of two sets of images in units of the reference's own total variance."""
-    a, b = random_features(images), random_features(reference)
+@functools.cache
+def _digits_layer():
+    """Weights and bias of the hidden layer of a classifier of all scikit-learn digits."""
+    from sklearn.datasets import load_digits
+    from sklearn.neural_network import MLPClassifier
+
+    images, labels = load_digits(return_X_y=True)
+    classifier = MLPClassifier((64,), max_iter=500, random_state=0).fit(images / 16.0, labels)
+    return classifier.coefs_[0], classifier.intercepts_[0]
+
+
+def digit_features(images: np.ndarray) -> np.ndarray:
+    """The 64 hidden features, after the ReLU, of a scikit-learn `MLPClassifier` of the digits.
+
+    The name of this space is "digits-mlp-64": one hidden layer, scaled to [0, 1], random state 0,
+    trained on all 1797 digits.
+
+    Args:
+        images: uint8 ``(n, 8, 8, 1)``.
+
+    Returns:
+        float64 ``(n, 64)``.
+    """
+    weights, bias = _digits_layer()
+    return np.maximum(images.reshape(len(images), -1) / 255.0 @ weights + bias, 0.0)
+
+
+def feature_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Frechet distance of features ``(n, features)``, in units of b's total variance."""
     covariance_a, covariance_b = np.cov(a.T), np.cov(b.T)
-    root = sqrtm(covariance_a @ covariance_b).real
-    distance = np.sum((a.mean(0) - b.mean(0)) ** 2)
-    distance += np.trace(covariance_a + covariance_b - 2.0 * root)
+    # The trace of the root of the product, also where a covariance is singular (a unit never on).
+    eigenvalues = np.linalg.eigvals(covariance_a @ covariance_b).real
+    distance = np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(covariance_a + covariance_b)
+    distance -= 2.0 * np.sum(np.sqrt(np.maximum(eigenvalues, 0.0)))
     return float(distance / np.trace(covariance_b))
+
+
+def frechet_distance(images: np.ndarray, reference: np.ndarray, features=random_features) -> float:
+    """Frechet distance of two sets of images in units of the reference's own total variance."""
+    return feature_distance(features(images), features(reference))

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_gud import backbones
+from keras_gud import backbones, datasets
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 from flops import count_flops
-from frechet import frechet_distance, random_features
+from frechet import digit_features, feature_distance, frechet_distance, random_features
 
 
 def test_flops_of_convolutions_and_dense_layers():
@@ -65,3 +65,21 @@ def test_features_do_not_depend_on_the_other_images():
     x = images(2, n=6)
     np.testing.assert_allclose(random_features(x)[2:4], random_features(x[2:4]), rtol=1e-12)
     assert random_features(x).shape == (6, 48)
+
+
+def test_feature_distance_of_gaussians_is_the_closed_form():
+    """Shifted by m, scaled by k: m^2 + (k - 1)^2 tr C, over tr C; a unit never on adds nothing."""
+    b = np.random.default_rng(0).normal(size=(50, 5)) * np.array([1.0, 2.0, 3.0, 0.5, 0.0])
+    total, shift = np.trace(np.cov(b.T)), np.array([1.0, 0.0, -2.0, 0.0, 0.0])
+    assert feature_distance(b, b) == pytest.approx(0.0, abs=1e-9)
+    assert feature_distance(b + shift, b) == pytest.approx(5.0 / total)
+    scaled = b.mean(0) + 1.5 * (b - b.mean(0))
+    assert feature_distance(scaled, b) == pytest.approx(0.25)
+
+
+def test_digit_features_tell_digits_from_noise():
+    digits = datasets.load("digits")
+    assert digit_features(digits[:3]).shape == (3, 64)
+    noise = np.random.default_rng(0).integers(0, 256, size=(300, 8, 8, 1), dtype="uint8")
+    near = frechet_distance(digits[:300], digits, digit_features)
+    assert 0.0 < near < 0.03 < frechet_distance(noise, digits, digit_features)
