@@ -1,9 +1,9 @@
 """Samplers on an exact denoiser that is not linear: a mixture of correlated Gaussians.
 
-Run with ``KERAS_BACKEND=torch python benchmarks/mixture.py``. The data are columns of 4x4 images
-of four Gaussians with unequal weights. Samples are judged against as many exact ones by three numbers:
-the energy distance (Szekely and Rizzo 2013) in units of its floor, that between two exact sets; the
-difference of the mean log density, in nats; and the largest error of the share of a Gaussian.
+Run with ``KERAS_BACKEND=torch python benchmarks/mixture.py``. The data are columns of 4x4 images,
+from four Gaussians of unequal weights. Samples are judged against as many exact ones by three
+numbers: the energy distance (Szekely and Rizzo 2013) in units of its floor, that between two exact
+sets; the difference of the mean log density, in nats; and the largest error of a Gaussian's share.
 """
 
 import argparse
