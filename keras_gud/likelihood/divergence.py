@@ -68,7 +68,7 @@ def _diagonal(function, z):
 
     def body(i, found):
         unit = ops.reshape(ops.cast(ops.arange(size) == i, z.dtype), (1, *z.shape[1:]))
-        unit = ops.broadcast_to(unit, z.shape)
+        unit = ops.zeros_like(z) + unit
         return found + unit * ops.jvp(function, (z,), (unit,))[1]
 
     return ops.fori_loop(0, size, body, ops.zeros_like(z))
