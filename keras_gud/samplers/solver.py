@@ -49,7 +49,7 @@ class AdaptiveSolver:
 
         The first step is Hairer's guess from y, its slope and the change of the slope.
         """
-        ahead = ops.where(end > t, 1.0, -1.0)
+        ahead = ops.cast(ops.where(end > t, 1.0, -1.0), t.dtype)
         slope = field(t if field.kinks is None else t + ahead * _MARGIN, y)
         scale = self._scale(y, y)
         size, speed = _norm(y, scale), _norm(slope, scale)
@@ -232,7 +232,7 @@ def _next_stop(kinks, t, end):
     """The first kink between t and the end, or the end."""
     if kinks is None:
         return end
-    ahead = ops.where(end > t, 1.0, -1.0)
+    ahead = ops.cast(ops.where(end > t, 1.0, -1.0), t.dtype)
     distance = ahead * (kinks - t)
     distance = ops.where(distance > 2.0 * _MARGIN, distance, 2.0)
     nearest = t + ahead * ops.min(distance)
