@@ -90,6 +90,6 @@ def _components(model, x, counter):
 
 
 def _data_scaling(model) -> float:
-    """D log 128 for 8-bit data."""
+    """What the scaling of 8-bit data adds to -log p, ``d log 128``."""
     levels = adaptation.LEVELS if model.kind == "uint8" else 1.0
     return math.prod(model.data_shape) * math.log(levels)

@@ -85,7 +85,7 @@ def get(method: str, adaptive: bool = False) -> Tableau:
     return TABLEAUS[method]
 
 
-def step(tableau: Tableau, field, t, s, y: tuple, first: tuple | None = None):
+def step(tableau: Tableau, field, t, s, y: tuple):
     """One step of ``dy/dt = field(t, y)`` from time t to time s.
 
     Args:
@@ -94,7 +94,6 @@ def step(tableau: Tableau, field, t, s, y: tuple, first: tuple | None = None):
         t: Time now.
         s: Time after the step; stages at its end are evaluated at this very number.
         y: Tuple of tensors.
-        first: ``field(t, y)``, if it is known.
 
     Returns:
         Pair of y at s and the list of slopes.
@@ -102,7 +101,7 @@ def step(tableau: Tableau, field, t, s, y: tuple, first: tuple | None = None):
     slopes = []
     for node, row in zip(tableau.nodes, tableau.matrix, strict=True):
         if not row:
-            slopes.append(field(t, y) if first is None else first)
+            slopes.append(field(t, y))
             continue
         at = s if node == 1.0 else t + node * (s - t)
         slopes.append(field(at, combine(y, s - t, row, slopes)))
