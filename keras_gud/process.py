@@ -60,6 +60,22 @@ class NoisingState:
         """The noised components ``alpha chi + sigma eps`` (paper sec. 4.2)."""
         return self.alpha * chi + self.sigma * eps
 
+    def capped(self, gamma):
+        """This state, with no component noisier than an observation of it (DESIGN sec. 3.10).
+
+        Args:
+            gamma: Log ratio of noise to signal of the observed components, ``inf`` for the others;
+                broadcasts against ``(batch, *data_shape)``.
+
+        Returns:
+            The state at ``min(self.gamma, gamma)``; components that are held there are frozen.
+        """
+        held = self.gamma > gamma
+        return NoisingState(
+            ops.where(held, gamma, self.gamma),
+            ops.where(held, ops.zeros_like(self.gamma), self.dgamma_dt),
+        )
+
 
 def score_from_eps(eps, state: NoisingState):
     """Score of the marginal, ``-eps/sigma``."""

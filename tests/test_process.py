@@ -128,3 +128,10 @@ def test_score_is_the_gradient_of_the_gaussian_marginal():
     marginal = variance * expit(-GAMMA) + expit(GAMMA)
     eps = ops.convert_to_tensor((np.sqrt(expit(GAMMA)) * z / marginal).astype("float32"))
     np.testing.assert_allclose(numpy(process.score_from_eps(eps, s)), -z / marginal, rtol=1e-5)
+
+
+def test_capped_components_are_frozen_at_their_cap_and_others_untouched():
+    state = NoisingState(ops.convert_to_tensor([[-3.0, 1.0, 4.0]]), ops.ones((1, 3)))
+    held = state.capped(ops.convert_to_tensor([[-1.0, 1.0, -7.0], [np.inf, 0.5, np.inf]]))
+    np.testing.assert_array_equal(held.gamma, [[-3.0, 1.0, -7.0], [-3.0, 0.5, 4.0]])
+    np.testing.assert_array_equal(held.dgamma_dt, [[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]])
