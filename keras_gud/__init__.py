@@ -12,6 +12,7 @@ from keras_gud import (
     plots,
     priors,
     process,
+    regions,
     samplers,
     schedules,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "plots",
     "priors",
     "process",
+    "regions",
     "samplers",
     "schedules",
 ]

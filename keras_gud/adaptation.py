@@ -33,22 +33,23 @@ def all_or_nothing(variables):
         raise
 
 
-def fit_components(source, basis, data_shape, kind: str, verbose: int, full: bool = False):
-    """Fits the basis if it needs data, then mean and variance of the components.
+def fit_components(source, bases, data_shape, kind: str, verbose: int, full: bool = False):
+    """Fits the bases that need data, then mean and variance of the components in each.
 
-    One pass over the data, two if the basis is fitted too; one batch in memory at a time.
+    One pass over the data, and one more for each fitted basis; one batch in memory at a time.
 
     Args:
         source: Re-iterable of raw NumPy batches, with `n_batches`.
-        basis: The `Basis`; built (and fitted) here.
+        bases: List of `Basis`; built (and fitted) here.
         data_shape: Shape of one example.
         kind: ``"uint8"`` or ``"float"``.
         verbose: 1 shows a progress bar for each pass.
-        full: Whether to measure the covariances of the components too.
+        full: Whether to measure the covariances of the first basis' components too.
 
     Returns:
-        Float64 arrays: mean and variance of the components, of `data_shape`, the variance
-        averaged over components that belong together; and their covariance ``(d, d)`` or `None`.
+        A list with a pair of float64 arrays for each basis: mean and variance of the components,
+        of `data_shape`, the variance averaged over components that belong together; and the
+        covariance ``(d, d)`` in the first basis, or `None`.
 
     Raises:
         ValueError: for data that cannot be used, that do not vary, or of another shape than the
@@ -66,25 +67,32 @@ def fit_components(source, basis, data_shape, kind: str, verbose: int, full: boo
         if source.n_batches is None:
             bar.update(i + 1, finalize=True)
 
-    if not basis.built:
-        basis.build((None, *data_shape))
-    if basis.data_shape != tuple(data_shape):
-        raise ValueError(
-            f"Expected data of shape (batch, {str(basis.data_shape)[1:-1]}), for which the "
-            f"{basis.name} basis was built. Received: examples of shape {tuple(data_shape)}. Data "
-            "of another shape need a model with parts of its own."
-        )
-    if basis.needs_data:
-        basis.adapt(Batches(lambda: one_pass(f"Fitting the {basis.name} basis")))
-    moments, covariance, example, varied = Moments(), Covariance(), None, False
+    for basis in bases:
+        if not basis.built:
+            basis.build((None, *data_shape))
+        if basis.data_shape != tuple(data_shape):
+            raise ValueError(
+                f"Expected data of shape (batch, {str(basis.data_shape)[1:-1]}), for which the "
+                f"{basis.name} basis was built. Received: examples of shape {tuple(data_shape)}. "
+                "Data of another shape need a model with parts of its own."
+            )
+        if basis.needs_data:
+            basis.adapt(Batches(lambda basis=basis: one_pass(f"Fitting the {basis.name} basis")))
+    moments, covariance = [Moments() for _ in bases], Covariance()
+    example, varied = None, False
     for x in one_pass("Measuring the components"):
         example = x[:1] if example is None else example
         varied = varied or bool((x != example).any())
-        components = ops.convert_to_numpy(basis(x))
-        moments.update(components)
+        components = [ops.convert_to_numpy(basis(x)) for basis in bases]
+        for each, values in zip(moments, components, strict=True):
+            each.update(values)
         if full:
-            covariance.update(components.reshape(len(components), -1))
-    check_varied(varied, moments.count)
+            covariance.update(components[0].reshape(len(x), -1))
+    check_varied(varied, moments[0].count)
     extra = _DEQUANTISATION if kind == "uint8" else 0.0
-    whole = covariance.covariance + extra * np.eye(moments.mean.size) if full else None
-    return moments.mean, basis.symmetrize(moments.variance + extra), whole
+    whole = covariance.covariance + extra * np.eye(moments[0].mean.size) if full else None
+    statistics = [
+        (each.mean, basis.symmetrize(each.variance + extra))
+        for each, basis in zip(moments, bases, strict=True)
+    ]
+    return statistics, whole

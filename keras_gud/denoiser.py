@@ -6,6 +6,7 @@ from keras import ops
 from keras_gud import labels
 from keras_gud.average import training_argument
 from keras_gud.objective import PREDICTIONS, choose
+from keras_gud.regions import View
 
 _DEFAULT_BUILDS = keras.layers.Layer.build, keras.Model.build
 
@@ -66,33 +67,29 @@ class Denoiser:
 
     Args:
         call_network: Callable ``[y, tokens] -> output``, also of gamma and labels if it is told.
-        basis: The built `Basis`.
-        prior: The built `Prior`, for the variances of the components.
-        tokens: The built `GammaTokens`.
-        moments: The built `NoisedMoments`.
+        view: Basis, prior, tokens and moments of the components, all built.
         prediction: What the output means, a name in `objective.PREDICTIONS`.
         variables: Keras variables that a call reads.
-        gamma_map: Whether the network is given gamma too, ``(batch, *data_shape)``.
+        gamma_map: Whether the network is given gamma too, ``(batch, *data_shape)``: of every pixel,
+            or the mean over all components where these are no pixels.
         classes: Number of classes if the network is given labels too, int32 ``(batch,)``.
     """
 
     def __init__(
         self,
         call_network,
-        basis,
-        prior,
-        tokens,
-        moments,
+        view: View,
         prediction: str,
         variables=(),
         gamma_map: bool = False,
         classes: int | None = None,
     ):
         self.call_network = call_network
-        self.basis, self.prior, self.tokens, self.moments = basis, prior, tokens, moments
+        self.basis, self.prior = view.basis, view.prior
+        self.tokens, self.moments = view.tokens, view.moments
         self.gamma_map, self.classes = gamma_map, classes
         self.to_eps = choose("prediction", PREDICTIONS, prediction)
-        parts = (basis, prior, tokens, moments)
+        parts = (self.basis, self.prior, self.tokens, self.moments)
         self.variables = [*variables, *(v for part in parts for v in part.variables)]
 
     @property
@@ -110,23 +107,32 @@ class Denoiser:
             guidance: float32 ``(batch,)``, see `keras_gud.labels.guided_eps`. With it the network
                 is called once on twice the batch, without and with the labels.
         """
+        inputs = self.inputs(z, state)
+        label = labels.complete(label, ops.shape(z)[0], self.classes)
+        if guidance is None:
+            return self.read(self.call_network([*inputs, *label]), z, state)
+        batch = ops.shape(z)[0]
+        inputs = [ops.concatenate([x, x]) for x in inputs]
+        null = labels.complete(None, batch, self.classes)
+        output = self.call_network([*inputs, ops.concatenate([*null, *label])])
+        both = (self.read(half, z, state) for half in (output[:batch], output[batch:]))
+        return labels.guided_eps(*both, ops.reshape(guidance, (-1, *[1] * (len(z.shape) - 1))))
+
+    def inputs(self, z, state) -> list:
+        """What the network is told but for labels: y, the tokens, and gamma if it takes it."""
         batch = ops.shape(z)[0]
         tokens = self.tokens(state.gamma)
-        tokens = ops.broadcast_to(tokens, (batch, *tokens.shape[1:]))
-        inputs = [self.basis.inverse(z), tokens]
+        inputs = [self.basis.inverse(z), ops.broadcast_to(tokens, (batch, *tokens.shape[1:]))]
         if self.gamma_map:
-            inputs.append(ops.broadcast_to(state.gamma, ops.shape(z)))
-        if self.classes is None:
-            labels.choose(label, batch, None)  # which refuses labels
-            return self._eps(inputs, z, state)
-        null = ops.full((batch,), self.classes, dtype="int32")
-        label = null if label is None else ops.broadcast_to(label, (batch,))
-        if guidance is None:
-            return self._eps([*inputs, label], z, state)
-        inputs = [ops.concatenate([x, x]) for x in inputs]
-        output = self.basis(self.call_network([*inputs, ops.concatenate([null, label])]))
-        both = (self._read(half, z, state) for half in (output[:batch], output[batch:]))
-        return labels.guided_eps(*both, ops.reshape(guidance, (-1, *[1] * (len(z.shape) - 1))))
+            gamma = state.gamma
+            if self.basis.mixes_space:  # then no pixel has a gamma of its own
+                gamma = ops.mean(gamma, axis=tuple(range(1, len(gamma.shape))), keepdims=True)
+            inputs.append(ops.broadcast_to(gamma, ops.shape(z)))
+        return inputs
+
+    def read(self, output, z, state):
+        """The estimate of eps that an output of the network stands for."""
+        return self.to_eps(self.basis(output), z, state, self.prior.variance)
 
     def start(self, noise, state):
         """Noise N(0, 1) with the moments that noised data have at `state`, as far as fitted."""
@@ -135,9 +141,3 @@ class Denoiser:
     def log_start(self, z, state, given=None):
         """Log density of what `start` makes, in nats; see `NoisedMoments.log_density`."""
         return self.moments.log_density(z, state, self.prior.variance, given)
-
-    def _eps(self, inputs, z, state):
-        return self._read(self.basis(self.call_network(inputs)), z, state)
-
-    def _read(self, output, z, state):
-        return self.to_eps(output, z, state, self.prior.variance)

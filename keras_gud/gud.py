@@ -25,7 +25,8 @@ class GUD(GUDModel):
         backbone_dtype: The network's dtype policy, e.g. ``"mixed_bfloat16"``; default: Keras'
             global policy. Everything else stays float32.
         **kwargs: Further arguments of `GUDModel`: `prediction`, `weighting`, `ema_decay`,
-            `max_tokens`, `data_shape`, `classes`, `label_dropout`, `start_covariance`, `seed`.
+            `max_tokens`, `data_shape`, `classes`, `label_dropout`, `start_covariance`, `region`,
+            `seed`.
 
     Raises:
         ValueError: for an unknown name; the nearest known one is suggested.
@@ -68,7 +69,7 @@ class GUD(GUDModel):
             self.backbone,
             data_shape=data_shape,
             dtype=self.backbone_dtype,
-            gamma_map=not self.basis.mixes_space and self.tokens.n_tokens > 1,
+            gamma_map=self.has_pixel_states,
             classes=self.classes,
         )
 

@@ -169,6 +169,25 @@ def choose(labels, n: int, classes: int | None) -> np.ndarray | None:
     return check(np.full(n, label) if label.ndim == 0 else label, n, classes)
 
 
+def complete(label, batch, classes: int | None) -> list:
+    """Labels as the last input of a network: none without classes, else int32 ``(batch,)``.
+
+    Args:
+        label: Labels ``(batch,)`` or ``(1,)``; `None` for the null label.
+        batch: Size of the batch.
+        classes: Number of classes of the model.
+
+    Raises:
+        ValueError: for labels of a model without classes.
+    """
+    if classes is None:
+        choose(label, batch, None)  # which refuses labels
+        return []
+    if label is None:
+        return [ops.full((batch,), classes, dtype="int32")]
+    return [ops.broadcast_to(label, (batch,))]
+
+
 def condition(labels, guidance, n: int, classes: int | None) -> dict[str, np.ndarray]:
     """What the denoiser is told beside the state: arrays with a row for each of n samples.
 

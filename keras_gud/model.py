@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import adaptation, batch, checks, data, labels, layout, noise, objective
+from keras_gud import adaptation, checks, data, labels, layout, objective, regions
 from keras_gud.average import WeightAverage, training_argument
 from keras_gud.denoiser import Denoiser, build_network, takes_gamma_map
 from keras_gud.density import Density
@@ -15,17 +15,15 @@ from keras_gud.fitting import Fitting
 from keras_gud.generation import Generation
 from keras_gud.latents import Latents
 from keras_gud.moments import NoisedMoments
+from keras_gud.priors import Isotropic
 from keras_gud.registry import PACKAGE
 from keras_gud.saving import Saving
 from keras_gud.tokens import GammaTokens
-
-# Counters of the deterministic noise that evaluation draws for each example.
-_EPS, _UNIFORM, _DEQUANTISE = 0, 1, 2
-_EVALUATION_SEED = 0x6D61
+from keras_gud.training import Training
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class GUDModel(Fitting, Generation, Density, Latents, Saving, keras.Model):
+class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Model):
     """A diffusion model with explicit parts; see `GUD` for the one that takes names.
 
     Args:
@@ -51,6 +49,9 @@ class GUDModel(Fitting, Generation, Density, Latents, Saving, keras.Model):
             other than 1, then mean nothing.
         start_covariance: Whether to fit the covariance of all components (at most 4096), and not
             only their variances, for the Gaussian that sampling starts from at t = 1.
+        region: Further noising states to train on, beside the paths of the schedule: a list of
+            `keras_gud.regions.Paths` or names of the tasks that they serve, ``"inpaint"``,
+            ``"upscale"``, ``"deblur"``, ``"colorize"``, ``"denoise"`` (`keras_gud.tasks`).
         seed: Seed of the training noise and of the order of arrays; `None` draws one.
 
     Raises:
@@ -72,6 +73,7 @@ class GUDModel(Fitting, Generation, Density, Latents, Saving, keras.Model):
         classes: int | None = None,
         label_dropout: float = 0.1,
         start_covariance: bool = False,
+        region=(),
         seed: int | None = None,
         **kwargs,
     ):
@@ -91,6 +93,10 @@ class GUDModel(Fitting, Generation, Density, Latents, Saving, keras.Model):
         self.ema = WeightAverage(ema_decay)
         self.tokens = GammaTokens(max_tokens)
         self.moments = NoisedMoments(start_covariance)
+        region = [region] if isinstance(region, (str, dict, regions.Paths)) else region
+        self.region = [regions.get(paths) for paths in region]
+        regions.share_bases(self.basis, self.region)
+        self._check_prior()
         self.data_shape = None if data_shape is None else layout.validate_data_shape(data_shape)
         self.kind: str | None = None
         self.classes = None if classes is None else checks.check_integer("classes", classes, 1)
@@ -100,7 +106,7 @@ class GUDModel(Fitting, Generation, Density, Latents, Saving, keras.Model):
         self.random = keras.random.SeedGenerator(self.seed)
         self.linear_loss = keras.metrics.Mean(name="linear_loss")
         # Objects that only this process needs; a namespace keeps Keras from tracking them.
-        self._session = SimpleNamespace(evidence={}, samplers={}, denoiser=None)
+        self._session = SimpleNamespace(evidence={}, samplers={}, denoisers={})
         self._session.metrics, self._session.evaluating = [], False
 
     # -- building -------------------------------------------------------------------------------
@@ -123,23 +129,24 @@ class GUDModel(Fitting, Generation, Density, Latents, Saving, keras.Model):
         source = data_ if isinstance(data_, data.Source) else data.Source(data_, None, batch_size)
         kind = checks.data_kind(source.first)
         shape = self.data_shape or checks.check_layout(source.first)
-        parts = self.basis, self.prior, self.schedule, self.tokens, self.moments
+        parts = self.basis, self.prior, self.schedule, self.tokens, self.moments, *self.region
         with adaptation.all_or_nothing([v for part in parts for v in part.variables]):
             show = 1 if verbose == "auto" else verbose
-            mean, variance, covariance = adaptation.fit_components(
-                source, self.basis, shape, kind, show, self.moments.full
+            others = [paths for paths in self.region if paths.basis is not None]
+            bases = [self.basis, *(paths.basis for paths in others)]
+            (own, *rest), covariance = adaptation.fit_components(
+                source, bases, shape, kind, show, self.moments.full
             )
-            self.prior.adapt(mean, variance)
+            self.prior.adapt(*own)
             if covariance is not None:
                 self.moments.adapt(covariance, ops.convert_to_numpy(self.prior.scale))
             data_variance = ops.convert_to_numpy(self.prior.data_variance)
-            places = self.basis.labels
-            self.schedule.adapt(ops.convert_to_numpy(self.prior.variance), data_variance, places)
-            self.tokens.adapt(
-                ops.convert_to_numpy(self.schedule.groups),
-                self.schedule.order(),
-                places | {"log_variance": -np.log(data_variance)},
-            )
+            variance = ops.convert_to_numpy(self.prior.variance)
+            self.schedule.adapt(variance, data_variance, self.basis.labels)
+            statistics = {id(paths): each for paths, each in zip(others, rest, strict=True)}
+            for paths in self.region:
+                paths.adapt(self.views[0], *statistics.get(id(paths), ()))
+            regions.adapt_tokens(self.views)
         self.data_shape, self.kind = shape, kind
         if not self.built:
             self.build((None, *shape))
@@ -152,7 +159,7 @@ class GUDModel(Fitting, Generation, Density, Latents, Saving, keras.Model):
                 "Call `model.adapt(x)` or `model.fit(x)` first."
             )
         self.network = self.make_network(self.data_shape)
-        if takes_gamma_map(self.network) and self.basis.mixes_space:
+        if takes_gamma_map(self.network) and all(v.basis.mixes_space for v in self.views):
             raise ValueError(
                 "Expected a `basis` whose components are pixels for a `backbone` with "
                 f"gamma_map=True. Received: basis={self.basis.name!r}."
@@ -173,88 +180,6 @@ class GUDModel(Fitting, Generation, Density, Latents, Saving, keras.Model):
                 "Call `model.fit(x)` or `model.adapt(x)` first, or load a saved model."
             )
 
-    # -- the forward pass -----------------------------------------------------------------------
-
-    def call(self, x, training=False):
-        """The denoising loss of a batch, at random times.
-
-        Args:
-            x: Raw data ``(batch, *data_shape)``, or a dict that holds them under ``"x"``, and with
-                `classes` also their labels ``(batch,)`` under ``"label"``.
-            training: Whether to draw from the training stream, use the raw weights and update
-                their average; otherwise noise and times are fixed by the position of the example
-                and the averaged weights are used.
-
-        Returns:
-            float32 ``(batch, 2)``: the loss of every example, and that of the best component-wise
-            linear model with the same noise.
-        """
-        label, x = batch.pick_label(x), batch.pick(x)
-        dropout = self.label_dropout if training else None
-        told = labels.for_loss(label, self.classes, dropout, self.random)
-        draw = self._training_draws(x) if training else self._evaluation_draws(x)
-        chi = self.to_components(x, draw.dequantise)
-        state = self.schedule(draw.t, **self.schedule.draw(draw.parameters))
-        z = state.add_noise(chi, draw.eps)
-        variance = self.prior.variance
-        weight = self._weight(state, variance)
-        eps_hat = self._denoiser(training)(z, state, **told)
-        if training:
-            self.ema.update(self.network)
-        linear = objective.linear_eps(z, state, variance)
-        losses = [objective.weighted_error(draw.eps, e, state, weight) for e in (eps_hat, linear)]
-        return ops.stack(losses, axis=-1)
-
-    def _training_draws(self, x):
-        batch, shape = ops.shape(x)[0], ops.shape(x)
-        # One time in each of `batch` equal intervals: stratified over the batch (DESIGN sec. 3.6).
-        place = ops.cast(ops.arange(batch), "float32")
-        t = (place + keras.random.uniform((batch,), seed=self.random)) / ops.cast(batch, "float32")
-        n_parameters = max(len(self.schedule.ranges), 1)
-        return SimpleNamespace(
-            t=t,
-            parameters=keras.random.uniform((batch, n_parameters), seed=self.random),
-            eps=keras.random.normal(shape, dtype="float32", seed=self.random),
-            dequantise=lambda: keras.random.uniform(shape, dtype="float32", seed=self.random),
-        )
-
-    def _evaluation_draws(self, x):
-        shape, keys, index = self.data_shape, *self.evaluation_keys(x, self.eval_index)
-        n_parameters = max(len(self.schedule.ranges), 1)
-        return SimpleNamespace(
-            t=noise.golden_sequence(index),
-            parameters=noise.uniform(keys, _UNIFORM, (n_parameters,)),
-            eps=noise.normal(keys, _EPS, shape),
-            dequantise=lambda: noise.uniform(keys, _DEQUANTISE, shape),
-        )
-
-    def evaluation_keys(self, x, counter):
-        """Keys and indices of a batch's examples in a deterministic pass over data.
-
-        Args:
-            x: The batch.
-            counter: int32 variable with the number of examples already seen; moved on.
-
-        Returns:
-            Pair of int32 ``(batch, 2)`` and ``(batch,)``.
-        """
-        index = counter + ops.arange(ops.shape(x)[0], dtype="int32")
-        counter.assign(counter + ops.cast(ops.shape(x)[0], "int32"))
-        seed = ops.full_like(index, _EVALUATION_SEED)
-        return ops.stack([seed, index], axis=1), index
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Batch mean of weight times loss (paper eq. 11), as in Keras; there is no target."""
-        if sample_weight is not None:
-            y_pred = y_pred * ops.expand_dims(ops.cast(sample_weight, "float32"), -1)
-        loss = ops.mean(y_pred[:, 0])
-        self.linear_loss.update_state(ops.stop_gradient(y_pred[:, 1]))
-        if not training:
-            self.update_likelihoods(x, sample_weight)
-        for extra in self.losses:
-            loss = loss + ops.sum(extra)
-        return loss
-
     # -- data, components, network --------------------------------------------------------------
 
     def to_components(self, x, dequantise):
@@ -264,27 +189,69 @@ class GUDModel(Fitting, Generation, Density, Latents, Saving, keras.Model):
             x: Raw data ``(batch, *data_shape)``.
             dequantise: Function that returns uniform noise of x's shape; called for 8-bit data.
         """
+        return self.prior(self.basis(self.to_floats(x, dequantise)))
+
+    def to_floats(self, x, dequantise):
+        """Raw data to phi, the floats that the model is about; arguments as `to_components`."""
         checks.check_same(x, self.data_shape, self.kind)
         x = ops.cast(x, "float32")
         if self.kind == "uint8":
             x = (x + dequantise()) / adaptation.LEVELS - 1.0
-        return self.prior(self.basis(x))
+        return x
 
-    def _denoiser(self, training: bool) -> Denoiser:
+    # -- views: bases, and what the network is trained on in them --------------------------------
+
+    @property
+    def views(self) -> tuple[regions.View, ...]:
+        """The `regions.View` of the model itself, then those of its `region`."""
+        own = regions.View(self.basis, self.prior, self.schedule, self.tokens, self.moments)
+        return (own, *(paths.view(own) for paths in self.region))
+
+    @property
+    def has_pixel_states(self) -> bool:
+        """Whether there are states in which pixels differ in gamma."""
+        return any(
+            not view.basis.mixes_space and (view.tokens.n_means > 1 or bool(view.observed))
+            for view in self.views
+        )
+
+    def _check_prior(self):
+        others = [paths.basis.name for paths in self.region if paths.basis is not None]
+        if others and not isinstance(self.prior, Isotropic):
+            raise ValueError(
+                "Expected an isotropic `prior` with a `region` in other bases, since one network "
+                f"sees the data in all of them. Received: prior={self.prior.name!r} with paths in "
+                f"{others}."
+            )
+
+    def make_denoiser(self, view: regions.View, training: bool) -> Denoiser:
+        """A denoiser of the components of a view, with raw weights in training."""
+
         def call(inputs):
             if training:
                 return self.network(inputs, **training_argument(self.network, True))
             return self.ema.call_network(self.network, inputs)
 
-        parts = (self.basis, self.prior, self.tokens, self.moments, self.prediction)
         variables = [] if training else [*self.network.variables, *self.ema.variables]
         gamma_map = takes_gamma_map(self.network)
-        return Denoiser(call, *parts, variables, gamma_map=gamma_map, classes=self.classes)
+        return Denoiser(
+            call, view, self.prediction, variables, gamma_map=gamma_map, classes=self.classes
+        )
+
+    def denoiser_of(self, view: regions.View) -> Denoiser:
+        """The trained denoiser of a view's components, with averaged weights; see `Denoiser`."""
+        self._require_built("it denoises")
+        # Kept, because samplers compile their loop once for each denoiser.
+        key = id(view.basis), id(view.tokens)
+        if key not in self._session.denoisers:
+            self._session.denoisers[key] = self.make_denoiser(view, training=False)
+        return self._session.denoisers[key]
 
     @property
     def denoiser(self) -> Denoiser:
-        """The trained denoiser of components, with averaged weights; see `Denoiser`."""
-        self._require_built("it denoises")
-        if self._session.denoiser is None:
-            self._session.denoiser = self._denoiser(training=False)
-        return self._session.denoiser
+        """The trained denoiser in the model's own basis."""
+        return self.denoiser_of(self.views[0])
+
+    def check_region(self, view: regions.View, gamma):
+        """Warns of noising states that the network was not trained on; `regions.check_region`."""
+        regions.check_region(self.views, view, gamma, takes_gamma_map(self.network))

@@ -108,6 +108,7 @@ class Saving:
         }
         for part in self.serialized_parts:
             config[part] = keras.saving.serialize_keras_object(getattr(self, part))
+        config["region"] = [keras.saving.serialize_keras_object(paths) for paths in self.region]
         return config
 
     @classmethod
@@ -122,6 +123,8 @@ class Saving:
             )
         for name in cls.serialized_parts:
             config[name] = keras.saving.deserialize_keras_object(config[name])
+        region = config.pop("region", [])  # files of the first version have none
+        config["region"] = [keras.saving.deserialize_keras_object(paths) for paths in region]
         return cls(**config)
 
 

@@ -19,7 +19,8 @@ class GammaTokens(FittedLayer):
     """Turns gamma into tokens ``(batch, n_tokens, 1 + n_labels)``.
 
     Column 0 is the mean gamma of the token's components; the others are the basis' labels and
-    -log(data variance), averaged over the token and scaled to [-1, 1].
+    -log(data variance), averaged over the token and scaled to [-1, 1], and marks that are the same
+    for all tokens.
 
     Args:
         max_tokens: The cap on the number of tokens.
@@ -38,22 +39,43 @@ class GammaTokens(FittedLayer):
         self.max_tokens = check_integer("max_tokens", max_tokens, 1)
         self.group_shape: tuple[int, ...] | None = None
 
-    def build(self, group_shape, n_tokens, n_labels):
-        """Creates the map from entries of `group_shape` to tokens, and the tokens' labels."""
+    def count(self, groups: np.ndarray) -> int:
+        """The number of different tokens for these groups."""
+        return min(int(np.max(groups)) + 1, self.max_tokens)
+
+    def build(self, group_shape, n_tokens, n_labels, n_means=None):
+        """Creates the map from entries of `group_shape` to tokens, and the tokens' labels.
+
+        Args:
+            group_shape: Shape of the schedule's groups.
+            n_tokens: Number of tokens.
+            n_labels: Number of their labels and marks.
+            n_means: Number of different ones, which are repeated to make `n_tokens`.
+        """
         self.group_shape = tuple(group_shape)
         self.n_tokens, self.n_labels = int(n_tokens), int(n_labels)
+        self.n_means = self.n_tokens if n_means is None else int(n_means)
         size = int(np.prod(self.group_shape))
         self.token_of = self.add_statistic("token_of", (size,), dtype="int32")
         self.share = self.add_statistic("share", (size,))
         self.labels = self.add_statistic("labels", (self.n_tokens, self.n_labels))
 
-    def adapt(self, groups: np.ndarray, order: np.ndarray, labels: dict[str, np.ndarray]):
+    def adapt(
+        self,
+        groups: np.ndarray,
+        order: np.ndarray,
+        labels: dict[str, np.ndarray],
+        total: int | None = None,
+        marks=(),
+    ):
         """Learns which components share a token.
 
         Args:
             groups: Integers of `group_shape`: the schedule's groups.
             order: Numbers of `group_shape` that grow in the order of noising.
             labels: Arrays that `groups` broadcasts against, one per label.
+            total: Number of tokens, where a network needs more than there are: they are repeated.
+            marks: Numbers that every token has as its last columns.
         """
         groups = np.asarray(groups)
         n_groups = int(groups.max()) + 1
@@ -61,17 +83,19 @@ class GammaTokens(FittedLayer):
         if n_groups > self.max_tokens:
             rank = np.argsort(np.argsort(np.ravel(order), kind="stable"), kind="stable")
             token_of = rank * self.max_tokens // rank.size
-        n_tokens = int(token_of.max()) + 1
+        n_means = int(token_of.max()) + 1
         if not self.built:
-            self.build(groups.shape, n_tokens, len(labels))
+            self.build(groups.shape, total or n_means, len(labels) + len(marks), n_means)
             self.built = True
-        count = np.bincount(token_of, minlength=n_tokens)
+        count = np.bincount(token_of, minlength=n_means)
         self.token_of.assign(token_of.astype("int32"))
         self.share.assign(1.0 / count[token_of])
         columns = [
             self._mean_label(labels[name], token_of, groups.shape) for name in sorted(labels)
         ]
-        self.labels.assign(np.reshape(columns, (len(columns), n_tokens)).T)
+        columns += [np.full(n_means, mark) for mark in marks]
+        rows = np.reshape(columns, (len(columns), n_means)).T
+        self.labels.assign(rows[np.arange(self.n_tokens) % n_means])
 
     def _mean_label(self, label, token_of, group_shape):
         """Mean of a label over each token, scaled to [-1, 1]."""
@@ -90,8 +114,10 @@ class GammaTokens(FittedLayer):
         gamma = self._to_groups(ops.cast(gamma, "float32"))
         flat = ops.reshape(gamma, (-1, int(np.prod(self.group_shape)))) * self.share
         mean = ops.transpose(
-            ops.segment_sum(ops.transpose(flat), self.token_of, num_segments=self.n_tokens)
+            ops.segment_sum(ops.transpose(flat), self.token_of, num_segments=self.n_means)
         )
+        if self.n_means < self.n_tokens:
+            mean = ops.take(mean, np.arange(self.n_tokens) % self.n_means, axis=1)
         batch = ops.shape(mean)[0]
         labels = ops.broadcast_to(
             ops.expand_dims(self.labels, 0), (batch, self.n_tokens, self.n_labels)
@@ -117,4 +143,5 @@ class GammaTokens(FittedLayer):
             "group_shape": list(self.group_shape),
             "n_tokens": self.n_tokens,
             "n_labels": self.n_labels,
+            "n_means": self.n_means,
         }

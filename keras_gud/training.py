@@ -1,0 +1,148 @@
+"""The forward pass of training and evaluation: denoising score matching at random states."""
+
+import itertools
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_gud import batch, labels, noise, objective
+
+# Counters of the deterministic noise that evaluation draws for each example.
+_EPS, _UNIFORM, _DEQUANTISE, _VIEW, _OBSERVED = range(5)
+_EVALUATION_SEED = 0x6D61
+
+
+class Training:
+    """Mixin of `GUDModel`."""
+
+    def call(self, x, training=False):
+        """The denoising loss of a batch, at random times.
+
+        Args:
+            x: Raw data ``(batch, *data_shape)``, or a dict that holds them under ``"x"``, and with
+                `classes` also their labels ``(batch,)`` under ``"label"``.
+            training: Whether to draw from the training stream, use the raw weights and update
+                their average; otherwise noise and times are fixed by the position of the example
+                and the averaged weights are used.
+
+        Returns:
+            float32 ``(batch, 2)``: the loss of every example, and that of the best component-wise
+            linear model with the same noise.
+        """
+        label, x = batch.pick_label(x), batch.pick(x)
+        dropout = self.label_dropout if training else None
+        told = labels.for_loss(label, self.classes, dropout, self.random)
+        draw = self._training_draws(x) if training else self._evaluation_draws(x)
+        phi = self.to_floats(x, draw.dequantise)
+        sides = [self._noised(view, phi, draw, training) for view in self.views]
+        # One network call for the whole batch, whatever the view of each example.
+        which = self._choose_view(draw)
+        inputs = _pick([side.denoiser.inputs(side.z, side.state) for side in sides], which)
+        last = labels.complete(told.get("label"), ops.shape(x)[0], self.classes)
+        output = sides[0].denoiser.call_network([*inputs, *last])
+        if training:
+            self.ema.update(self.network)
+        return _pick([[self._score_matching(side, output, draw.eps)] for side in sides], which)[0]
+
+    def _noised(self, view, phi, draw, training):
+        """Components of a batch in one view, noised to states of its paths."""
+        state = view.state(draw.t, draw.parameters, draw.uniform)
+        chi = view.prior(view.basis(phi))
+        denoiser = self.make_denoiser(view, True) if training else self.denoiser_of(view)
+        return SimpleNamespace(
+            view=view, state=state, z=state.add_noise(chi, draw.eps), denoiser=denoiser
+        )
+
+    def _score_matching(self, side, output, eps):
+        """The loss of the network and of the best linear model, float32 ``(batch, 2)``."""
+        variance = side.view.prior.variance
+        weight = self._weight(side.state, variance)
+        estimates = (
+            side.denoiser.read(output, side.z, side.state),
+            objective.linear_eps(side.z, side.state, variance),
+        )
+        losses = [objective.weighted_error(eps, e, side.state, weight) for e in estimates]
+        return ops.stack(losses, axis=-1)
+
+    def _choose_view(self, draw):
+        """Index of the view of every example, int32 ``(batch,)``; `None` where there is one."""
+        bounds = np.cumsum([view.weight for view in self.views])
+        if len(bounds) == 1:
+            return None
+        bounds = ops.convert_to_tensor(bounds[:-1] / bounds[-1], "float32")
+        return ops.sum(ops.cast(draw.view() > bounds, "int32"), axis=-1)
+
+    def _training_draws(self, x):
+        batch, shape = ops.shape(x)[0], ops.shape(x)
+        # One time in each of `batch` equal intervals: stratified over the batch (DESIGN sec. 3.6).
+        place = ops.cast(ops.arange(batch), "float32")
+        t = (place + keras.random.uniform((batch,), seed=self.random)) / ops.cast(batch, "float32")
+
+        def uniform(shape):
+            return keras.random.uniform((batch, *shape), dtype="float32", seed=self.random)
+
+        return SimpleNamespace(
+            t=t,
+            parameters=uniform((self._n_parameters,)),
+            eps=keras.random.normal(shape, dtype="float32", seed=self.random),
+            dequantise=lambda: keras.random.uniform(shape, dtype="float32", seed=self.random),
+            view=lambda: uniform((1,)),
+            uniform=uniform,
+        )
+
+    def _evaluation_draws(self, x):
+        shape, keys, index = self.data_shape, *self.evaluation_keys(x, self.eval_index)
+        counters = itertools.count(_OBSERVED)
+        return SimpleNamespace(
+            t=noise.golden_sequence(index),
+            parameters=noise.uniform(keys, _UNIFORM, (self._n_parameters,)),
+            eps=noise.normal(keys, _EPS, shape),
+            dequantise=lambda: noise.uniform(keys, _DEQUANTISE, shape),
+            view=lambda: noise.uniform(keys, _VIEW, (1,)),
+            uniform=lambda shape: noise.uniform(keys, next(counters), shape),
+        )
+
+    @property
+    def _n_parameters(self) -> int:
+        """How many parameters a schedule of any view has, at least 1."""
+        return max(1, *(len(view.schedule.ranges) for view in self.views))
+
+    def evaluation_keys(self, x, counter):
+        """Keys and indices of a batch's examples in a deterministic pass over data.
+
+        Args:
+            x: The batch.
+            counter: int32 variable with the number of examples already seen; moved on.
+
+        Returns:
+            Pair of int32 ``(batch, 2)`` and ``(batch,)``.
+        """
+        index = counter + ops.arange(ops.shape(x)[0], dtype="int32")
+        counter.assign(counter + ops.cast(ops.shape(x)[0], "int32"))
+        seed = ops.full_like(index, _EVALUATION_SEED)
+        return ops.stack([seed, index], axis=1), index
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Batch mean of weight times loss (paper eq. 11), as in Keras; there is no target."""
+        if sample_weight is not None:
+            y_pred = y_pred * ops.expand_dims(ops.cast(sample_weight, "float32"), -1)
+        loss = ops.mean(y_pred[:, 0])
+        self.linear_loss.update_state(ops.stop_gradient(y_pred[:, 1]))
+        if not training:
+            self.update_likelihoods(x, sample_weight)
+        for extra in self.losses:
+            loss = loss + ops.sum(extra)
+        return loss
+
+
+def _pick(values: list, which):
+    """Row by row, the values of the view that `which` says; lists of tensors for each view."""
+    chosen = values[0]
+    for i, others in enumerate(values[1:], start=1):
+        chosen = [
+            ops.where(ops.reshape(which == i, (-1, *[1] * (len(old.shape) - 1))), new, old)
+            for new, old in zip(others, chosen, strict=True)
+        ]
+    return chosen
