@@ -132,8 +132,8 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         parts = self.basis, self.prior, self.schedule, self.tokens, self.moments, *self.region
         with adaptation.all_or_nothing([v for part in parts for v in part.variables]):
             show = 1 if verbose == "auto" else verbose
-            others = [paths for paths in self.region if paths.basis is not None]
-            bases = [self.basis, *(paths.basis for paths in others)]
+            others = [paths for paths in self.region if paths.used.basis is not None]
+            bases = [self.basis, *(paths.used.basis for paths in others)]
             (own, *rest), covariance = adaptation.fit_components(
                 source, bases, shape, kind, show, self.moments.full
             )
@@ -216,7 +216,7 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         )
 
     def _check_prior(self):
-        others = [paths.basis.name for paths in self.region if paths.basis is not None]
+        others = [p.used.basis.name for p in self.region if p.used.basis is not None]
         if others and not isinstance(self.prior, Isotropic):
             raise ValueError(
                 "Expected an isotropic `prior` with a `region` in other bases, since one network "

@@ -47,8 +47,8 @@ def check_region(views, view: View, gamma, gamma_map: bool):
         )
     warnings.warn(
         "This task leaves the noising states that the network was trained on: "
-        f"{' and '.join(reasons)} ({view.basis.name} basis). Train with the task's name in "
-        "`region`, e.g. GUD(..., region=['inpaint']).",
+        f"{' and '.join(reasons)} ({type(view.basis).__name__} basis). Train with the task's "
+        "name in `region`, e.g. GUD(..., region=['inpaint']).",
         stacklevel=3,
     )
 

@@ -68,13 +68,14 @@ def check_view(view, labels):
         if kind in ("pixels", "boxes") and view.basis.mixes_space:
             raise ValueError(
                 f"Expected a basis whose components are pixels for observed={kind!r}. "
-                f"Received: basis={view.basis.name!r}."
+                f"Received: basis={type(view.basis).__name__}."
             )
         needed = "frequency" if kind == "blur" else kind
         if (kind == "blur" or kind not in _DRAWS) and needed not in labels:
             raise ValueError(
                 f"Expected `observed` to be one of {sorted(_DRAWS)}, or a label of the "
-                f"{view.basis.name} basis, one of {sorted(labels)}. Received: observed={kind!r}."
+                f"{type(view.basis).__name__} basis, one of {sorted(labels)}. "
+                f"Received: observed={kind!r}."
             )
 
 
@@ -125,8 +126,10 @@ def _noise(uniform, view, kind):
     Gamma is constant within the schedule's groups, unless components are pixels: then each pixel
     has its own.
     """
-    groups = np.shape(view.schedule.groups)
-    spread = uniform(groups if view.basis.mixes_space else _per_pixel(view.basis.data_shape))
+    if view.basis.mixes_space:
+        spread = view.schedule.spread(uniform((view.schedule.n_groups,)))
+    else:
+        spread = uniform(_per_pixel(view.basis.data_shape))
     ones = (1,) * len(view.basis.data_shape)
     low, high = uniform(ones), uniform(ones)
     return low + (high - low) * spread

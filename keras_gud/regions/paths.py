@@ -1,6 +1,7 @@
 """What a network is trained on: paths through noising states, in one basis or several."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -97,6 +98,9 @@ class Paths(FittedLayer):
         self.basis = None if basis is None else bases.get(basis)
         self.observed = observations.check_kinds(observed)
         self.weight = float(weight)
+        # The basis in use, `None` for the model's own; a namespace, because Keras would not let a
+        # loaded layer take another basis.
+        self.used = SimpleNamespace(basis=self.basis)
         self.tokens = self.prior = self.moments = None
 
     def build(self, data_shape, max_tokens, scale=None, tokens=None):
@@ -110,7 +114,9 @@ class Paths(FittedLayer):
         """
         self.data_shape, self.scale = tuple(data_shape), scale
         self.tokens = GammaTokens(max_tokens)
-        if self.basis is not None:
+        if self.basis is not None and not self.basis.built:
+            self.basis.build((None, *self.data_shape))  # not in use, but it must be found again
+        if scale is not None:
             self.prior = Isotropic(scale)
             self.prior.build((None, *self.data_shape))
             self.prior.built = True
@@ -127,10 +133,10 @@ class Paths(FittedLayer):
             variance: Their variance.
         """
         if not self.built:
-            scale = own.prior.constant if self.basis is not None else None
+            scale = own.prior.constant if self.used.basis is not None else None
             self.build(own.basis.data_shape, own.tokens.max_tokens, scale)
             self.built = True
-        if self.basis is not None:
+        if self.used.basis is not None:
             self.prior.adapt(mean, variance)
         if self.schedule is not None:
             view = self.view(own)
@@ -141,9 +147,9 @@ class Paths(FittedLayer):
 
     def view(self, own: View) -> View:
         """These paths as a `View`; what they leave open is the model's own."""
-        same_basis = self.basis is None
+        same_basis = self.used.basis is None
         return View(
-            basis=own.basis if same_basis else self.basis,
+            basis=own.basis if same_basis else self.used.basis,
             prior=own.prior if same_basis else self.prior,
             schedule=self.schedule or own.schedule,
             tokens=own.tokens if same_basis and self.schedule is None else self.tokens,
@@ -192,17 +198,15 @@ def share_bases(own, region):
         if paths.basis is None:
             continue
         same = [basis for basis in known if _essence(basis) == _essence(paths.basis)]
-        if not same:
-            known.append(paths.basis)
-        elif same[0] is own:
-            paths.basis = None
-        else:
-            paths.basis = same[0]
+        known += [] if same else [paths.basis]
+        basis = same[0] if same else paths.basis
+        paths.used.basis = None if basis is own else basis
 
 
 def _essence(basis):
+    """What makes two bases the same function, whatever they are called."""
     config = basis.get_config()
-    return type(basis), {k: v for k, v in config.items() if k not in ("name", "trainable")}
+    return type(basis), {k: v for k, v in config.items() if k not in ("name", "trainable", "dtype")}
 
 
 def adapt_tokens(views):
