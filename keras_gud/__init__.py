@@ -14,6 +14,7 @@ from keras_gud import (
     process,
     samplers,
     schedules,
+    tasks,
 )
 from keras_gud.gud import GUD
 from keras_gud.model import GUDModel
@@ -38,4 +39,5 @@ __all__ = [
     "process",
     "samplers",
     "schedules",
+    "tasks",
 ]
