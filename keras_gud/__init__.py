@@ -15,6 +15,7 @@ from keras_gud import (
     regions,
     samplers,
     schedules,
+    tasks,
 )
 from keras_gud.gud import GUD
 from keras_gud.model import GUDModel
@@ -40,4 +41,5 @@ __all__ = [
     "regions",
     "samplers",
     "schedules",
+    "tasks",
 ]

@@ -21,6 +21,19 @@ def expected_floats(x: np.ndarray, kind: str) -> np.ndarray:
     return (x.astype("float32") + 0.5) / LEVELS - 1.0 if kind == "uint8" else x.astype("float32")
 
 
+def units(kind: str) -> tuple[float, float]:
+    """Scale and offset from the model's floats to raw values: ``raw = scale phi + offset``.
+
+    The inverse of `expected_floats`.
+    """
+    return (LEVELS, LEVELS - 0.5) if kind == "uint8" else (1.0, 0.0)
+
+
+def rounded(raw: np.ndarray, kind: str) -> np.ndarray:
+    """Raw values in the data's own type: uint8 for 8-bit data, else as they are."""
+    return np.clip(np.floor(raw + 0.5), 0, 255).astype("uint8") if kind == "uint8" else raw
+
+
 @contextlib.contextmanager
 def all_or_nothing(variables):
     """Puts back the values of variables if the block raises, so that no part is half adapted."""

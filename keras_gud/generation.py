@@ -127,6 +127,5 @@ class Generation:
                 for i in range(0, len(chi), batch_size)
             ]
         )
-        if self.kind == "float":
-            return phi
-        return np.clip(np.floor((phi + 1.0) * adaptation.LEVELS), 0, 255).astype("uint8")
+        scale, offset = adaptation.units(self.kind)
+        return adaptation.rounded(scale * phi + offset, self.kind)

@@ -74,11 +74,24 @@ def sample_keys(seed: int, n: int, first: int = 0) -> np.ndarray:
     >>> sample_keys(0, 2, first=5).tolist()
     [[0, 5], [0, 6]]
     """
+    return keys_of(seed, np.arange(first, first + n, dtype="int64"))
+
+
+def keys_of(seed: int, index) -> np.ndarray:
+    """Keys of the samples of a seed that have these indices, int32 ``(n, 2)``.
+
+    Args:
+        seed: Any integer; its lower 32 bits count.
+        index: Integers ``(n,)``; their lower 32 bits count.
+
+    Raises:
+        ValueError: for a seed that is not an integer.
+    """
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
         raise ValueError(f"Expected `seed` to be an integer. Received: seed={seed!r}.")
-    keys = np.empty((n, 2), "int32")
+    keys = np.empty((len(index), 2), "int32")
     keys[:, 0] = _int32(int(seed))
-    keys[:, 1] = np.arange(first, first + n, dtype="int64").astype("uint32").view("int32")
+    keys[:, 1] = np.asarray(index, "int64").astype("uint32").view("int32")
     return keys
 
 

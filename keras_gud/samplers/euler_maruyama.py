@@ -24,6 +24,8 @@ class EulerMaruyama(Sampler):
         spacing: Where the steps lie, see `Sampler`.
     """
 
+    stochastic = True
+
     def step(self, denoiser, state_at, z, memory, clock, draw):
         """See `Sampler.step`."""
         state, target = state_at(clock(0)), state_at(clock(1))

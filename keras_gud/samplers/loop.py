@@ -35,11 +35,31 @@ class Path:
         return self.schedule(t, **self.params)
 
 
-class Loop:
+class Reader:
+    """The Keras variables that some parts read, as arguments of compiled functions.
+
+    So none is baked in, and new values take effect.
+
+    Args:
+        *parts: Objects, those that read variables with an attribute `variables`.
+    """
+
+    def __init__(self, *parts):
+        self.variables = [v for part in parts for v in getattr(part, "variables", ())]
+
+    def values(self):
+        """The present values of the variables."""
+        return [v.value for v in self.variables]
+
+    def scope(self, values):
+        """A context in which the variables have these values."""
+        return keras.StatelessScope(state_mapping=list(zip(self.variables, values, strict=True)))
+
+
+class Loop(Reader):
     """Start, steps and finish, compiled for one sampler, denoiser, schedule and shape.
 
-    Variables that the denoiser and the schedule read are arguments of the compiled functions, so
-    none is baked in. Denoiser and schedule are kept alive, so that their ids stay theirs.
+    Denoiser and schedule are kept alive, so that their ids stay theirs.
 
     Args:
         sampler: The `Sampler`, for its `begin` and `advance`.
@@ -56,22 +76,20 @@ class Loop:
     """
 
     def __init__(self, sampler, denoiser, schedule, shape, matched):
-        self.variables = [
-            v for part in (denoiser, schedule) for v in getattr(part, "variables", ())
-        ]
+        super().__init__(denoiser, schedule)
 
         def start(values, keys, params):
             z = noise.normal(keys, _START, shape)
             if not (matched and hasattr(denoiser, "start")):
                 return z
-            with self._scope(values):
+            with self.scope(values):
                 return denoiser.start(z, schedule(1.0, **params))
 
         def parts(params, condition):
             return functools.partial(denoiser, **condition), Path(schedule, params)
 
         def begin(values, z, params, condition, times):
-            with self._scope(values):
+            with self.scope(values):
                 return sampler.begin(*parts(params, condition), z, times)
 
         def advance(values, carry, keys, params, condition, times, bounds):
@@ -80,11 +98,11 @@ class Loop:
             def draw_at(counter):
                 return noise.normal(keys, counter, shape)
 
-            with self._scope(values):
+            with self.scope(values):
                 return sampler.advance(*parts(params, condition), carry, times, bounds, draw_at)
 
         def finish(values, z, t, params, condition):
-            with self._scope(values):
+            with self.scope(values):
                 state = schedule(t, **params)
                 return x0_from_eps(z, denoiser(z, state, **condition), state)
 
@@ -92,10 +110,3 @@ class Loop:
         self.begin = backend.compile(begin)
         self.advance = backend.compile(advance)
         self.finish = backend.compile(finish)
-
-    def values(self):
-        """The present values of the variables."""
-        return [v.value for v in self.variables]
-
-    def _scope(self, values):
-        return keras.StatelessScope(state_mapping=list(zip(self.variables, values, strict=True)))

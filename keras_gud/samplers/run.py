@@ -27,7 +27,7 @@ class Run:
         *,
         steps: int | None = None,
         seed: int = 0,
-        first: int = 0,
+        first=0,
         batch_size: int | None = None,
         states: int = 0,
         progress: bool = False,
@@ -40,7 +40,9 @@ class Run:
         batch_size = n if batch_size is None else batch_size
         self.batch_size = min(check_integer("batch_size", batch_size, 1), n)
         self.states = check_integer("states", states, 0)
-        self.seed, self.first, self.progress = seed, int(first), progress
+        # One index for each sample: counted from `first`, or given.
+        self.index = first + np.arange(n) if np.ndim(first) == 0 else np.asarray(first)
+        self.seed, self.progress = seed, progress
         self.given = (
             schedule.resolve(params, others=_ARGUMENTS),
             {name: np.asarray(value) for name, value in (condition or {}).items()},
@@ -67,9 +69,8 @@ class Run:
             bar = keras.utils.Progbar(self.steps * len(starts), unit_name="step")
         results, paths = [], []
         for b, at in enumerate(starts):
-            # The last batch is filled up to the common size: one compilation serves all.
-            keys = noise.sample_keys(self.seed, self.batch_size, self.first + at)
-            rows = np.minimum(at + np.arange(self.batch_size), self.n - 1)
+            rows = rows_of_batch(at, self.batch_size, self.n)
+            keys = noise.keys_of(self.seed, self.index[rows])
             params, told = (take_rows(part, rows) for part in self.given)
 
             def tell(done, b=b):
@@ -86,6 +87,14 @@ class Run:
             paths.append([ops.convert_to_numpy(z)[: self.n - at] for z in path])
         result = np.concatenate(results)
         return (result, np.concatenate(paths, axis=1)) if self.states else result
+
+
+def rows_of_batch(at: int, batch_size: int, n: int) -> np.ndarray:
+    """Indices of the samples of the batch that begins with sample `at`.
+
+    The last batch is filled up to the common size: one compilation serves all.
+    """
+    return np.minimum(at + np.arange(batch_size), n - 1)
 
 
 def take_rows(arrays: dict, rows) -> dict:

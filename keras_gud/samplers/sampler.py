@@ -35,6 +35,8 @@ class Sampler:
 
     Attributes:
         two_way: Whether it can also integrate from data to noise.
+        stochastic: Whether it solves the reverse SDE and nothing else: from one z it then draws
+            from the distribution of the z before, where the probability flow leads to one point.
         statistics: For each batch of the last run, a dict of what a sampler that chooses its own
             steps has counted.
 
@@ -43,6 +45,7 @@ class Sampler:
     """
 
     two_way = False
+    stochastic = False
 
     def __init__(self, steps: int = 1000, spacing: str = "uniform"):
         self.steps = check_count("steps", steps)
@@ -124,7 +127,9 @@ class Sampler:
         run = Run(self, loop, schedule, n, (1.0, 0.0), **arguments)
         return run(lambda keys, rows, params: loop.start(loop.values(), keys, params), denoise)
 
-    def integrate(self, denoiser, schedule, z, times=(1.0, 0.0), **arguments):
+    def integrate(
+        self, denoiser, schedule, z, times=(1.0, 0.0), *, denoise: bool = False, **arguments
+    ):
         """Takes given components from one time of the schedule to another.
 
         Args:
@@ -133,8 +138,11 @@ class Sampler:
             z: Components at ``times[0]``, array ``(n, *data_shape)``.
             times: Start and end. Samplers with ``two_way = True`` (those of the probability flow)
                 also go from data to noise, ``times=(0.0, 1.0)``.
+            denoise: Whether to return the denoiser's mean of the clean components given z at the
+                end, instead of that z.
             **arguments: `steps` overrides the number of steps; `seed` and `first`: sample i draws
-                noise that depends on (seed, first + i) alone, not on n or the batch size;
+                noise that depends on (seed, first + i) alone, not on n or the batch size, or on
+                (seed, first[i]) where `first` has n integers;
                 `batch_size`: samples computed at a time (default: all); `states`: number of
                 intermediate states to return as well, at evenly spaced steps; `progress`: whether
                 to show a progress bar; `condition`: what the denoiser is told beside the state,
@@ -153,7 +161,7 @@ class Sampler:
         times = self._check_times(times)
         loop = self._loop(denoiser, schedule, z.shape[1:], False)
         run = Run(self, loop, schedule, check_count("n", len(z)), times, **arguments)
-        return run(lambda keys, rows, params: z[rows], False)
+        return run(lambda keys, rows, params: z[rows], denoise)
 
     def _check_times(self, times):
         begin, end = (float(t) for t in times)

@@ -1,0 +1,89 @@
+"""Observed averages: of blocks of pixels (up-scaling) and of channels (colouring)."""
+
+import numpy as np
+
+from keras_gud import layout
+from keras_gud.checks import check_integer
+from keras_gud.tasks import inputs, views
+from keras_gud.tasks.restoration import answer, components, observe_image
+
+
+def upscale(model, low_resolution, factor, noise_std=0.0, **options):
+    """Draws images given the means of their blocks of pixels.
+
+    Args:
+        model: A trained `GUDModel` with a haar basis.
+        low_resolution: Means over blocks of `factor` pixels along each spatial axis, in the data's
+            units: array of the model's data shape, spatial sizes divided by `factor`, or a batch.
+        factor: Power of two, at most 2 to the power of the basis' levels.
+        noise_std: Standard deviation of noise in the means, a number in the data's units.
+        **options: See `Options`.
+
+    Returns:
+        See `restore`. Without noise the means of the blocks are the given ones (before 8-bit
+        values are rounded).
+
+    Raises:
+        ValueError: for another factor, images of another size, NaN, or a model without the basis.
+    """
+    model._require_built("it restores")
+    view = views.pick(model, "upscale", "a basis of haar wavelets", views.of_bands)
+    band, shape = view.basis.labels["band"], model.data_shape
+    levels = int(band.max())
+    factor = check_integer("factor", factor)
+    halvings = factor.bit_length() - 1
+    if factor != 2**halvings or not 1 <= halvings <= levels:
+        raise ValueError(
+            f"Expected `factor` to be one of {[2**i for i in range(1, levels + 1)]}, what the "
+            f"{levels} levels of the haar basis can tell apart. Received: factor={factor}."
+        )
+    spatial = layout.spatial_shape(shape)
+    low_shape = (*(size // factor for size in spatial), *shape[len(spatial) :])
+    x, single = inputs.images("low_resolution", low_resolution, [low_shape], model.kind)
+    noise_std = inputs.noise_std(noise_std)
+    inputs.finite("low_resolution", x)
+    for axis in range(1, 1 + len(spatial)):
+        x = np.repeat(x, factor, axis=axis)
+    # A block mean is 2^(-m D/2) times the component that is low-pass m times along D axes.
+    noise_std = noise_std * 2.0 ** (halvings * len(spatial) / 2)
+    observation = observe_image(model, view, x, band <= levels - halvings, noise_std)
+    return answer(model, view, observation, options, single)
+
+
+def colorize(model, grey, noise_std=0.0, **options):
+    """Draws coloured images given their grey ones.
+
+    Grey is the mean over channels with the weights of the first row of the channel basis, scaled
+    to sum 1: the luma of ITU-R BT.601 for ``bases.ChannelMix("luma")``.
+
+    Args:
+        model: A trained `GUDModel` with a channel basis over pixels.
+        grey: Array of the spatial shape of the model's data, with or without a channel axis of
+            length 1, or a batch of them, in the data's units.
+        noise_std: Standard deviation of noise in the grey values, a number in the data's units.
+        **options: See `Options`.
+
+    Returns:
+        See `restore`. Without noise the grey image of each draw is the given one (before 8-bit
+        values are rounded).
+
+    Raises:
+        ValueError: for images of another size, NaN, or a model without the basis.
+    """
+    model._require_built("it restores")
+    view = views.pick(model, "colorize", "a channel basis over pixels", views.of_colours)
+    shape = model.data_shape
+    x, single = inputs.images("grey", grey, [(*shape[:-1], 1), shape[:-1]], model.kind)
+    noise_std = inputs.noise_std(noise_std)
+    inputs.finite("grey", x)
+    seen = view.basis.labels["channel"] == 0
+    # The first component of an image that is grey g everywhere is g times the sum of the weights.
+    total = np.where(seen, np.abs(components(view, np.ones((1, *shape)))), 1.0)
+    if total.min() < 1e-3:
+        raise ValueError(
+            "Expected a channel basis whose first row has weights of a sum other than 0. "
+            "Received: a basis whose first component does not see grey."
+        )
+    x = np.broadcast_to(x, (len(x), *shape))
+    observation = observe_image(model, view, x, seen, noise_std * total)
+    return answer(model, view, observation, options, single)

@@ -1,0 +1,137 @@
+"""Observed blurred images: a blur scales every frequency by a factor of its own."""
+
+import numpy as np
+
+from keras_gud import adaptation, bases, layout
+from keras_gud.backend import to_numpy
+from keras_gud.registry import near_match
+from keras_gud.tasks import inputs, views
+from keras_gud.tasks.restoration import answer, components, observe
+
+BOUNDARIES = {"reflect": bases.DCT, "wrap": bases.Fourier}
+# Frequencies that a kernel passes with less than this part of its strongest are unobserved.
+LEAST_RESPONSE = 1e-3
+# Variance of the rounding to 8 bits.
+_ROUNDING = 1.0 / 12.0
+
+
+def deblur(model, blurred, kernel, noise_std=0.0, boundary=None, **options):
+    """Draws sharp images given blurred ones, ``scipy.ndimage.convolve(x, kernel, boundary) + n``.
+
+    Frequencies that the kernel passes with less than 1/1000 of its strongest one are treated as
+    unobserved. To 8-bit input the variance of its rounding, 1/12, is added.
+
+    Args:
+        model: A trained `GUDModel` with a dct or fourier basis.
+        blurred: Array of the model's data shape, or a batch of them, in the data's units.
+        kernel: The kernel, with an axis for each spatial axis, centred at ``size // 2``; the same
+            for all channels. With ``boundary="reflect"`` it must be symmetric along each axis.
+        noise_std: Standard deviation of the noise n, a number in the data's units.
+        boundary: How the image goes on beyond its edges: ``"reflect"`` (half-sample reflection, a
+            model with the dct basis) or ``"wrap"`` (periodic, the fourier basis). Default: what the
+            model has.
+        **options: See `Options`.
+
+    Returns:
+        See `restore`.
+
+    Raises:
+        ValueError: for images of another size, NaN, a kernel that the boundary does not allow, or a
+            model without the basis.
+    """
+    model._require_built("it restores")
+    if boundary is not None and boundary not in BOUNDARIES:
+        raise ValueError(
+            f"Expected `boundary` to be one of {sorted(BOUNDARIES)} or None. "
+            f"Received: boundary={boundary!r}.{near_match(str(boundary), BOUNDARIES)}"
+        )
+    kind = BOUNDARIES.get(boundary, bases.DCT | bases.Fourier)
+    what = f"a basis of frequencies ({boundary or 'dct or fourier'})"
+    view = views.pick(
+        model, "deblur", what, lambda basis: isinstance(views.frequencies(basis), kind)
+    )
+    x, single = inputs.images("blurred", blurred, [model.data_shape], model.kind)
+    inputs.finite("blurred", x)
+    variance = inputs.noise_std(noise_std) ** 2
+    if to_numpy(blurred).dtype == np.uint8:
+        variance = variance + _ROUNDING
+    sizes = layout.spatial_shape(model.data_shape)
+    kernel = _checked(kernel, len(sizes))
+    factor, offset = adaptation.units(model.kind)
+    y = (x - offset * kernel.sum()) / factor
+    if isinstance(views.frequencies(view.basis), bases.DCT):
+        response = cosine_response(kernel, sizes)
+    else:
+        response = fourier_response(kernel, sizes)
+        y = _in_phase(y, response, len(model.data_shape) > 1)
+        response = np.abs(response)
+    response = np.where(
+        np.abs(response) > LEAST_RESPONSE * np.abs(response).max(), response, 0.0
+    ).reshape(*sizes, *[1] * (len(model.data_shape) - len(sizes)))
+    observation = observe(view, components(view, y), response, np.sqrt(variance) / factor)
+    return answer(model, view, observation, options, single)
+
+
+def cosine_response(kernel, sizes) -> np.ndarray:
+    """Factors of the DCT's components under a blur with reflecting edges.
+
+    Args:
+        kernel: Array with an axis for each size.
+        sizes: Spatial sizes.
+
+    Returns:
+        float64 array of shape `sizes`.
+
+    Raises:
+        ValueError: for a kernel that is not symmetric along each axis.
+
+    Example:
+
+    >>> cosine_response(np.array([0.25, 0.5, 0.25]), (2,)).round(3).tolist()
+    [1.0, 0.5]
+    """
+    # An even size reaches one step further to the left: with a zero on the right it is symmetric
+    # only if that step has no weight.
+    kernel = np.pad(kernel, [(0, 1 - size % 2) for size in kernel.shape])
+    for axis in range(kernel.ndim):
+        if not np.allclose(kernel, np.flip(kernel, axis), atol=1e-6 * np.abs(kernel).max()):
+            raise ValueError(
+                'Expected a `kernel` that is symmetric along each axis with boundary="reflect". '
+                f"Received: a kernel that is not along axis {axis}. A model with a fourier basis "
+                'takes any kernel, boundary="wrap".'
+            )
+    return _transform(kernel, sizes, lambda k, j, n: np.cos(np.pi * k * j / n))
+
+
+def fourier_response(kernel, sizes) -> np.ndarray:
+    """Complex factors of the FFT's components under a periodic blur; see `cosine_response`."""
+    return _transform(kernel, sizes, lambda k, j, n: np.exp(-2j * np.pi * k * j / n))
+
+
+def _transform(kernel, sizes, wave):
+    """``sum_j kernel_j prod_axes wave(k, j, n)`` at all k; j counts from the kernel's centre."""
+    for size in sizes:
+        j = np.arange(kernel.shape[0]) - kernel.shape[0] // 2
+        matrix = wave(np.arange(size)[:, None], j, size)
+        # Contracts the first axis and appends its frequencies: after all axes the order is back.
+        kernel = np.tensordot(kernel, matrix, axes=(0, 1))
+    return kernel
+
+
+def _in_phase(y, response, has_channels: bool):
+    """The orthogonal correction ``F^H diag(conj K/|K|) F`` that leaves an even blur by ``|K|``."""
+    axes = tuple(range(1, 1 + response.ndim))
+    size = np.abs(response)
+    phase = np.where(size > 0.0, response.conj() / np.where(size > 0.0, size, 1.0), 1.0)
+    phase = phase[..., None] if has_channels else phase
+    return np.fft.ifftn(phase * np.fft.fftn(y, axes=axes), axes=axes).real
+
+
+def _checked(kernel, rank: int) -> np.ndarray:
+    kernel = np.asarray(kernel, "float64")
+    if kernel.ndim != rank or not np.isfinite(kernel).all() or not kernel.any():
+        raise ValueError(
+            f"Expected a finite `kernel` with {rank} axes, not all 0. "
+            f"Received: kernel of shape {kernel.shape}."
+        )
+    return kernel

@@ -1,0 +1,101 @@
+"""From a partly noised image back to data (paper fig. 8)."""
+
+from numbers import Real
+
+import numpy as np
+from keras import ops
+
+from keras_gud import adaptation, noise
+from keras_gud.labels import condition
+from keras_gud.samplers.run import check_rows
+from keras_gud.tasks import inputs, posterior
+from keras_gud.tasks.options import Options
+from keras_gud.tasks.restoration import components, deliver
+
+
+def complete(model, partly_noised, t, **options):
+    """Draws images given what is left of them at time t of the model's own schedule.
+
+    On a sequential schedule, some parts of the image are nearly clean at that time and others all
+    noise: the reverse process from t to 0 completes it.
+
+    Args:
+        model: A trained `GUDModel`.
+        partly_noised: ``U^T S z(t) + mean``, as from `noised`, in the model's units (8-bit data as
+            ``(x + u)/128 - 1``): float array of the model's data shape, or a batch of them.
+        t: The time, a number in (0, 1].
+        **options: See `Options`. Samplers of the probability flow complete an image in one way
+            only, those of the reverse SDE draw from the posterior. The parameters of the schedule
+            are those that the images were noised with.
+
+    Returns:
+        See `restore`.
+
+    Raises:
+        ValueError: for images of another size, NaN, or another time.
+    """
+    model._require_built("it restores")
+    view, t = model.views[0], _check_time(t, 0.0)
+    x, single = inputs.images("partly_noised", partly_noised, [model.data_shape], "float")
+    inputs.finite("partly_noised", x)
+    options, params = Options.split(options)
+    params = view.schedule.resolve(params, others=Options.names())
+    told = condition(options.labels, options.guidance, len(x), model.classes)
+    for part in (params, told):
+        check_rows(part, len(x))
+    z = ops.convert_to_numpy(view.prior(components(view, x)))
+    repeated = (posterior.repeat(part, options.draws) for part in ({"z": z}, params, told))
+    z, params, told = repeated
+    result = model._sampler(options.sampler).integrate(
+        model.denoiser_of(view),
+        view.schedule,
+        np.broadcast_to(z["z"], (len(x) * options.draws, *z["z"].shape[1:])),
+        (t, 0.0),
+        denoise=True,
+        steps=options.steps,
+        seed=options.seed,
+        first=posterior.pair(*(part.ravel() for part in np.indices((len(x), options.draws)))),
+        batch_size=options.batch_size,
+        progress=options.progress,
+        condition=told,
+        **params,
+    )
+    chi = result.reshape(len(x), options.draws, *result.shape[1:])
+    return deliver(model, view, chi, options, single)
+
+
+def noised(model, image, t, seed: int = 0, **params) -> np.ndarray:
+    """Clean images noised to time t of the model's own schedule, for `complete`.
+
+    Args:
+        model: A trained `GUDModel`.
+        image: Array of the model's data shape, or a batch of them, in the data's units.
+        t: The time, a number in [0, 1].
+        seed: Image i gets noise that depends on (seed, i) alone.
+        **params: Parameters of the schedule.
+
+    Returns:
+        float32 array of the image's shape, ``U^T S z(t) + mean`` in the model's units (8-bit data
+        as ``(x + u)/128 - 1``).
+
+    Raises:
+        ValueError: for images of another size, NaN, or another time.
+    """
+    model._require_built("it restores")
+    view, t = model.views[0], _check_time(t, -1.0)
+    x, single = inputs.images("image", image, [model.data_shape], model.kind)
+    inputs.finite("image", x)
+    factor, offset = adaptation.units(model.kind)
+    chi = view.prior(components(view, (x - offset) / factor))
+    params = view.schedule.resolve(params, others=("seed",))
+    eps = noise.normal(noise.sample_keys(seed, len(x)), 0, model.data_shape)
+    z = view.schedule(np.float32(t), **params).add_noise(chi, eps)
+    phi = ops.convert_to_numpy(view.basis.inverse(view.prior.inverse(z)))
+    return phi[0] if single else phi
+
+
+def _check_time(t, above: float) -> float:
+    if not (isinstance(t, Real) and above < t <= 1.0 and t >= 0.0):
+        low = "(" if above == 0.0 else "["
+        raise ValueError(f"Expected `t` to be a number in {low}0, 1]. Received: t={t!r}.")
+    return float(t)

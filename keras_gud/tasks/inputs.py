@@ -1,0 +1,100 @@
+"""Checks of what a task is given, in the data's own units; every error names the argument."""
+
+import numpy as np
+
+from keras_gud.backend import to_numpy
+
+
+def images(name: str, values, shapes, kind: str) -> tuple[np.ndarray, bool]:
+    """One image or a batch of them as float64 ``(n, *shape)``, and whether it was one.
+
+    Args:
+        name: Name of the argument.
+        values: The images, numbers; NaN passes.
+        shapes: Legal shapes of one image. The result has the first one.
+        kind: ``"uint8"`` or ``"float"``, what the model was trained on.
+
+    Raises:
+        ValueError: for another shape, something that is no array of real numbers, or 8-bit images
+            for a model of floats.
+    """
+    values = to_numpy(values)
+    if values.dtype.kind not in "uif":
+        raise ValueError(
+            f"Expected `{name}` to be an array of numbers. Received: {name} of dtype "
+            f"{values.dtype}."
+        )
+    if kind == "float" and values.dtype == np.uint8:
+        raise ValueError(
+            f"Expected `{name}` in the units of the data that the model was trained on, which are "
+            f"floats. Received: {name} of dtype uint8."
+        )
+    single = values.shape in shapes
+    if not single and not (values.shape[1:] in shapes and len(values)):
+        known = " or ".join(str(shape) for shape in shapes)
+        raise ValueError(
+            f"Expected `{name}` of shape {known} for this model, or a batch of such. "
+            f"Received: {name} of shape {values.shape}."
+        )
+    return values.reshape(-1, *shapes[0]).astype("float64"), single
+
+
+def mask(name: str, values, n: int, data_shape) -> np.ndarray:
+    """A boolean mask as ``(1 or n, *data_shape)``.
+
+    Args:
+        name: Name of the argument.
+        values: Booleans of `data_shape` or its spatial part, maybe with a batch axis.
+        n: Number of images.
+        data_shape: Shape of one image.
+    """
+    values = to_numpy(values)
+    if values.dtype != bool:
+        raise ValueError(
+            f"Expected `{name}` of booleans, True where a value is missing. "
+            f"Received: {name} of dtype {values.dtype}."
+        )
+    shapes = [tuple(data_shape)]
+    if len(data_shape) > 1:
+        shapes += [tuple(data_shape[:-1]), (*data_shape[:-1], 1)]
+    for shape in shapes:
+        for rows in (1, n):
+            if values.shape == (rows, *shape) or (rows == 1 and values.shape == shape):
+                wide = values.reshape(rows, *shape)
+                wide = wide if len(shape) == len(data_shape) else wide[..., None]
+                return np.broadcast_to(wide, (rows, *data_shape))
+    raise ValueError(
+        f"Expected `{name}` of shape {' or '.join(map(str, shapes[:2]))}, or one for each of "
+        f"{n} images. Received: {name} of shape {values.shape}."
+    )
+
+
+def noise_std(values, shape=()) -> np.ndarray:
+    """Standard deviations >= 0, float64: a number, or what broadcasts against `shape`."""
+    try:
+        values = np.asarray(to_numpy(values), "float64")
+        fits = np.broadcast_shapes(values.shape, shape) == tuple(shape)
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        wanted = f"a number, or an array that broadcasts against {shape}" if shape else "a number"
+        raise ValueError(
+            f"Expected `noise_std` to be {wanted}. "
+            f"Received: noise_std of shape {np.shape(values)} and type {type(values).__name__}."
+        )
+    if not (np.isfinite(values).all() and (values >= 0.0).all()):
+        raise ValueError(
+            f"Expected a finite `noise_std` >= 0. Received: noise_std={np.nanmin(values):g}."
+        )
+    return values.reshape((1,) * (len(shape) - values.ndim) + values.shape)
+
+
+def finite(name: str, values: np.ndarray, observed=True):
+    """Raises a `ValueError` if an observed value is NaN or inf."""
+    bad = ~np.isfinite(values) & observed
+    if bad.any():
+        example = int(bad.reshape(len(bad), -1).any(axis=1).argmax())
+        raise ValueError(
+            f"Expected finite observed values in `{name}`. Received: NaN or inf, first in "
+            f"example {example}."
+        )

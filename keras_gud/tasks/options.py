@@ -1,0 +1,77 @@
+"""The keyword arguments that all tasks share, in one place."""
+
+from dataclasses import dataclass, fields
+from numbers import Integral
+
+import numpy as np
+
+from keras_gud.arrays import BATCH_SIZE
+from keras_gud.checks import check_integer
+
+
+@dataclass(frozen=True)
+class Options:
+    """Keyword arguments of all tasks; further ones are parameters of the schedule, e.g. ``a=0.7``.
+
+    Attributes:
+        draws: Number of draws from the posterior for each image.
+        return_std: Whether to return, beside the draws, their standard deviation as well: float32,
+            in the data's units, one map for each image. Needs draws >= 2.
+        seed: Draw r of image i depends on (seed, i, r) alone: the same whatever the number of
+            images and draws and the batch size. `None` draws a seed.
+        sampler: A name, config or instance (`keras_gud.samplers`). Observations with noise need one
+            of the reverse SDE, as the default is; without noise the others serve as well.
+        steps: Number of steps; default: the sampler's.
+        batch_size: Draws computed at a time; default: at most 128.
+        progress: Whether to show a progress bar over the steps.
+        labels: Which classes, where the model has some: an integer, or one for each image.
+        guidance: How far to go towards the labels; see `GUDModel.sample`.
+        as_float: Whether a model of 8-bit data returns float32 in 0..255, neither rounded nor
+            clipped, instead of uint8.
+
+    Raises:
+        ValueError: for draws < 1, or return_std with fewer than 2.
+
+    Example:
+
+    >>> options, params = Options.split({"draws": 4, "a": 0.7})
+    >>> options.draws, params
+    (4, {'a': 0.7})
+    """
+
+    draws: int = 1
+    return_std: bool = False
+    seed: int | None = None
+    sampler: object = "dpm++sde"
+    steps: int | None = None
+    batch_size: int = BATCH_SIZE
+    progress: bool = False
+    labels: object = None
+    guidance: object = 1.0
+    as_float: bool = False
+
+    def __post_init__(self):
+        check_integer("draws", self.draws, 1)
+        if self.return_std and self.draws < 2:
+            raise ValueError(
+                "Expected at least 2 `draws` with return_std=True: one has no spread. "
+                f"Received: draws={self.draws}."
+            )
+        if self.seed is None:
+            object.__setattr__(self, "seed", int(np.random.randint(2**31)))
+        elif not isinstance(self.seed, Integral) or isinstance(self.seed, bool):
+            raise ValueError(f"Expected `seed` to be an integer. Received: seed={self.seed!r}.")
+        if self.batch_size is None:
+            object.__setattr__(self, "batch_size", BATCH_SIZE)
+
+    @classmethod
+    def split(cls, keywords: dict) -> tuple["Options", dict]:
+        """The options among some keywords, and the rest."""
+        names = cls.names()
+        options = cls(**{k: v for k, v in keywords.items() if k in names})
+        return options, {k: v for k, v in keywords.items() if k not in names}
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The names of all options."""
+        return tuple(field.name for field in fields(cls))

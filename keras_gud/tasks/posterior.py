@@ -1,0 +1,296 @@
+"""Samples of clean components given noisy observations of some of them (DESIGN sec. 3.10)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from keras import ops
+
+from keras_gud import backend, noise, samplers
+from keras_gud.checks import check_integer
+from keras_gud.process import x0_from_eps
+from keras_gud.samplers.loop import Reader
+from keras_gud.samplers.run import check_rows, rows_of_batch, take_rows
+from keras_gud.tasks.capped import Capped
+
+STARTS = ("estimate", "matched", "prior")
+# Counters of the noise; the sampler's own draws are numbered from 0.
+_INPUT, _NOISE = -1, -2
+# Parts of the way that is left at which `on_path` sees the noising state.
+_SEEN_AT = (1.0, 0.6, 0.2)
+_SEEN_EXAMPLES = 4
+_HALVINGS = 20
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Noisy values of the clean components: ``chi_i + n_i`` with ``n_i ~ N(0, exp(gamma_i))``.
+
+    Attributes:
+        chi: The values, ``(n, *data_shape)``; where unobserved, anything.
+        gamma: Log variance of their noise, broadcastable against chi: ``-inf`` for an exact value,
+            ``inf`` for an unobserved one.
+
+    Example:
+
+    >>> one_of_two = Observation(chi=np.array([[1.0, np.nan]]), gamma=np.array([-np.inf, np.inf]))
+    """
+
+    chi: object
+    gamma: object
+
+    def __post_init__(self):
+        chi, gamma = np.array(self.chi, "float32"), np.asarray(self.gamma, "float32")
+        gamma = gamma.reshape((1,) * (chi.ndim - gamma.ndim) + gamma.shape)
+        if chi.ndim < 2 or gamma.ndim != chi.ndim or gamma.shape[0] not in (1, len(chi)):
+            raise ValueError(
+                "Expected `chi` of shape (n, *data_shape) and `gamma` that broadcasts against it. "
+                f"Received: chi of shape {chi.shape} and gamma of shape {np.shape(self.gamma)}."
+            )
+        gamma = np.broadcast_to(gamma, (len(gamma), *chi.shape[1:]))
+        chi[np.broadcast_to(np.isposinf(gamma), chi.shape)] = 0.0
+        if np.isnan(gamma).any() or not np.isfinite(chi).all():
+            raise ValueError("Expected finite observed values. Received: NaN or inf.")
+        object.__setattr__(self, "chi", chi)
+        object.__setattr__(self, "gamma", gamma)
+
+
+class Plan:
+    """What an observation leaves to do along a schedule.
+
+    Args:
+        schedule: An adapted `ComponentSchedule`.
+        observation: The `Observation`.
+        params: Parameters of the schedule, resolved: one row, or one for each example.
+
+    Attributes:
+        caps: Where components wait on the path: gamma of the observation, or gamma(0) where that
+            is larger, since no state has less noise; ``inf`` for unobserved components, among them
+            those whose observation is no less noisy than gamma(1).
+        extra: Standard deviation of the noise to be added to reach the caps.
+        noisy: Whether an observed component waits with more noise than gamma(0).
+        begin: The largest time at which a component moves; 0 if none does.
+    """
+
+    def __init__(self, schedule, observation: Observation, params: dict):
+        self.schedule, self.params = schedule, params
+        gamma, first, last = observation.gamma, self._schedule_gamma(0.0), self._schedule_gamma(1.0)
+        observed = gamma < last
+        self.caps = np.where(observed, np.maximum(gamma, first), np.inf).astype("float32")
+        self.noisy = bool((observed & (self.caps > first)).any())
+        added = np.exp(self.caps, where=observed, out=np.zeros_like(self.caps))
+        added -= np.exp(gamma, where=observed, out=np.zeros_like(self.caps))
+        self.extra = np.sqrt(np.maximum(added, 0.0))
+        self.begin = self._last_move(np.minimum(self.caps, last), last.shape)
+
+    def _schedule_gamma(self, t):
+        return ops.convert_to_numpy(self.schedule(np.float32(t), **self.params).gamma)
+
+    def _last_move(self, held, shape) -> float:
+        """The time after which the schedule's gamma is nowhere below what is held there."""
+        axes = tuple(axis for axis, size in enumerate(shape) if size == 1)
+        held = held.max(axis=axes, keepdims=True)  # one number where gamma is one
+
+        def still(t):
+            return bool((self._schedule_gamma(t) >= held).all())
+
+        low, high = 0.0, 1.0
+        if still(low):
+            return low
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (low + high)
+            low, high = (low, middle) if still(middle) else (middle, high)
+        return high
+
+    def gamma(self) -> np.ndarray:
+        """Gamma at a few times of the path and of a few examples, ``(k, *data_shape)``."""
+        met = [
+            np.minimum(self._schedule_gamma(part * self.begin), self.caps)[:_SEEN_EXAMPLES]
+            for part in _SEEN_AT
+        ]
+        return np.concatenate(met)
+
+
+class Beginning(Reader):
+    """The components that the reverse process begins with, compiled.
+
+    Observed components are the observation with as much more noise as is missing. The others must
+    not begin as noise alone, which ignores what was observed: at a finite gamma(1) they still know
+    of the data. They begin at ``alpha x0_hat + sigma eps`` with the denoiser's own estimate.
+
+    Args:
+        denoiser: Callable ``(z, state, **condition) -> eps``.
+        capped: The `Capped` schedule.
+        shape: Shape of one sample.
+        start: See `draw`.
+
+    Attributes:
+        run: Compiled function ``(values, keys, chi, extra, t, params, condition)`` that returns z
+            at time t and the mean of the clean components given what went into the denoiser.
+    """
+
+    def __init__(self, denoiser, capped, shape, start: str):
+        super().__init__(denoiser, capped)
+
+        def free(keys, caps, **params):
+            z = noise.normal(keys, _INPUT, shape)
+            if start == "prior" or not hasattr(denoiser, "start"):
+                return z
+            return denoiser.start(z, capped.schedule(1.0, **params))
+
+        def run(values, keys, chi, extra, t, params, condition):
+            with self.scope(values):
+                state, eps = capped(t, **params), noise.normal(keys, _NOISE, shape)
+                observed = ops.isfinite(params["caps"])
+                known = state.alpha * (chi + extra * eps)
+                z = ops.where(observed, known, free(keys, **params))
+                estimate = x0_from_eps(z, denoiser(z, state, **condition), state)
+                if start == "estimate":
+                    z = ops.where(observed, known, state.add_noise(estimate, eps))
+                return z, estimate
+
+        self.run = backend.compile(run)
+
+
+def draw(
+    denoiser,
+    schedule,
+    observation: Observation,
+    draws: int = 1,
+    *,
+    sampler="dpm++sde",
+    steps: int | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
+    progress: bool = False,
+    condition: dict | None = None,
+    denoise: bool = True,
+    start: str = "estimate",
+    on_path=None,
+    **params,
+) -> np.ndarray:
+    """Draws clean components given an observation of them.
+
+    The observation is a noising state, and the reverse process leads from it to the data along
+    ``min(gamma(t), gamma_observed)``: exact for an exact denoiser, within the sampler's error and
+    that of the noise of gamma(0).
+
+    Args:
+        denoiser: Callable ``(z, state, **condition) -> eps`` in component space.
+        schedule: An adapted `ComponentSchedule`.
+        observation: The `Observation` of n examples.
+        draws: Number of draws for each example.
+        sampler: A name, config or instance (`keras_gud.samplers`). Where observations have noise
+            (more than gamma(0)) it must be one of the reverse SDE.
+        steps: Number of steps; default: the sampler's.
+        seed: Draw r of example i depends on (seed, i, r) alone.
+        batch_size: Draws computed at a time (default: all).
+        progress: Whether to show a progress bar.
+        condition: What the denoiser is told beside the state: arrays of one row or n.
+        denoise: Whether to return the mean of the clean components given z(0), and exactly
+            observed ones as they are, or z(0) itself.
+        start: What unobserved components begin with: ``"estimate"`` (see `Beginning`),
+            ``"matched"``, the denoiser's `start` where it has one, or ``"prior"``, N(0, 1).
+        on_path: `None`, or a function that is called once with gamma at a few times of the path,
+            ``(k, *data_shape)``.
+        **params: The schedule's parameters, one value or n each.
+
+    Returns:
+        float32 ``(n, draws, *data_shape)``.
+
+    Raises:
+        ValueError: for draws < 1, an unknown start, parameters that the schedule does not have, or
+            noisy observations with a sampler that does not solve the reverse SDE.
+
+    Example:
+
+    >>> from keras_gud import oracle, schedules
+    >>> schedule = schedules.get("vp"); schedule.adapt(variance=np.ones(2))
+    >>> truth = oracle.Gaussian(np.zeros(2), [[1.0, 0.8], [0.8, 1.0]])
+    >>> first = Observation(chi=[[2.0, 0.0]], gamma=[-np.inf, np.inf])
+    >>> chi = draw(truth, schedule, first, draws=1000)[0]
+    >>> bool((chi[:, 0] == 2.0).all()), bool(abs(chi[:, 1].mean() - 1.6) < 0.1)
+    (True, True)
+    """
+    draws = check_integer("draws", draws, 1)
+    if start not in STARTS:
+        raise ValueError(f"Expected `start` to be one of {STARTS}. Received: start={start!r}.")
+    chi, n = observation.chi, len(observation.chi)
+    params = schedule.resolve(params)
+    condition = {name: np.asarray(value) for name, value in (condition or {}).items()}
+    for part in (params, condition):
+        check_rows(part, n)
+    plan, sampler = Plan(schedule, observation, params), samplers.get(sampler)
+    if plan.noisy and not sampler.stochastic:
+        raise ValueError(
+            "Expected a `sampler` of the reverse SDE ('dpm++sde', 'ancestral', 'euler_maruyama') "
+            "for noisy observations: from one noisy value the probability flow leads to one clean "
+            "value, not to a draw from its posterior; and corrections forget the observation. "
+            f"Received: sampler={type(sampler).__name__}."
+        )
+    if on_path is not None:
+        on_path(plan.gamma())
+    capped = Capped.of(schedule)
+    parts = [{"chi": chi, "extra": plan.extra}, params | {"caps": plan.caps}, condition]
+    seen, params, condition = (repeat(part, draws) for part in parts)
+    index = pair(*(part.ravel() for part in np.indices((n, draws))))
+    batch_size = len(index) if batch_size is None else check_integer("batch_size", batch_size, 1)
+    batch_size = min(batch_size, len(index))
+    where = plan.begin, params, condition
+    z, estimate = _begin(denoiser, capped, start, seen, *where, index, seed, batch_size)
+    result = estimate if denoise else z
+    if plan.begin > 0.0:
+        result = sampler.integrate(
+            denoiser,
+            capped,
+            z,
+            (plan.begin, 0.0),
+            denoise=denoise,
+            steps=steps,
+            seed=seed,
+            first=index,
+            batch_size=batch_size,
+            progress=progress,
+            condition=condition,
+            **params,
+        )
+    result = result.reshape(n, draws, *chi.shape[1:])
+    exact = np.isneginf(observation.gamma)[:, None]
+    return np.where(exact, chi[:, None], result) if denoise else result
+
+
+def _begin(denoiser, capped, start, seen, t, params, condition, index, seed, batch_size):
+    """The compiled beginning of all draws, batch by batch."""
+    shape = seen["chi"].shape[1:]
+    key = (id(denoiser), shape, start)
+    if key not in capped.beginnings:
+        capped.beginnings[key] = Beginning(denoiser, capped, shape, start)
+    beginning, results = capped.beginnings[key], []
+    for at in range(0, len(index), batch_size):
+        rows = rows_of_batch(at, batch_size, len(index))
+        now = [take_rows(part, rows) for part in (seen, params, condition)]
+        result = beginning.run(
+            beginning.values(),
+            noise.keys_of(seed, index[rows]),
+            *now[0].values(),
+            np.float32(t),
+            *now[1:],
+        )
+        results.append([ops.convert_to_numpy(part)[: len(index) - at] for part in result])
+    return [np.concatenate(part) for part in zip(*results, strict=True)]
+
+
+def pair(i, r):
+    """Cantor's number of the pair (i, r): none twice, whatever the numbers of i and r.
+
+    >>> [pair(i, r) for i, r in ((0, 0), (1, 0), (0, 1), (2, 0))]
+    [0, 1, 2, 3]
+    """
+    return (i + r) * (i + r + 1) // 2 + r
+
+
+def repeat(arrays: dict, draws: int) -> dict:
+    """Each row `draws` times; arrays of one row serve all."""
+    return {
+        name: value if len(value) == 1 else np.repeat(value, draws, axis=0)
+        for name, value in arrays.items()
+    }
