@@ -1,5 +1,6 @@
 """Draws given observed components: how they begin, when, and what they depend on."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -174,3 +175,17 @@ def test_bad_observations(chi, gamma):
 def test_bad_arguments(schedule, keywords, message):
     with pytest.raises(ValueError, match=message):
         draw(TRUTH, schedule, FIRST, **keywords)
+
+
+def test_a_condition_goes_with_its_example(schedule):
+    """Each example's label moves the mean of its data, and its draws with it."""
+
+    def labelled(z, state, label):
+        shift = keras.ops.cast(keras.ops.reshape(label, (-1, 1)), "float32")
+        return TRUTH(z - state.alpha * shift, state)
+
+    nothing = Observation(np.zeros((2, 3)), np.inf)
+    told = {"label": np.array([0, 4], "int32")}
+    chi = draw(labelled, schedule, nothing, 1000, sampler=FLOW, condition=told)
+    np.testing.assert_allclose(chi[0].mean(axis=0), 0.0, atol=4.5 / np.sqrt(1000) + 0.02)
+    np.testing.assert_allclose(chi[1].mean(axis=0), 4.0, atol=4.5 / np.sqrt(1000) + 0.02)
