@@ -21,9 +21,10 @@ class Capped:
     Example:
 
     >>> import numpy as np
+    >>> from keras import ops
     >>> from keras_gud import schedules
     >>> schedule = schedules.get("vp"); schedule.adapt(variance=np.ones(2))
-    >>> state = Capped(schedule)(1.0, caps=np.array([[-2.0, np.inf]], "float32"))
+    >>> state = Capped(schedule)(1.0, caps=ops.convert_to_tensor([[-2.0, np.inf]]))
     >>> float(state.gamma[0, 0])
     -2.0
     """

@@ -70,23 +70,29 @@ def mask(name: str, values, n: int, data_shape) -> np.ndarray:
 
 
 def noise_std(values, shape=()) -> np.ndarray:
-    """Standard deviations >= 0, float64: a number, or what broadcasts against `shape`."""
+    """Standard deviations >= 0; see `numbers`."""
+    values = numbers("noise_std", values, shape)
+    if not (values >= 0.0).all():
+        raise ValueError(
+            f"Expected a finite `noise_std` >= 0. Received: noise_std={values.min():g}."
+        )
+    return values
+
+
+def numbers(name: str, values, shape=()) -> np.ndarray:
+    """Finite numbers as float64 with the rank of `shape`: one, or what broadcasts against it."""
     try:
-        values = np.asarray(to_numpy(values), "float64")
-        fits = np.broadcast_shapes(values.shape, shape) == tuple(shape)
-    except (TypeError, ValueError):
+        found = np.asarray(to_numpy(values), "float64")
+        fits = np.broadcast_shapes(found.shape, shape) == tuple(shape)
+    except (TypeError, ValueError):  # no numbers, or shapes that clash
         fits = False
-    if not fits:
-        wanted = f"a number, or an array that broadcasts against {shape}" if shape else "a number"
-        raise ValueError(
-            f"Expected `noise_std` to be {wanted}. "
-            f"Received: noise_std of shape {np.shape(values)} and type {type(values).__name__}."
-        )
-    if not (np.isfinite(values).all() and (values >= 0.0).all()):
-        raise ValueError(
-            f"Expected a finite `noise_std` >= 0. Received: noise_std={np.nanmin(values):g}."
-        )
-    return values.reshape((1,) * (len(shape) - values.ndim) + values.shape)
+    if not fits or not np.isfinite(found).all():
+        wanted = "a finite number"
+        if shape:
+            wanted += f", or an array of such that broadcasts against {tuple(shape)}"
+        received = f"{name}={values!r}" if np.ndim(values) == 0 else f"shape {np.shape(values)}"
+        raise ValueError(f"Expected `{name}` to be {wanted}. Received: {received}.")
+    return found.reshape((1,) * (len(shape) - found.ndim) + found.shape)
 
 
 def finite(name: str, values: np.ndarray, observed=True):

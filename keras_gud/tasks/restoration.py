@@ -41,12 +41,7 @@ def restore(model, observation, scale, noise_std, basis=None, **options):
     model._require_built("it restores")
     view = views.named(model, basis)
     y, single = inputs.images("observation", observation, [model.data_shape], model.kind)
-    scale = np.asarray(scale, "float64")
-    if np.broadcast_shapes(scale.shape, y.shape) != y.shape or not np.isfinite(scale).all():
-        raise ValueError(
-            f"Expected a finite `scale` that broadcasts against {y.shape}. "
-            f"Received: scale of shape {scale.shape}."
-        )
+    scale = inputs.numbers("scale", scale, y.shape)
     noise_std = inputs.noise_std(noise_std, y.shape)
     inputs.finite("observation", y, scale != 0.0)
     factor, offset = adaptation.units(model.kind)

@@ -9,14 +9,13 @@ from task_helpers import (
     SHAPE,
     ExactModel,
     assert_distributed,
+    exact_model,
     how,
     matrix_of,
     posterior,
 )
 
 from keras_gud import bases, tasks
-
-PRIORS = ["isotropic", "matching"]
 
 
 def check(model, draws, matrix, variance, y):
@@ -32,11 +31,11 @@ def noise_of(y, std, seed=5):
     return y + std * np.random.default_rng(seed).normal(size=np.shape(y))
 
 
-@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("prior", ["isotropic", "matching"])
 @pytest.mark.parametrize("basis", ["pixel", "haar", "dct", "fourier"])
 def test_restore(basis, prior):
     """Some components exact, some noisy, some missing, with scales of either sign."""
-    model = ExactModel([basis], prior=prior)
+    model = exact_model((basis,), prior=prior)
     rng = np.random.default_rng(2)
     scale = rng.choice([0.0, 0.0, -0.5, 1.0, 2.0], size=SHAPE)
     noise = rng.choice([0.0, 0.3, 1.0], size=SHAPE)
@@ -50,10 +49,9 @@ def test_restore(basis, prior):
     np.testing.assert_allclose(again[:, exact], np.tile(y.ravel()[exact], (DRAWS, 1)), atol=1e-5)
 
 
-@pytest.mark.parametrize("prior", PRIORS)
 @pytest.mark.parametrize("noise_std", [0.0, 0.4])
-def test_inpaint(prior, noise_std):
-    model = ExactModel(["pixel"], COLOURED, prior)
+def test_inpaint(noise_std):
+    model = exact_model(("pixel",), COLOURED, "matching")
     missing = np.zeros((4, 4), bool)
     missing[:, 1:3] = missing[2] = True
     y = noise_of(model.image(), noise_std).astype("float32")
@@ -66,15 +64,11 @@ def test_inpaint(prior, noise_std):
         assert (draws[:, seen] == y[seen]).all()
 
 
-@pytest.mark.parametrize("prior", PRIORS)
 @pytest.mark.parametrize(("factor", "noise_std"), [(2, 0.0), (2, 0.3), (4, 0.2)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_upscale(prior, factor, noise_std, channels):
-    shape = (4, 4, channels)
-    basis = bases.Haar(levels=2)
-    if channels == 3:
-        basis = bases.Compose(["channel", basis])
-    model = ExactModel([basis], shape, prior)
+def test_upscale(factor, noise_std, channels):
+    shape, prior = (4, 4, channels), "isotropic" if channels == 1 else "matching"
+    model = exact_model(("haar" if channels == 1 else "channel+haar",), shape, prior)
 
     def means(x):
         return x.reshape(4 // factor, factor, 4 // factor, factor, channels).mean(axis=(1, 3))
@@ -88,10 +82,9 @@ def test_upscale(prior, factor, noise_std, channels):
         np.testing.assert_allclose(again, np.tile(y, (50, 1, 1, 1)), atol=1e-5)
 
 
-@pytest.mark.parametrize("prior", PRIORS)
 @pytest.mark.parametrize("noise_std", [0.0, 0.3])
-def test_colorize(prior, noise_std):
-    model = ExactModel([bases.ChannelMix("luma")], COLOURED, prior)
+def test_colorize(noise_std):
+    model = exact_model(("channel",), COLOURED, "matching")
     weights = np.array([0.299, 0.587, 0.114])
     matrix = matrix_of(lambda x: x @ weights, COLOURED)
     y = noise_of(model.image() @ weights, noise_std)
@@ -116,7 +109,6 @@ KERNEL = np.outer([0.25, 0.5, 0.25], [0.2, 0.6, 0.2])
 SKEW = np.array([[0.5, 0.3, 0.0, 0.1], [0.0, 0.2, 0.0, 0.0]])
 
 
-@pytest.mark.parametrize("prior", PRIORS)
 @pytest.mark.parametrize(
     ("basis", "kernel", "boundary", "noise_std"),
     [
@@ -129,8 +121,8 @@ SKEW = np.array([[0.5, 0.3, 0.0, 0.1], [0.0, 0.2, 0.0, 0.0]])
         ("fourier", np.array([[0.2, 1.0, -0.1]]), "wrap", 0.0),
     ],
 )
-def test_deblur(prior, basis, kernel, boundary, noise_std):
-    model = ExactModel([basis], prior=prior)
+def test_deblur(basis, kernel, boundary, noise_std):
+    model = exact_model((basis,), prior="isotropic" if basis == "dct" else "matching")
     mode = {"dct": "reflect", "fourier": "wrap"}[basis]
 
     def blur(x):
@@ -147,7 +139,7 @@ def test_deblur(prior, basis, kernel, boundary, noise_std):
 
 
 def test_deblur_in_colour_with_mixed_channels():
-    model = ExactModel([bases.Compose(["channel", "dct"])], COLOURED)
+    model = exact_model(("channel+dct",), COLOURED)
 
     def blur(x):
         return ndimage.convolve(x, KERNEL[..., None], mode="reflect")
@@ -158,7 +150,7 @@ def test_deblur_in_colour_with_mixed_channels():
 
 
 def test_frequencies_that_a_kernel_blocks_are_unobserved():
-    model = ExactModel(["fourier"])
+    model = exact_model(("fourier",))
     kernel = np.array([[0.25, 0.5, 0.25]])  # nothing at half a cycle per sample
     matrix = matrix_of(lambda x: ndimage.convolve(x[..., 0], kernel, mode="wrap"), SHAPE)
     y = matrix @ model.image().ravel()
@@ -167,18 +159,16 @@ def test_frequencies_that_a_kernel_blocks_are_unobserved():
     assert draws.std(axis=0).max() > 0.1
 
 
-@pytest.mark.parametrize("prior", PRIORS)
 @pytest.mark.parametrize("basis", ["pixel", "haar", "dct", "fourier"])
-def test_denoise(basis, prior):
-    model = ExactModel([basis], prior=prior)
+def test_denoise(basis):
+    model = exact_model((basis,), prior="matching")
     y = noise_of(model.image(), 0.5)
     draws = tasks.denoise(model, y, 0.5, **how(True))
     check(model, draws, np.eye(16), 0.25, y)
 
 
-@pytest.mark.parametrize("prior", PRIORS)
-def test_denoise_value_by_value(prior):
-    model = ExactModel(["haar", "pixel"], prior=prior)
+def test_denoise_value_by_value():
+    model = exact_model(("haar", "pixel"), prior="matching")
     noise_std = np.linspace(0.0, 1.5, 16).reshape(SHAPE)
     y = noise_of(model.image(), noise_std)
     draws = tasks.denoise(model, y, noise_std, **how(True))
@@ -186,11 +176,10 @@ def test_denoise_value_by_value(prior):
     assert (draws[:, 0, 0] == np.float32(y[0, 0])).all()
 
 
-@pytest.mark.parametrize("prior", PRIORS)
 @pytest.mark.parametrize("basis", ["pixel", "haar", "dct"])
-def test_complete(basis, prior):
+def test_complete(basis):
     """A part of the image is noise at this time; the rest has as little as it ever has."""
-    model = ExactModel([basis], prior=prior)
+    model = exact_model((basis,))
     view, image = model.views[0], model.image().astype("float32")
     partly = tasks.noised(model, image, 0.6, seed=4, b=0.5)
     draws = tasks.complete(model, partly, 0.6, b=0.5, **how(True))
