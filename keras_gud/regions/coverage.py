@@ -33,8 +33,8 @@ def check_region(views, view: View, gamma, gamma_map: bool):
     told = gamma_map and not view.basis.mixes_space
     states = np.asarray(gamma, "float64")
     untold = 0.0 if told else max(_untold(view, state) for state in states)
-    near = [other for other in views if other.basis is view.basis]
-    gap = max(min(departure(other, state) for other in near) for state in states)
+    near = [departure(other, states) for other in views if other.basis is view.basis]
+    gap = np.min(near, axis=0).max()
     if max(gap, untold) <= _TOLERANCE:
         return
     reasons = []
@@ -53,22 +53,31 @@ def check_region(views, view: View, gamma, gamma_map: bool):
     )
 
 
-def departure(view: View, gamma: np.ndarray) -> float:
-    """The distance of a state from the nearest trained one on a view's paths.
+def departure(view: View, gamma: np.ndarray) -> np.ndarray:
+    """The distances of some states from the nearest trained ones on a view's paths.
 
     The distance of two states is the largest difference of gamma over the components.
 
     Args:
         view: The view.
-        gamma: The state, `data_shape`.
+        gamma: The states, ``(k, *data_shape)``.
+
+    Returns:
+        float64 ``(k,)``.
     """
+    # Tracing the whole family is most of the work, and the same for all states.
     paths, index = _paths(view)
-    first, last = (_grid(view, view.schedule(end)) for end in (0.0, 1.0))
+    ends = [_grid(view, view.schedule(end)).ravel() for end in (0.0, 1.0)]
+    return np.array([_distance(view, paths, index, ends, state) for state in gamma])
+
+
+def _distance(view: View, paths, index, ends, gamma) -> float:
+    """Of one state; `paths` and `ends` are gamma of every group, `index` a component's group."""
     # Components that share group and gamma are one.
     pairs = np.stack([index.ravel(), np.ravel(gamma)], axis=1)
     group, gamma = np.unique(np.round(pairs, 4), axis=0).T
     group = group.astype(int)
-    paths, first, last = paths[:, group], first.ravel()[group], last.ravel()[group]
+    paths, (first, last) = paths[:, group], (end[group] for end in ends)
     if not view.observed:
         return float(np.abs(paths - gamma).max(axis=1).min())
     miss = np.maximum(np.maximum(gamma - paths, first - gamma), 0.0).max(axis=1)

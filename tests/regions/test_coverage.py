@@ -7,9 +7,14 @@ import pytest
 from region_views import make_view, to_numpy
 
 from keras_gud import regions, schedules
-from keras_gud.regions.coverage import departure
+from keras_gud.regions import coverage
 
 SHAPE = (8, 12, 3)
+
+
+def departure(view, state):
+    """The distance of one state."""
+    return coverage.departure(view, state[None])[0]
 
 
 def state_of(view, t, **params):
