@@ -119,13 +119,5 @@ class Generation:
 
     def to_data(self, chi, batch_size: int = 256) -> np.ndarray:
         """Components to data in their own units: uint8 where the model was trained on uint8."""
-        phi = np.concatenate(
-            [
-                ops.convert_to_numpy(
-                    self.basis.inverse(self.prior.inverse(chi[i : i + batch_size]))
-                )
-                for i in range(0, len(chi), batch_size)
-            ]
-        )
-        scale, offset = adaptation.units(self.kind)
-        return adaptation.rounded(scale * phi + offset, self.kind)
+        raw = adaptation.to_raw(chi, self.basis, self.prior, self.kind, batch_size)
+        return adaptation.rounded(raw, self.kind)

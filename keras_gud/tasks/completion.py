@@ -44,20 +44,16 @@ def complete(model, partly_noised, t, **options):
     for part in (params, told):
         check_rows(part, len(x))
     z = ops.convert_to_numpy(view.prior(components(view, x)))
-    repeated = (posterior.repeat(part, options.draws) for part in ({"z": z}, params, told))
-    z, params, told = repeated
+    params, told = (posterior.repeat(part, options.draws) for part in (params, told))
     result = model._sampler(options.sampler).integrate(
         model.denoiser_of(view),
         view.schedule,
-        np.broadcast_to(z["z"], (len(x) * options.draws, *z["z"].shape[1:])),
+        np.repeat(z, options.draws, axis=0),
         (t, 0.0),
         denoise=True,
-        steps=options.steps,
-        seed=options.seed,
-        first=posterior.pair(*(part.ravel() for part in np.indices((len(x), options.draws)))),
-        batch_size=options.batch_size,
-        progress=options.progress,
+        first=posterior.indices(len(x), options.draws),
         condition=told,
+        **options.of_run(),
         **params,
     )
     chi = result.reshape(len(x), options.draws, *result.shape[1:])

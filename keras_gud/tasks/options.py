@@ -1,7 +1,6 @@
 """The keyword arguments that all tasks share, in one place."""
 
 from dataclasses import dataclass, fields
-from numbers import Integral
 
 import numpy as np
 
@@ -59,8 +58,6 @@ class Options:
             )
         if self.seed is None:
             object.__setattr__(self, "seed", int(np.random.randint(2**31)))
-        elif not isinstance(self.seed, Integral) or isinstance(self.seed, bool):
-            raise ValueError(f"Expected `seed` to be an integer. Received: seed={self.seed!r}.")
         if self.batch_size is None:
             object.__setattr__(self, "batch_size", BATCH_SIZE)
 
@@ -70,6 +67,11 @@ class Options:
         names = cls.names()
         options = cls(**{k: v for k, v in keywords.items() if k in names})
         return options, {k: v for k, v in keywords.items() if k not in names}
+
+    def of_run(self) -> dict:
+        """Those that every run of a sampler takes."""
+        names = ("steps", "seed", "batch_size", "progress")
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

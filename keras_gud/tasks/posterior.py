@@ -1,7 +1,5 @@
 """Samples of clean components given noisy observations of some of them (DESIGN sec. 3.10)."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from keras import ops
 
@@ -11,103 +9,11 @@ from keras_gud.process import x0_from_eps
 from keras_gud.samplers.loop import Reader
 from keras_gud.samplers.run import check_rows, rows_of_batch, take_rows
 from keras_gud.tasks.capped import Capped
+from keras_gud.tasks.observation import Observation, Plan
 
 STARTS = ("estimate", "matched", "prior")
 # Counters of the noise; the sampler's own draws are numbered from 0.
 _INPUT, _NOISE = -1, -2
-# Parts of the way that is left at which `on_path` sees the noising state.
-_SEEN_AT = (1.0, 0.6, 0.2)
-_SEEN_EXAMPLES = 4
-_HALVINGS = 20
-
-
-@dataclass(frozen=True)
-class Observation:
-    """Noisy values of the clean components: ``chi_i + n_i`` with ``n_i ~ N(0, exp(gamma_i))``.
-
-    Attributes:
-        chi: The values, ``(n, *data_shape)``; where unobserved, anything.
-        gamma: Log variance of their noise, broadcastable against chi: ``-inf`` for an exact value,
-            ``inf`` for an unobserved one.
-
-    Example:
-
-    >>> one_of_two = Observation(chi=np.array([[1.0, np.nan]]), gamma=np.array([-np.inf, np.inf]))
-    """
-
-    chi: object
-    gamma: object
-
-    def __post_init__(self):
-        chi, gamma = np.array(self.chi, "float32"), np.asarray(self.gamma, "float32")
-        gamma = gamma.reshape((1,) * (chi.ndim - gamma.ndim) + gamma.shape)
-        if chi.ndim < 2 or gamma.ndim != chi.ndim or gamma.shape[0] not in (1, len(chi)):
-            raise ValueError(
-                "Expected `chi` of shape (n, *data_shape) and `gamma` that broadcasts against it. "
-                f"Received: chi of shape {chi.shape} and gamma of shape {np.shape(self.gamma)}."
-            )
-        gamma = np.broadcast_to(gamma, (len(gamma), *chi.shape[1:]))
-        chi[np.broadcast_to(np.isposinf(gamma), chi.shape)] = 0.0
-        if np.isnan(gamma).any() or not np.isfinite(chi).all():
-            raise ValueError("Expected finite observed values. Received: NaN or inf.")
-        object.__setattr__(self, "chi", chi)
-        object.__setattr__(self, "gamma", gamma)
-
-
-class Plan:
-    """What an observation leaves to do along a schedule.
-
-    Args:
-        schedule: An adapted `ComponentSchedule`.
-        observation: The `Observation`.
-        params: Parameters of the schedule, resolved: one row, or one for each example.
-
-    Attributes:
-        caps: Where components wait on the path: gamma of the observation, or gamma(0) where that
-            is larger, since no state has less noise; ``inf`` for unobserved components, among them
-            those whose observation is no less noisy than gamma(1).
-        extra: Standard deviation of the noise to be added to reach the caps.
-        noisy: Whether an observed component waits with more noise than gamma(0).
-        begin: The largest time at which a component moves; 0 if none does.
-    """
-
-    def __init__(self, schedule, observation: Observation, params: dict):
-        self.schedule, self.params = schedule, params
-        gamma, first, last = observation.gamma, self._schedule_gamma(0.0), self._schedule_gamma(1.0)
-        observed = gamma < last
-        self.caps = np.where(observed, np.maximum(gamma, first), np.inf).astype("float32")
-        self.noisy = bool((observed & (self.caps > first)).any())
-        added = np.exp(self.caps, where=observed, out=np.zeros_like(self.caps))
-        added -= np.exp(gamma, where=observed, out=np.zeros_like(self.caps))
-        self.extra = np.sqrt(np.maximum(added, 0.0))
-        self.begin = self._last_move(np.minimum(self.caps, last), last.shape)
-
-    def _schedule_gamma(self, t):
-        return ops.convert_to_numpy(self.schedule(np.float32(t), **self.params).gamma)
-
-    def _last_move(self, held, shape) -> float:
-        """The time after which the schedule's gamma is nowhere below what is held there."""
-        axes = tuple(axis for axis, size in enumerate(shape) if size == 1)
-        held = held.max(axis=axes, keepdims=True)  # one number where gamma is one
-
-        def still(t):
-            return bool((self._schedule_gamma(t) >= held).all())
-
-        low, high = 0.0, 1.0
-        if still(low):
-            return low
-        for _ in range(_HALVINGS):
-            middle = 0.5 * (low + high)
-            low, high = (low, middle) if still(middle) else (middle, high)
-        return high
-
-    def gamma(self) -> np.ndarray:
-        """Gamma at a few times of the path and of a few examples, ``(k, *data_shape)``."""
-        met = [
-            np.minimum(self._schedule_gamma(part * self.begin), self.caps)[:_SEEN_EXAMPLES]
-            for part in _SEEN_AT
-        ]
-        return np.concatenate(met)
 
 
 class Beginning(Reader):
@@ -232,7 +138,7 @@ def draw(
     capped = Capped.of(schedule)
     parts = [{"chi": chi, "extra": plan.extra}, params | {"caps": plan.caps}, condition]
     seen, params, condition = (repeat(part, draws) for part in parts)
-    index = pair(*(part.ravel() for part in np.indices((n, draws))))
+    index = indices(n, draws)
     batch_size = len(index) if batch_size is None else check_integer("batch_size", batch_size, 1)
     batch_size = min(batch_size, len(index))
     where = plan.begin, params, condition
@@ -277,6 +183,11 @@ def _begin(denoiser, capped, start, seen, t, params, condition, index, seed, bat
         )
         results.append([ops.convert_to_numpy(part)[: len(index) - at] for part in result])
     return [np.concatenate(part) for part in zip(*results, strict=True)]
+
+
+def indices(n: int, draws: int) -> np.ndarray:
+    """The index, for its noise, of every draw of every example, ``(n * draws,)``."""
+    return pair(*(part.ravel() for part in np.indices((n, draws))))
 
 
 def pair(i, r):

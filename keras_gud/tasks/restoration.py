@@ -111,12 +111,9 @@ def answer(model, view, observation, options: dict, single: bool, known=None):
         observation,
         options.draws,
         sampler=model._sampler(options.sampler),
-        steps=options.steps,
-        seed=options.seed,
-        batch_size=options.batch_size,
-        progress=options.progress,
         condition=condition(options.labels, options.guidance, n, model.classes),
         on_path=functools.partial(model.check_region, view),
+        **options.of_run(),
         **params,
     )
     return deliver(model, view, chi, options, single, known)
@@ -135,14 +132,10 @@ def deliver(model, view, chi, options: Options, single: bool, known=None):
             ``(n, *data_shape)``: values that are to come back bit-exact.
     """
     flat = chi.reshape(-1, *chi.shape[2:])
-    batches = np.split(flat, range(_ROWS, len(flat), _ROWS))
-    phi = [ops.convert_to_numpy(view.basis.inverse(view.prior.inverse(part))) for part in batches]
-    factor, offset = adaptation.units(model.kind)
-    raw = (factor * np.concatenate(phi) + offset).reshape(chi.shape)
+    raw = adaptation.to_raw(flat, view.basis, view.prior, model.kind).reshape(chi.shape)
     if known is not None:
         mask, values = known
         raw = np.where(mask[:, None], values[:, None].astype("float32"), raw)
-    raw = raw.astype("float32")
     result = raw if options.as_float else adaptation.rounded(raw, model.kind)
     results = [result, raw.std(axis=1, ddof=1)] if options.return_std else [result]
     results = [part[0] for part in results] if single else results

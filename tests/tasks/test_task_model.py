@@ -1,7 +1,5 @@
 """Tasks with a network: a model's own basis, its labels, its statistics."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from keras import layers, ops
@@ -34,13 +32,6 @@ def model():
     schedule = schedules.Sequential(b=(0.2, 0.6), over="column")
     model = keras_gud.GUDModel(basis, prior, schedule, Told(), classes=3, seed=0)
     model.adapt(x)
-    if not hasattr(model, "views"):
-        view = SimpleNamespace(
-            basis=basis, prior=prior, schedule=schedule, tokens=model.tokens, observed=()
-        )
-        model.views = (view,)
-        model.denoiser_of = lambda view: model.denoiser
-        model.check_region = lambda view, gamma: None
     return model, x
 
 
