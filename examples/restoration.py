@@ -21,7 +21,7 @@ TASKS = ("inpaint", "upscale", "deblur", "colorize", "denoise")
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=8000, help="training steps")
+    parser.add_argument("--steps", type=int, default=9000, help="training steps")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--backbone", default="small")
     parser.add_argument("--seed", type=int, default=0)
