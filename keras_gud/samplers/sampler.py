@@ -123,7 +123,7 @@ class Sampler:
         shape = tuple(denoiser.data_shape if shape is None else shape)
         if start not in STARTS:
             raise ValueError(f"Expected `start` to be one of {STARTS}. Received: start={start!r}.")
-        loop = self._loop(denoiser, schedule, shape, start == "matched")
+        loop = self.loop_of(denoiser, schedule, shape, start == "matched")
         run = Run(self, loop, schedule, n, (1.0, 0.0), **arguments)
         return run(lambda keys, rows, params: loop.start(loop.values(), keys, params), denoise)
 
@@ -159,7 +159,7 @@ class Sampler:
         """
         z = np.asarray(ops.convert_to_numpy(z), "float32")
         times = self._check_times(times)
-        loop = self._loop(denoiser, schedule, z.shape[1:], False)
+        loop = self.loop_of(denoiser, schedule, z.shape[1:], False)
         run = Run(self, loop, schedule, check_count("n", len(z)), times, **arguments)
         return run(lambda keys, rows, params: z[rows], denoise)
 
@@ -178,6 +178,11 @@ class Sampler:
         return begin, end
 
     # -- the compiled part ----------------------------------------------------------------------
+
+    @property
+    def even(self) -> bool:
+        """Whether all steps are of the same length in t."""
+        return type(self).advance is Sampler.advance and self.spacing == "uniform"
 
     def begin(self, denoiser, state_at, z, times) -> tuple:
         """What `advance` carries along; its first entry is z."""
@@ -228,8 +233,8 @@ class Sampler:
                 tell(i1 / steps)
         return [reached[i] for i in wanted]
 
-    def _loop(self, denoiser, schedule, shape, matched):
-        """The compiled loop for this denoiser and schedule, made once."""
+    def loop_of(self, denoiser, schedule, shape, matched: bool = False) -> Loop:
+        """The compiled `Loop` for this denoiser and schedule, made once."""
         key = (id(denoiser), id(schedule), shape, matched)
         if key not in self._compiled:
             self._compiled[key] = Loop(self, denoiser, schedule, shape, matched)

@@ -9,6 +9,7 @@ from keras_gud.tasks import posterior
 from keras_gud.tasks.averages import colorize, upscale
 from keras_gud.tasks.blur import deblur
 from keras_gud.tasks.completion import complete, noised
+from keras_gud.tasks.extension import extend
 from keras_gud.tasks.options import Options
 from keras_gud.tasks.pixels import denoise, inpaint
 from keras_gud.tasks.restoration import restore
@@ -19,6 +20,7 @@ __all__ = [
     "complete",
     "deblur",
     "denoise",
+    "extend",
     "inpaint",
     "noised",
     "posterior",

@@ -71,6 +71,7 @@ def draw(
     condition: dict | None = None,
     denoise: bool = True,
     start: str = "estimate",
+    until: float = 0.0,
     on_path=None,
     **params,
 ) -> np.ndarray:
@@ -96,6 +97,7 @@ def draw(
             observed ones as they are, or z(0) itself.
         start: What unobserved components begin with: ``"estimate"`` (see `Beginning`),
             ``"matched"``, the denoiser's `start` where it has one, or ``"prior"``, N(0, 1).
+        until: Time at which to stop; with denoise=False the result is z at that time.
         on_path: `None`, or a function that is called once with gamma at a few times of the path,
             ``(k, *data_shape)``.
         **params: The schedule's parameters, one value or n each.
@@ -144,12 +146,12 @@ def draw(
     where = plan.begin, params, condition
     z, estimate = _begin(denoiser, capped, start, seen, *where, index, seed, batch_size)
     result = estimate if denoise else z
-    if plan.begin > 0.0:
+    if plan.begin > until:
         result = sampler.integrate(
             denoiser,
             capped,
             z,
-            (plan.begin, 0.0),
+            (plan.begin, until),
             denoise=denoise,
             steps=steps,
             seed=seed,
