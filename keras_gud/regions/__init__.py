@@ -4,8 +4,9 @@ from keras_gud.regions.coverage import check_region
 from keras_gud.regions.paths import Paths, View, adapt_tokens, registry, share_bases
 from keras_gud.schedules import Sequential
 
-# Observed values are given the noise of gamma(0) before the network sees them. At -7, the default of
-# the schedule, that is 4 levels of 8-bit images, which costs a third of a decibel; at -9 it is 1.4.
+# Observed values are given the noise of gamma(0) before the network sees them. At -7, the default
+# of the schedule, that is 4 levels of 8-bit images, which costs a third of a decibel; at -9 it is
+# 1.4.
 _GAMMA_MIN = -9.0
 
 
