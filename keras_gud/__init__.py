@@ -10,6 +10,7 @@ from keras_gud import (
     objective,
     oracle,
     plots,
+    pretrained,
     priors,
     process,
     regions,
@@ -19,6 +20,7 @@ from keras_gud import (
 )
 from keras_gud.gud import GUD
 from keras_gud.model import GUDModel
+from keras_gud.pretrained import load
 from keras_gud.process import NoisingState
 from keras_gud.version import __version__
 
@@ -32,10 +34,12 @@ __all__ = [
     "callbacks",
     "datasets",
     "likelihood",
+    "load",
     "metrics",
     "objective",
     "oracle",
     "plots",
+    "pretrained",
     "priors",
     "process",
     "regions",
