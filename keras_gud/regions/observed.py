@@ -108,15 +108,21 @@ def _boxes(uniform, view, kind):
 
 
 def _subset(uniform, view, label):
-    """Some values of a label: the first few, or each with a probability of the sample's own."""
+    """Some values of a label: the first few (one half of the samples), all but a run of them, or
+    each with a probability of the sample's own.
+    """
     values, index = np.unique(np.round(view.basis.labels[label], 6), return_inverse=True)
     index = index.reshape(view.basis.data_shape)
     ones = (1,) * index.ndim
-    observed = ops.convert_to_tensor((index + 0.5) / len(values), "float32") < uniform(ones)
+    place = ops.convert_to_tensor((index + 0.5) / len(values), "float32")
+    first, second, choice = uniform(ones), uniform(ones), uniform(ones)
+    observed = place < first
     if len(values) <= _MOST_SUBSETS:
+        run = (place > ops.minimum(first, second)) & (place < ops.maximum(first, second))
         each = uniform((len(values),)) < ops.reshape(uniform(ones), (-1, 1))
         each = ops.reshape(ops.take(each, index.ravel(), axis=1), (-1, *index.shape))
-        observed = ops.where(uniform(ones) < 0.5, observed, each)
+        others = ops.where(choice < 0.75, ops.logical_not(run), each)
+        observed = ops.where(choice < 0.5, observed, others)
     return _hold(observed, uniform, view)
 
 

@@ -83,7 +83,7 @@ class Rolling:
         """Endlessly: the mean of the clean components at the end of each shift, then moves on.
 
         Yields:
-            float32 tensor ``(n, *data_shape)``; the first ``finished + shift`` columns in the order
+            float32 array ``(n, *data_shape)``; the first ``finished + shift`` columns in the order
             of generation are finished.
         """
         values, (params, told) = self.loop.values(), self.given
@@ -94,7 +94,8 @@ class Rolling:
             times = self._times(past)
             parts = self._keys(), params, told, times
             self.carry = self.loop.advance(values, self.carry, *parts, tuple(bounds))
-            yield self.loop.finish(values, self.carry[0], times[1], params, told)
+            mean = self.loop.finish(values, self.carry[0], times[1], params, told)
+            yield ops.convert_to_numpy(mean)
             self.turn += 1
             begin = np.float32(self.front.begin)
             self.carry = self.belt.move(self.belt.values(), self.carry, self._keys(), begin, params)
