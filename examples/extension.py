@@ -19,6 +19,7 @@ import numpy as np
 
 import keras_gud
 from keras_gud import regions, schedules, tasks
+from keras_gud.average import averaged_weights
 from keras_gud.tasks.front import Front
 
 STEPS = 2000
@@ -30,8 +31,13 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, help="file of a trained model")
     parser.add_argument(
-        "--train", type=int, nargs="?", const=STEPS, help=f"train so many steps, {STEPS} if bare"
+        "--train",
+        type=int,
+        nargs="?",
+        const=STEPS,
+        help=f"train so many steps, {STEPS} if bare; from the weights of --model, if given",
     )
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--batch-size", type=int, default=32, help="of training")
     parser.add_argument("--backbone", default="small", help="to train")
     parser.add_argument("--seed", type=int, default=0, help="of training and of the strips")
@@ -58,9 +64,11 @@ def train(arguments):
         region=regions.Paths(observed="column"),
         seed=arguments.seed,
     )
-    model.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, arguments.train))
-    )
+    rate = keras.optimizers.schedules.CosineDecay(arguments.learning_rate, arguments.train)
+    model.compile(keras.optimizers.Adam(rate))
+    if arguments.model:
+        model.adapt(crops, verbose=0)
+        copy_weights(keras.saving.load_model(arguments.model, compile=False), model)
     model.fit(
         crops,
         batch_size=arguments.batch_size,
@@ -69,6 +77,16 @@ def train(arguments):
         callbacks=[keras.callbacks.ModelCheckpoint(arguments.out / "extension.keras")],
     )
     return model
+
+
+def copy_weights(source, target):
+    """Gives a model the averaged weights of another one, as its own and as its average."""
+    target.network.set_weights(source.network.get_weights())
+    for weight, average, known in zip(
+        averaged_weights(target.network), target.ema.average, source.ema.average, strict=True
+    ):
+        weight.assign(keras.ops.copy(known))
+        average.assign(keras.ops.copy(known))
 
 
 def draw_strips(model, arguments):
