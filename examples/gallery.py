@@ -11,8 +11,11 @@ _MOST_SPREAD = 48.0
 
 
 def interesting(truth, n=2):
-    """Patches of the strongest contrast, chosen by the truth alone, not by how they come out."""
-    return np.argsort(-truth.std(axis=(1, 2, 3)), kind="stable")[:n]
+    """Patches with edges and colours, chosen by the truth alone, not by how they come out."""
+    grey = truth.mean(axis=-1)
+    edges = sum(np.abs(np.diff(grey, axis=axis)).mean(axis=(1, 2)) for axis in (1, 2))
+    colours = (truth - grey[..., None]).std(axis=(1, 2)).mean(axis=-1)
+    return np.argsort(-edges * colours, kind="stable")[:n]
 
 
 def heat(spread):
@@ -21,22 +24,24 @@ def heat(spread):
     return 255.0 * np.clip(3.0 * level - np.array([0.0, 1.0, 2.0]), 0.0, 1.0)
 
 
-def gallery(rows, truth):
+def gallery(rows, shown, truth):
     """A Matplotlib figure.
 
     Args:
-        rows: For each problem its label, the observations to show, the answers by method (the
-            network first, then its main rival) and the indices of the patches to show.
+        rows: For each problem its label, the observations to show and the answers by method: the
+            network's first, then those of the rival to show.
+        shown: Indices of the patches to show.
         truth: All true images.
     """
     images, labels = [], []
-    for label, observed, answers, shown in rows:
+    for label, observed, answers in rows:
         network, rival, *_ = (part[0] for part in answers.values())
         for i, seen in zip(shown, observed, strict=True):
             draws = network[i]
             spread = heat(draws.std(axis=0, ddof=1))
             images += [seen, rival[i, 0], draws.mean(axis=0), *draws[:2], spread, truth[i]]
-            labels.append(label if i == shown[0] else "")
-    images = np.stack([np.clip(image, 0, 255) for image in images]).astype("uint8")
-    cells = Cells(images, len(COLUMNS), scale=5, row_labels=labels, column_labels=[*COLUMNS])
-    return add_panels([cells])
+        # One line beside each of the first two patches.
+        labels += [label, f"rival: {list(answers)[1]}", *[""] * len(shown)][: len(shown)]
+    images = np.clip(np.round(images), 0, 255).astype("uint8")
+    columns = len(COLUMNS)
+    return add_panels([Cells(images, columns, 5, row_labels=labels, column_labels=COLUMNS)])

@@ -19,22 +19,37 @@ _LEAST_ERROR = 1.0 / 12.0
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
+def squared_errors(restored, truth, scored):
+    """Mean squared errors ``(seeds, images, draws)``; `scored` as for `psnr`."""
+    errors = (np.clip(restored, 0.0, 255.0) - truth[None, :, None]) ** 2
+    weights = np.broadcast_to(scored[:, :, None], errors.shape)
+    axes = (3, 4, 5)
+    return (errors * weights).sum(axis=axes) / weights.sum(axis=axes)
+
+
 def psnr(restored, truth, scored):
     """Peak signal-to-noise ratio in dB of every image, averaged over seeds and draws.
 
     Args:
         restored: See above.
         truth: The true images.
-        scored: Boolean ``(seeds, images, height, width, 1)``, the pixels that count.
+        scored: Boolean ``(1 or seeds, images, height, width, 1)``, the pixels that count.
 
     Returns:
         float64 ``(images,)``.
     """
-    errors = (np.clip(restored, 0.0, 255.0) - truth[None, :, None]) ** 2
-    weights = np.broadcast_to(scored[:, :, None], errors.shape)
-    axes = (3, 4, 5)
-    mse = (errors * weights).sum(axis=axes) / weights.sum(axis=axes)
-    return (10.0 * np.log10(255.0**2 / np.maximum(mse, _LEAST_ERROR))).mean(axis=(0, 2))
+    return decibels(squared_errors(restored, truth, scored)).mean(axis=(0, 2))
+
+
+def pooled_psnr(restored, truth, scored):
+    """That of the squared error averaged over images, and its standard error."""
+    errors = squared_errors(restored, truth, scored).mean(axis=(0, 2))
+    return jackknife(lambda keep: decibels(errors[keep].mean()), len(truth))
+
+
+def decibels(squared_error):
+    """Peak signal-to-noise ratio."""
+    return 10.0 * np.log10(255.0**2 / np.maximum(squared_error, _LEAST_ERROR))
 
 
 def error_over_spread(draws, truth, scored):

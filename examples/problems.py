@@ -1,9 +1,9 @@
 """What is restored: how images are observed, and who restores them.
 
-Each problem has a `name`, a short `label`, `observe(model, images, seed)` that returns an
-`Observed`, and `answers(model, linear, observed, truth, **options)` that returns restored images by
-method, float ``(images, draws, height, width, channels)``: the network's first, then those of the
-rival that the picture shows.
+Each problem has the name of its `task`, a `name`, a short `label`, `observe(model, images, seed)`
+that returns an `Observed`, and `answers(model, linear, observed, truth, **options)` that returns
+restored images by method, float ``(images, draws, height, width, channels)``: the network's first,
+then those of the rival that the picture shows.
 """
 
 from dataclasses import dataclass
@@ -40,6 +40,7 @@ class Inpainting:
     """Missing pixels: half of them at random, or a box of 6x6 in the middle."""
 
     box: bool
+    task = "inpaint"
 
     @property
     def name(self):
@@ -74,6 +75,7 @@ class Inpainting:
 class Upscaling:
     """Means over blocks of 2x2 pixels."""
 
+    task = "upscale"
     name, label = "up-scaling by 2", "up-scaling"
 
     @staticmethod
@@ -101,6 +103,7 @@ class Denoising:
     """White Gaussian noise, not clipped."""
 
     sigma = 25.0
+    task = "denoise"
     name, label = "de-noising, sigma 25", "de-noising"
 
     def observe(self, model, images, seed):
@@ -122,6 +125,7 @@ class Deblurring:
     """A Gaussian blur with reflected edges, then white Gaussian noise, not clipped."""
 
     sigma, noise_std = 1.0, 5.0
+    task = "deblur"
     name, label = "de-blurring, sigma 1, noise 5", "de-blurring"
 
     @property
@@ -150,6 +154,7 @@ class Deblurring:
 class Colouring:
     """The luma alone."""
 
+    task = "colorize"
     name, label = "colouring", "colouring"
 
     def observe(self, model, images, seed):
@@ -169,6 +174,7 @@ class Completion:
     """The middle of a path from left to right: columns from clean (left) to lost (right)."""
 
     t, b = 0.5, 0.7
+    task = "complete"
     name, label = "completion from t = 0.5", "completion"
 
     def observe(self, model, images, seed):

@@ -4,6 +4,8 @@ Where a method has a free parameter, it gets the value that is best on the test 
 so a rival is never beaten for lack of tuning. All take and return float arrays in 0..255.
 """
 
+import functools
+
 import numpy as np
 from keras import ops
 from skimage import restoration, transform
@@ -148,6 +150,12 @@ class Deaf:
         return self.denoiser(z, state)
 
 
+@functools.lru_cache(maxsize=1)
+def _replacing(denoiser):
+    """Sampler and denoiser, the same for every call: their loop is compiled once."""
+    return Replacement(stochastic=True), Deaf(denoiser)
+
+
 def replacement(model, images, missing, draws, steps, seed):
     """Draws by `Replacement`, ``(n, draws, *shape)``, with as many evaluations as `tasks.inpaint`.
 
@@ -158,11 +166,11 @@ def replacement(model, images, missing, draws, steps, seed):
     x = np.where(seen, images, 0.0)
     told = {"observed": observe_image(model, view, x, seen, 0.0).chi, "seen": seen}
     told = {name: np.repeat(value, draws, axis=0) for name, value in told.items()}
-    sampler = Replacement(stochastic=True)
+    sampler, denoiser = _replacing(model.denoiser_of(view))
     n = len(images) * draws
     options = Options(draws=draws, seed=seed, as_float=True)
     chi = sampler(
-        Deaf(model.denoiser_of(view)),
+        denoiser,
         view.schedule,
         n,
         steps=steps + 1,

@@ -1,23 +1,85 @@
 """The examples run, quickly, and write what they say."""
 
+import importlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
+def run(example, out, *arguments):
+    """What an example prints."""
+    command = [sys.executable, str(ROOT / "examples" / example), "--out", str(out), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # quick runs mostly compile
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
 def test_demo(tmp_path):
-    command = [sys.executable, str(ROOT / "examples" / "demo.py"), "--out", str(tmp_path)]
     quick = ["--epochs", "1", "--steps", "3", "--samples", "4", "--backbone", "tiny"]
     quick += ["--held-out", "8"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(
-        command + quick, env=environment, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    assert "best component-wise linear model" in result.stdout
+    assert "best component-wise linear model" in run("demo.py", tmp_path, *quick)
     for name in ("samples.png", "forward.png", "schedule.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "digits.keras").stat().st_size > 1e5
+
+
+def test_restoration(tmp_path):
+    quick = ["--train", "2", "--batch-size", "8", "--backbone", "tiny", "--tasks", "inpaint"]
+    quick += ["--images", "3", "--draws", "2", "--steps", "2", "--seeds", "1"]
+    table = run("restoration.py", tmp_path, *quick)
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    assert {len(row) for row in rows} == {9}
+    methods = ["this network", "biharmonic", "replacement", "best linear"]
+    assert [row[1] for row in rows] == ["method", *methods, *methods]
+    assert (tmp_path / "restoration.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "restoration.keras").stat().st_size > 1e5
+
+
+def test_extension(tmp_path):
+    printed = run("extension.py", tmp_path, "--columns", "256", "--draws", "1", "--steps", "4")
+    assert "Evaluations per column: " in printed
+    rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| ")]
+    assert {len(row) for row in rows} == {7}
+    assert "Mean jump from column to column: " in printed
+    assert (tmp_path / "extension.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def of_examples(monkeypatch):
+    """Imports a module that lies beside the examples."""
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    return importlib.import_module
+
+
+def test_the_linear_estimate_is_the_mean_of_the_gaussian_posterior(of_examples, rng):
+    linear = of_examples("rivals").Linear(rng.normal(size=(500, 2, 2, 1)))
+    mixing = np.array([[1.0, 0.0], [0.5, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    y, noise = rng.normal(size=(3, 2)), 0.5 + 1 / 12
+    precision = np.linalg.inv(linear.covariance) + mixing @ mixing.T / noise
+    weights = np.linalg.inv(precision) @ mixing / noise
+    expected = linear.mean + (y - linear.mean @ mixing) @ weights.T
+    found = linear(y, lambda x: x.reshape(-1, 4) @ mixing, variance=0.5)
+    np.testing.assert_allclose(found.reshape(3, 4), expected, rtol=1e-6)
+
+
+def test_measures_of_restored_images(of_examples, rng):
+    measures = of_examples("measures")
+    truth = rng.uniform(60, 190, size=(40, 8, 8, 3))
+    scored = np.ones((1, *truth.shape[:3], 1), bool)
+    off = truth[None, :, None] + 25.5
+    np.testing.assert_allclose(measures.psnr(off, truth, scored), 20.0)
+    assert measures.pooled_psnr(off, truth, scored) == pytest.approx((20.0, 0.0), abs=1e-6)
+    assert measures.frechet(truth[None, :, None], truth)[0] == pytest.approx(0.0, abs=1e-6)
+    # Truth and draws are all from one distribution: the error is what the spread says.
+    center = rng.uniform(60, 190, size=(40, 8, 8, 3))
+    truth, draws = (center[:, None] + rng.normal(size=(40, k, 8, 8, 3)) for k in (1, 5))
+    ratio, error = measures.error_over_spread(draws[None], truth[:, 0], scored)
+    assert abs(ratio - 1.0) < 4.0 * error < 0.1
