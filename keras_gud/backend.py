@@ -46,6 +46,44 @@ def compile(function):
     return call
 
 
+def gradient(function, x):
+    """The gradient of a function of tensors, also within a compiled loop; `keras.ops` has none.
+
+    Args:
+        function: Function of one tensor ``(batch, ...)`` that returns a number for every row, of
+            that row alone, ``(batch,)``; or one number for all.
+        x: The tensor at which.
+
+    Returns:
+        Tensor of the shape of x.
+
+    Example:
+
+    >>> slope = gradient(lambda x: x**2, keras.ops.convert_to_tensor([1.0, -3.0]))
+    >>> to_numpy(slope).tolist()
+    [2.0, -6.0]
+    """
+    name = keras.backend.backend()
+
+    def total(x):
+        return keras.ops.sum(function(x))
+
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            y = total(x)
+        return tape.gradient(y, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    if name == "torch":
+        import torch
+
+        return torch.func.grad(total)(x)
+    import jax
+
+    return jax.grad(total)(x)
+
+
 def require_finite(x, message: str):
     """A tensor of a `tf.data` pipeline; reading it raises an error if it holds NaN or inf."""
     import tensorflow as tf

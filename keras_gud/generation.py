@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_gud import adaptation, checks, data, samplers
+from keras_gud.guides import Guided
 from keras_gud.labels import condition
 from keras_gud.process import x0_from_eps
 
@@ -19,6 +20,7 @@ class Generation:
         labels=None,
         guidance=1.0,
         *,
+        guide=None,
         seed: int | None = None,
         sampler="dpm++sde",
         steps: int | None = None,
@@ -39,6 +41,9 @@ class Generation:
                 the model's conditional distribution, more exaggerates (classifier-free guidance,
                 arXiv:2207.12598). Values between and beyond 0 and 1 cost two evaluations of the
                 network a step.
+            guide: `None`, or a function ``(eps, z, state) -> eps`` through which every estimate of
+                the network passes, in the model's basis: guidance of any other kind, see
+                `keras_gud.guides`. The same function again needs no new compilation.
             seed: Sample i is a function of (seed, i), its label and guidance: the same whatever n
                 and the batch size, on every backend within rounding. `None` draws a seed.
             sampler: A name, config or instance (`keras_gud.samplers`). The default is as good on
@@ -63,15 +68,29 @@ class Generation:
 
         Raises:
             ValueError: before the model knows its data, for an unknown sampler or parameter, for
-                labels out of range or given to a model without classes, or for guidance without
-                labels.
+                labels out of range or given to a model without classes, for guidance without
+                labels, or for a guide that is no function or returns another shape.
+
+        Example:
+
+        Samples whose components are guided towards a sum of 0:
+
+        >>> import keras_gud
+        >>> x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+        >>> model = keras_gud.GUD(schedule="cosine", backbone="tiny"); model.adapt(x, verbose=0)
+        >>> def log_p(z):
+        ...     return -0.5 * ops.square(ops.sum(z, axis=-1))
+        >>> def balanced(eps, z, state):
+        ...     return eps - state.sigma * keras_gud.guides.gradient(log_p, z)
+        >>> model.sample(3, steps=5, guide=balanced).shape
+        (3, 4)
         """
         self._require_built("it samples")
         own = inspect.signature(Generation.sample).parameters.keys() - {"self", "params"}
         checks.check_keywords("sample", params, own | self.schedule.ranges.keys())
         n = checks.check_integer("n", n, 1)
         result = self._sampler(sampler)(
-            self.denoiser,
+            Guided.of(self.denoiser, guide),
             self.schedule,
             n,
             steps=steps,

@@ -12,9 +12,9 @@ BACKENDS = {"jax", "jaxlib", "tensorflow", "torch"}
 
 # From bottom to top. A part (a file or a folder of keras_gud/) may import from lower levels only.
 LEVELS = (
-    {"backend", "extras", "fitted", "layout", "noise", "process", "registry", "statistics"}
-    | {"version"},
-    {"checks", "gaussian", "labels"},
+    {"backend", "extras", "fitted", "layout", "noise", "process", "recent", "registry"}
+    | {"statistics", "version"},
+    {"checks", "gaussian", "guides", "labels"},
     {
         "average",
         "backbones",

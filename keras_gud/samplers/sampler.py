@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_gud.checks import check_integer
+from keras_gud.recent import Recent
 from keras_gud.registry import Registry, near_match
 from keras_gud.samplers.loop import Loop
 from keras_gud.samplers.run import Run
@@ -21,6 +22,9 @@ SPACINGS = {
     "quadratic": ops.square,
     "cosine": lambda left: ops.square(ops.sin(0.5 * np.pi * left)),
 }
+# Compiled loops that a sampler keeps: more than a model has uses for. Guides that are new functions
+# at every call would else pile up.
+MOST_LOOPS = 32
 # Draws of one step are this far apart in the counters of the noise.
 _DRAWS_APART = 2**24
 
@@ -56,7 +60,7 @@ class Sampler:
             )
         self.spacing = spacing
         self.statistics: list[dict] = []
-        self._compiled: dict[tuple, Loop] = {}
+        self._compiled = Recent(MOST_LOOPS)
 
     def first_memory(self, z) -> tuple:
         """What the first step is given as its memory: tensors of the shape of z (default: none)."""
@@ -236,9 +240,9 @@ class Sampler:
     def loop_of(self, denoiser, schedule, shape, matched: bool = False) -> Loop:
         """The compiled `Loop` for this denoiser and schedule, made once."""
         key = (id(denoiser), id(schedule), shape, matched)
-        if key not in self._compiled:
-            self._compiled[key] = Loop(self, denoiser, schedule, shape, matched)
-        return self._compiled[key]
+        return self._compiled.get_or_make(
+            key, lambda: Loop(self, denoiser, schedule, shape, matched)
+        )
 
     def get_config(self):
         """The constructor's arguments."""

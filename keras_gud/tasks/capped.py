@@ -2,6 +2,9 @@
 
 import weakref
 
+from keras_gud.recent import Recent
+from keras_gud.samplers.sampler import MOST_LOOPS
+
 # By id of the schedule. An entry lives as long as a sampler's loop (or anything else) holds it, and
 # it holds its schedule, so that the id stays that schedule's.
 _known = weakref.WeakValueDictionary()
@@ -31,7 +34,7 @@ class Capped:
 
     def __init__(self, schedule):
         self.schedule = schedule
-        self.beginnings: dict[tuple, object] = {}
+        self.beginnings = Recent(MOST_LOOPS)
 
     @classmethod
     def of(cls, schedule):

@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_gud import adaptation, noise
+from keras_gud.guides import Guided
 from keras_gud.labels import condition
 from keras_gud.samplers.run import check_rows
 from keras_gud.tasks import inputs, posterior
@@ -46,7 +47,7 @@ def complete(model, partly_noised, t, **options):
     z = ops.convert_to_numpy(view.prior(components(view, x)))
     params, told = (posterior.repeat(part, options.draws) for part in (params, told))
     result = model._sampler(options.sampler).integrate(
-        model.denoiser_of(view),
+        Guided.of(model.denoiser_of(view), options.guide),
         view.schedule,
         np.repeat(z, options.draws, axis=0),
         (t, 0.0),

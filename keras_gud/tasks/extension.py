@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_gud.backend import to_numpy
 from keras_gud.checks import check_integer
+from keras_gud.guides import Guided
 from keras_gud.labels import condition
 from keras_gud.samplers.run import check_rows
 from keras_gud.tasks import inputs, posterior, sides
@@ -150,7 +151,7 @@ class _Extension:
                 "Expected a `sampler` with steps of the same length, to take as many for each "
                 f"column. Received: sampler={type(self.sampler).__name__}."
             )
-        self.denoiser = model.denoiser_of(view)
+        self.denoiser = Guided.of(model.denoiser_of(view), self.options.guide)
         # Half a window closes a strip that wraps around; this much is known before and after it.
         self.gap = side.length // 2
         self.after = (side.length - self.gap) // 2
@@ -222,14 +223,13 @@ class _Extension:
         capped = Capped.of(schedule)
         side = self.side.axis + len(shape), self.side.reverse, front.shift
         key = (id(self.denoiser), "belt", *side)
-        if key not in capped.beginnings:
-            capped.beginnings[key] = Belt(self.denoiser, capped, shape, *side)
+        belt = capped.beginnings.get_or_make(key, lambda: Belt(self.denoiser, capped, shape, *side))
         caps = np.full((1, *shape), np.inf, "float32")
         return Rolling(
             self.sampler,
             self.denoiser,
             capped,
-            capped.beginnings[key],
+            belt,
             front,
             steps=math.ceil(steps * (front.begin - front.end) - 1e-6),
             seed=self.options.seed ^ _STRIP,

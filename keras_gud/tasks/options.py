@@ -25,6 +25,9 @@ class Options:
         progress: Whether to show a progress bar over the steps.
         labels: Which classes, where the model has some: an integer, or one for each image.
         guidance: How far to go towards the labels; see `GUDModel.sample`.
+        guide: `None`, or a function ``(eps, z, state) -> eps`` through which every estimate of the
+            network passes (`keras_gud.guides`). Its components are those of the basis in which the
+            task observes: pixels for in-painting, say.
         as_float: Whether a model of 8-bit data returns float32 in 0..255, neither rounded nor
             clipped, instead of uint8.
 
@@ -47,6 +50,7 @@ class Options:
     progress: bool = False
     labels: object = None
     guidance: object = 1.0
+    guide: object = None
     as_float: bool = False
 
     def __post_init__(self):

@@ -170,9 +170,10 @@ def _begin(denoiser, capped, start, seen, t, params, condition, index, seed, bat
     """The compiled beginning of all draws, batch by batch."""
     shape = seen["chi"].shape[1:]
     key = (id(denoiser), shape, start)
-    if key not in capped.beginnings:
-        capped.beginnings[key] = Beginning(denoiser, capped, shape, start)
-    beginning, results = capped.beginnings[key], []
+    beginning = capped.beginnings.get_or_make(
+        key, lambda: Beginning(denoiser, capped, shape, start)
+    )
+    results = []
     for at in range(0, len(index), batch_size):
         rows = rows_of_batch(at, batch_size, len(index))
         now = [take_rows(part, rows) for part in (seen, params, condition)]

@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_gud import adaptation
+from keras_gud.guides import Guided
 from keras_gud.labels import condition
 from keras_gud.tasks import inputs, posterior, views
 from keras_gud.tasks.options import Options
@@ -106,7 +107,7 @@ def answer(model, view, observation, options: dict, single: bool, known=None):
     n = len(observation.chi)
     params = view.schedule.resolve(params, others=Options.names())
     chi = posterior.draw(
-        model.denoiser_of(view),
+        Guided.of(model.denoiser_of(view), options.guide),
         view.schedule,
         observation,
         options.draws,
