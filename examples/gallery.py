@@ -33,15 +33,20 @@ def gallery(rows, shown, truth):
         shown: Indices of the patches to show.
         truth: All true images.
     """
-    images, labels = [], []
-    for label, observed, answers in rows:
+    images = []
+    for _, observed, answers in rows:
         network, rival, *_ = (part[0] for part in answers.values())
         for i, seen in zip(shown, observed, strict=True):
             draws = network[i]
             spread = heat(draws.std(axis=0, ddof=1))
             images += [seen, rival[i, 0], draws.mean(axis=0), *draws[:2], spread, truth[i]]
-        # One line beside each of the first two patches.
-        labels += [label, f"rival: {list(answers)[1]}", *[""] * len(shown)][: len(shown)]
     images = np.clip(np.round(images), 0, 255).astype("uint8")
-    columns = len(COLUMNS)
-    return add_panels([Cells(images, columns, 5, row_labels=labels, column_labels=COLUMNS)])
+    lines = [[label, f"rival: {list(answers)[1]}"] for label, _, answers in rows]
+    # Room for the longest line, then the lines themselves, in the middle of a problem's patches.
+    room = [max((line for pair in lines for line in pair), key=len)] * len(rows) * len(shown)
+    cells = Cells(images, len(COLUMNS), 5, row_labels=room, column_labels=COLUMNS)
+    figure = add_panels([cells])
+    height = cells.size[1] / len(rows)
+    middles = (np.arange(len(rows)) + 0.5) * height
+    figure.axes[0].set_yticks(middles, ["\n".join(pair) for pair in lines])
+    return figure

@@ -41,7 +41,7 @@ def parse_arguments():
     parser.add_argument("--backbone", default="small", help="to train")
     parser.add_argument("--seed", type=int, default=0, help="of training")
     parser.add_argument("--images", type=int, default=48, help="held-out patches to restore")
-    parser.add_argument("--draws", type=int, default=8, help="from each posterior")
+    parser.add_argument("--draws", type=int, default=8, help="from each posterior, at least 2")
     parser.add_argument("--seeds", type=int, default=2, help="repetitions with other noise")
     parser.add_argument("--steps", type=int, default=32, help="sampler steps")
     parser.add_argument("--out", type=Path, default=Path("out"))
