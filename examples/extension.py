@@ -19,10 +19,9 @@ import numpy as np
 
 import keras_gud
 from keras_gud import regions, schedules, tasks
-from keras_gud.average import averaged_weights
 from keras_gud.tasks.front import Front
 
-STEPS = 2000
+STEPS = 2400
 PARTS = 4  # the strip is looked at in quarters
 B = 0.8
 
@@ -35,9 +34,8 @@ def parse_arguments():
         type=int,
         nargs="?",
         const=STEPS,
-        help=f"train so many steps, {STEPS} if bare; from the weights of --model, if given",
+        help=f"train so many steps, {STEPS} if bare",
     )
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--batch-size", type=int, default=32, help="of training")
     parser.add_argument("--backbone", default="small", help="to train")
     parser.add_argument("--seed", type=int, default=0, help="of training and of the strips")
@@ -45,7 +43,10 @@ def parse_arguments():
     parser.add_argument("--draws", type=int, default=4, help="number of strips")
     parser.add_argument("--steps", type=int, default=50, help="sampler steps")
     parser.add_argument("--out", type=Path, default=Path("out"))
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.columns < 128:
+        parser.error("--columns must be at least 128: a window in each quarter")
+    return arguments
 
 
 def train(arguments):
@@ -61,14 +62,11 @@ def train(arguments):
         backbone=arguments.backbone,
         # Some columns known in advance: what an image to be extended and the way back to its
         # beginning need.
-        region=regions.Paths(observed="column"),
+        region=regions.Paths(observed="column", weight=0.5),
         seed=arguments.seed,
     )
-    rate = keras.optimizers.schedules.CosineDecay(arguments.learning_rate, arguments.train)
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, arguments.train)
     model.compile(keras.optimizers.Adam(rate))
-    if arguments.model:
-        model.adapt(crops, verbose=0)
-        copy_weights(keras.saving.load_model(arguments.model, compile=False), model)
     model.fit(
         crops,
         batch_size=arguments.batch_size,
@@ -77,16 +75,6 @@ def train(arguments):
         callbacks=[keras.callbacks.ModelCheckpoint(arguments.out / "extension.keras")],
     )
     return model
-
-
-def copy_weights(source, target):
-    """Gives a model the averaged weights of another one, as its own and as its average."""
-    target.network.set_weights(source.network.get_weights())
-    for weight, average, known in zip(
-        averaged_weights(target.network), target.ema.average, source.ema.average, strict=True
-    ):
-        weight.assign(keras.ops.copy(known))
-        average.assign(keras.ops.copy(known))
 
 
 def draw_strips(model, arguments):
@@ -177,8 +165,20 @@ def print_seams(model, strips):
     )
 
 
+def print_ring(model, arguments):
+    """Mean jump where strips that wrap around meet their beginning."""
+    how = {"steps": arguments.steps, "seed": arguments.seed, "b": B, "draws": 4 * arguments.draws}
+    ring = np.concatenate(list(tasks.extend(model, columns=64, wrap=True, **how)), axis=2)
+    ring = ring.astype("float64")
+    jumps = np.abs(ring - np.roll(ring, 1, axis=2)).mean(axis=(0, 1, 3))
+    print(
+        f"Rings of 64 columns: mean jump {jumps[0]:.2f} where they close, {jumps[48]:.2f} where "
+        f"the columns that close them begin, {np.delete(jumps, [0, 48]).mean():.2f} elsewhere."
+    )
+
+
 def picture(model, strips, arguments):
-    """A strip in rows, an image that is continued, and a texture that tiles."""
+    """A strip in rows, and an image that is continued."""
     from matplotlib import pyplot as plt
 
     how = {"steps": arguments.steps, "seed": arguments.seed, "b": B}
@@ -186,21 +186,18 @@ def picture(model, strips, arguments):
     rows = [strips[0][:, i : i + wide] for i in range(0, min(strips.shape[2], 4 * wide), wide)]
     image = keras_gud.datasets.load("histology", n=3, split="test", seed=3)[0]
     more = np.concatenate([image, *(b[0] for b in tasks.extend(model, image, 96, **how))], axis=1)
-    ring = np.concatenate([b[0] for b in tasks.extend(model, columns=64, wrap=True, **how)], axis=1)
     shown = [
         (np.concatenate([np.pad(r, ((0, 3), (0, 0), (0, 0)), constant_values=255) for r in rows])),
         more,
-        np.concatenate([ring] * 4, axis=1),
     ]
     titles = [
         f"{wide * len(rows)} of {strips.shape[2]} columns, drawn from nothing; one line goes on in "
         "the next",
         "32 held-out columns (left of the mark) and 96 that continue them",
-        "64 columns that close to a ring, four times",
     ]
     heights = [part.shape[0] / part.shape[1] for part in shown]
     figure, axes = plt.subplots(
-        3, 1, figsize=(9, 9 * sum(heights) + 1.2), height_ratios=heights, layout="constrained"
+        2, 1, figsize=(9, 9 * sum(heights) + 0.8), height_ratios=heights, layout="constrained"
     )
     for axis, part, title in zip(axes, shown, titles, strict=True):
         axis.imshow(part, interpolation="bicubic")
@@ -223,6 +220,7 @@ def main():
     strips = draw_strips(model, arguments)
     print_statistics(strips)
     print_seams(model, strips)
+    print_ring(model, arguments)
     picture(model, strips, arguments)
     print(f"wrote {arguments.out / 'extension.png'}")
 

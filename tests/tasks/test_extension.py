@@ -160,6 +160,16 @@ def test_strips_depend_on_seed_and_number_alone():
     assert np.abs(np.diff(whole[:, :, 8:], axis=2)).min() > 1e-5
 
 
+def test_estimates_pass_through_a_guide():
+    """One that says that all clean components are 0 makes strips of the mean."""
+
+    def flat(eps, z, state):
+        return z / state.sigma
+
+    how = {"columns": 12, "sampler": FLOW, "steps": 20, "seed": 0}
+    np.testing.assert_allclose(strip_of(strip_model(), guide=flat, **how), MEAN, atol=1e-4)
+
+
 def test_endless_work_is_the_same_for_every_column():
     """The denoiser is traced once, whatever the width, and each turn makes `shift` columns."""
     model, calls = StripModel(), []
