@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -31,6 +32,11 @@ def test_demo(tmp_path):
     assert (tmp_path / "digits.keras").stat().st_size > 1e5
 
 
+# Quick, but with much to compile: once is enough, what they call is tested on every backend.
+once = pytest.mark.skipif(keras.backend.backend() != "jax", reason="runs on jax")
+
+
+@once
 def test_restoration(tmp_path):
     quick = ["--train", "2", "--batch-size", "8", "--backbone", "tiny", "--tasks", "inpaint"]
     quick += ["--images", "3", "--draws", "2", "--steps", "2", "--seeds", "1"]
@@ -43,6 +49,7 @@ def test_restoration(tmp_path):
     assert (tmp_path / "restoration.keras").stat().st_size > 1e5
 
 
+@once
 def test_extension(tmp_path):
     printed = run("extension.py", tmp_path, "--columns", "256", "--draws", "1", "--steps", "4")
     assert "Evaluations per column: " in printed
