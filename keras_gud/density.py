@@ -47,8 +47,10 @@ class Density:
             x: Data in any form that `fit` takes; one batch in memory at a time.
             labels: As in `elbo`.
             given: Boolean array that broadcasts to the data's shape, a mask of *components* (in
-                the model's basis), constant within the groups of the schedule: the likelihood is
-                that of the other components, conditional on these.
+                the model's basis), constant within the groups of the schedule, e.g.
+                ``model.basis.labels["band"] <= 1``: the likelihood is that of the other components,
+                conditional on these, also at t = 1 as far as the moments there were fitted. `None`,
+                or no component: the joint likelihood.
             trace: ``"exact"``, one Jacobian-vector product per component and evaluation;
                 ``"hutchinson"``, an unbiased estimate by `probes` of them; ``"auto"``: exact for
                 up to 16 components.

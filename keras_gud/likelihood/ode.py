@@ -223,15 +223,18 @@ def check_given(given, shape) -> np.ndarray | None:
     """The mask `given` in the data's shape, or a `ValueError`; `None` if nothing is given."""
     if given is None:
         return None
-    mask = np.asarray(given)
+    expected = f"Expected `given` to be a boolean array that broadcasts to {tuple(shape)}."
+    try:
+        mask = np.asarray(given)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{expected} Received: given={given!r}.") from error
     try:
         whole = np.broadcast_to(mask, shape)
     except ValueError:
         whole = None
     if mask.dtype != bool or whole is None:
         raise ValueError(
-            f"Expected `given` to be a boolean array that broadcasts to {tuple(shape)}. "
-            f"Received: given of dtype {mask.dtype} and shape {mask.shape}."
+            f"{expected} Received: given of dtype {mask.dtype} and shape {mask.shape}."
         )
     if whole.all():
         raise ValueError("Expected `given` to leave some components. Received: True everywhere.")
