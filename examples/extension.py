@@ -24,6 +24,7 @@ from keras_gud.tasks.front import Front
 STEPS = 2400
 PARTS = 4  # the strip is looked at in quarters
 B = 0.8
+OCTAVES = (1, 2, 4, 8)
 
 
 def parse_arguments():
@@ -97,8 +98,7 @@ def print_cost(model, steps):
     """Evaluations of the network per column, against drawing full windows again."""
     length = model.data_shape[1]
     front = Front.of(length, B)
-    in_turn = int(np.ceil(steps * (front.begin - front.end) - 1e-6))
-    rolling = (in_turn + 1) / front.shift
+    rolling = (front.steps(steps) + 1) / front.shift
     print(
         f"Evaluations per column: {rolling:.2f}; windows drawn again given their left half: "
         f"{(steps + 1) / (length // 2):.2f}; given all but {front.shift} columns: "
@@ -115,14 +115,13 @@ def features(images):
     grey = images.mean(axis=-1)
     power = np.abs(np.fft.rfft(grey - grey.mean(axis=(1, 2), keepdims=True), axis=2)) ** 2
     power = power.mean(axis=1)
-    edges = [1, 2, 4, 8, 16]
-    octaves = [power[:, a : 2 * a].mean(axis=1) for a in edges[:-1]]
+    octaves = [power[:, a : 2 * a].mean(axis=1) for a in OCTAVES]
     numbers = [images.mean(axis=(1, 2)), images.std(axis=(1, 2)), np.log(np.stack(octaves, 1))]
     return np.concatenate(numbers, axis=1)
 
 
 NAMES = [f"{what} {colour}" for what in ("mean", "spread") for colour in ("red", "green", "blue")]
-NAMES += [f"log power, {a} to {2 * a - 1} waves" for a in (1, 2, 4, 8)]
+NAMES += [f"log power, {a} to {2 * a - 1} waves" for a in OCTAVES]
 
 
 def print_statistics(strips):

@@ -144,7 +144,7 @@ class _Extension:
         told = condition(self.options.labels, self.options.guidance, self.n, model.classes)
         for part in (self.params, told):
             check_rows(part, self.n)
-        self.told = posterior.repeat(told, self.options.draws)
+        self.told = told
         self.sampler = model._sampler(self.options.sampler)
         if not self.sampler.even:
             raise ValueError(
@@ -201,20 +201,17 @@ class _Extension:
     def _rolling(self) -> Rolling:
         """The strips at the front's begin: drawn given the image's last columns, or nothing."""
         front, shape, schedule = self.front, self.model.data_shape, self.view.schedule
-        known, seen = np.zeros((self.n, *shape)), np.zeros((1, *shape), bool)
+        given = []
         if self.image is not None:
             width = self.side.width(self.image)
             used = min(width, front.finished)
-            place = front.finished - used, front.finished
-            self.side.cut(known, *place)[...] = self.side.cut(self.image, width - used, width)
-            self.side.cut(seen, *place)[...] = True
+            given = [(self.side.cut(self.image, width - used, width), front.finished - used)]
         steps = self.options.steps or self.sampler.steps
         z = self._draw(
-            known,
-            seen,
+            self._observe(self.n, given),
             self.options.draws,
             self.options.seed,
-            condition={k: v[:: self.options.draws] for k, v in self.told.items()},
+            condition=self.told,
             denoise=False,
             start="matched" if self.image is None else "estimate",
             until=front.begin,
@@ -231,19 +228,39 @@ class _Extension:
             capped,
             belt,
             front,
-            steps=math.ceil(steps * (front.begin - front.end) - 1e-6),
+            steps=front.steps(steps),
             seed=self.options.seed ^ _STRIP,
             index=posterior.indices(self.n, self.options.draws),
-            given=(self.params | {"caps": caps}, self.told),
+            given=(self.params | {"caps": caps}, self._told_each()),
             z=z.reshape(-1, *shape),
         )
 
-    def _draw(self, known, seen, draws: int, seed: int, **how):
-        """Windows ``(n, draws, *data_shape)`` in components, given some of their columns."""
+    def _told_each(self) -> dict:
+        """What the denoiser is told of every strip."""
+        return posterior.repeat(self.told, self.options.draws)
+
+    def _observe(self, n: int, parts) -> posterior.Observation:
+        """The observation of some columns of n windows.
+
+        Args:
+            n: Number of windows.
+            parts: Pairs of raw values ``(n, *data_shape)`` but for their width, and the index of
+                their first column, counted in generation.
+        """
+        shape = self.model.data_shape
+        known, seen = np.zeros((n, *shape)), np.zeros((1, *shape), bool)
+        for values, begin in parts:
+            place = begin, begin + self.side.width(values)
+            self.side.cut(known, *place)[...] = values
+            self.side.cut(seen, *place)[...] = True
+        return observe_image(self.model, self.view, known, seen, 0.0)
+
+    def _draw(self, observation, draws: int, seed: int, **how):
+        """Windows ``(n, draws, *data_shape)`` in components, given an observation of n."""
         return posterior.draw(
             self.denoiser,
             self.view.schedule,
-            observe_image(self.model, self.view, known, seen, 0.0),
+            observation,
             draws,
             sampler=self.sampler,
             seed=seed,
@@ -266,14 +283,14 @@ class _Extension:
 
     def _close(self, head, tail):
         """The columns between the end of the strips and their beginning."""
-        shape = self.model.data_shape
-        known, seen = np.zeros((self.n * self.options.draws, *shape)), np.zeros((1, *shape), bool)
-        for part, begin in ((tail, 0), (head, self.before + self.gap)):
-            place = begin, begin + self.side.width(part)
-            values = part.reshape(-1, *part.shape[-len(shape) :])
-            self.side.cut(known, *place)[...] = values
-            self.side.cut(seen, *place)[...] = True
-        seed = self.options.seed ^ _CLOSING
-        how = {"condition": self.told, "steps": self.options.steps}
-        chi = self._draw(known, seen, 1, seed, **how)
+        rank = len(self.model.data_shape)
+        tail, head = (part.reshape(-1, *part.shape[-rank:]) for part in (tail, head))
+        known = [(tail, 0), (head, self.before + self.gap)]
+        chi = self._draw(
+            self._observe(self.n * self.options.draws, known),
+            1,
+            self.options.seed ^ _CLOSING,
+            condition=self._told_each(),
+            steps=self.options.steps,
+        )
         return self.side.cut(self._deliver(chi), self.before, self.before + self.gap)

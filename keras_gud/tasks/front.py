@@ -67,15 +67,15 @@ class Front:
                 f"has. Received: shift={shift}."
             )
         smallest = smallest_b(length, shift)
-        if b < smallest - _ROUNDING and not approximate:
+        exact = b >= smallest - _ROUNDING
+        if not exact and not (approximate and b > 0.0):  # at b = 0 no column ever gets ahead
             raise ValueError(
                 f"Expected b >= {smallest:.3f} to extend images of {length} columns by {shift} at "
                 f"a time: at a smaller b a column would be finished before another one can begin "
                 f"as noise. Received: b={b:.3f}. Train on schedules.Sequential(b=...) with such a "
-                "b, or do it less than exactly with approximate=True."
+                "b, or, with b > 0, do it less than exactly with approximate=True."
             )
         step = b / (length - 1)
-        exact = b >= smallest - _ROUNDING
         begin = 1.0 - b + (shift - 1) * step if exact else min(1.0, length * step)
         if not exact:
             warnings.warn(
@@ -85,6 +85,14 @@ class Front:
             )
         finished = max(0, math.floor(length - begin / step + _ROUNDING)) if exact else 0
         return cls(length, shift, begin, begin - shift * step, finished, exact)
+
+    def steps(self, per_unit: int) -> int:
+        """Steps from `begin` to `end`, so many that none is longer than ``1/per_unit``.
+
+        >>> Front.of(length=32, b=0.8).steps(50)
+        6
+        """
+        return math.ceil(per_unit * (self.begin - self.end) - _ROUNDING)
 
 
 def smallest_b(length: int, shift: int) -> float:

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import keras
 import numpy as np
+from task_helpers import StandIn
 
-from keras_gud import bases, oracle, priors, samplers, schedules
+from keras_gud import bases, oracle, priors, schedules
 
 HEIGHT, LENGTH, MEMORY = 2, 8, 0.8
 ROWS = np.array([[1.0, 0.5], [0.5, 0.8]])
@@ -19,12 +20,13 @@ def covariance_of(columns: int) -> np.ndarray:
     return np.kron(ROWS, MEMORY ** np.abs(index[:, None] - index))
 
 
-class StripModel:
+class StripModel(StandIn):
     """What `tasks.extend` needs of a model; images lie on their side where `over` is "row"."""
 
     kind, classes = "float", None
 
     def __init__(self, b=0.7, over="column", reverse=False, basis="pixel", gamma_max=9.0):
+        super().__init__()
         self.data_shape = (HEIGHT, LENGTH, 1)
         covariance = covariance_of(LENGTH)
         if over == "row":
@@ -44,21 +46,9 @@ class StripModel:
         self.views = (
             SimpleNamespace(basis=basis, prior=prior, schedule=schedule, tokens=None, observed=()),
         )
-        self.checked, self._samplers = [], {}
 
     def denoiser_of(self, view):
         return self.truth
-
-    def check_region(self, view, gamma):
-        self.checked.append(gamma)
-
-    def _require_built(self, what):
-        pass
-
-    def _sampler(self, name):
-        if isinstance(name, samplers.Sampler):
-            return name
-        return self._samplers.setdefault(name, samplers.get(name))
 
 
 @functools.cache

@@ -31,7 +31,26 @@ def gaussian_images(shape, seed=1):
     return rng.normal(size=shape), covariance
 
 
-class ExactModel:
+class StandIn:
+    """What tasks need of any model, whatever its views: `data_shape` is given by a subclass."""
+
+    def __init__(self):
+        self.checked, self._samplers = [], {}
+
+    def check_region(self, view, gamma):
+        assert gamma.shape[1:] == self.data_shape
+        self.checked.append((view, gamma))
+
+    def _require_built(self, what):
+        pass
+
+    def _sampler(self, name):
+        if isinstance(name, samplers.Sampler):
+            return name
+        return self._samplers.setdefault(name, samplers.get(name))
+
+
+class ExactModel(StandIn):
     """What tasks need of a model, with the exact denoiser of Gaussian data in each of its bases.
 
     Mean and covariance are in raw units, those of `kind`.
@@ -40,11 +59,12 @@ class ExactModel:
     def __init__(
         self, names, shape=SHAPE, prior="isotropic", kind="float", gamma_max=6.0, observed=("cap",)
     ):
+        super().__init__()
         self.data_shape, self.kind, self.classes = shape, kind, None
         self.factor, self.offset = (128.0, 127.5) if kind == "uint8" else (1.0, 0.0)
         self.mean, self.covariance = gaussian_images(shape)
         self.views = tuple(self._view(name, prior, gamma_max, observed) for name in names)
-        self.checked, self._denoisers, self._samplers = [], {}, {}
+        self._denoisers = {}
         if kind == "uint8":  # raw units
             self.mean = 30.0 * self.mean + 120.0
             self.covariance = 900.0 * self.covariance
@@ -70,18 +90,6 @@ class ExactModel:
 
     def denoiser_of(self, view):
         return self._denoisers.setdefault(id(view), view.truth)
-
-    def check_region(self, view, gamma):
-        assert gamma.shape[1:] == self.data_shape
-        self.checked.append((view, gamma))
-
-    def _require_built(self, what):
-        pass
-
-    def _sampler(self, name):
-        if isinstance(name, samplers.Sampler):
-            return name
-        return self._samplers.setdefault(name, samplers.get(name))
 
     def image(self, seed=3):
         """A sample of the model's images, in raw units, float64."""

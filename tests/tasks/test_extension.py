@@ -227,6 +227,8 @@ def test_too_small_b_is_told_with_the_smallest():
         tasks.extend(model, columns=10)
     with pytest.raises(ValueError, match=r"Expected b >= 0\.700 "):
         tasks.extend(strip_model(), columns=10, b=0.6, shift=6)
+    with pytest.raises(ValueError, match=r"Expected b >= 0\.467 .*b=0\.000"):
+        tasks.extend(StripModel(b=0.0), columns=10, approximate=True)
     with pytest.warns(UserWarning, match=r"b=0\.300 is below 0\.467"):
         blocks = tasks.extend(model, columns=10, approximate=True, sampler=FLOW)
     assert sum(block.shape[-2] for block in blocks) == 10
