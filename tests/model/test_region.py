@@ -37,7 +37,7 @@ def test_equal_bases_are_shared_and_tokens_fit_one_network(fitted):
     views = fitted.views
     assert views[1].basis is views[0].basis
     assert views[5].basis is views[2].basis
-    assert [view.weight for view in views] == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5]
+    assert [view.weight for view in views] == [1.0, 2.0, 1.0, 1.0, 0.5, 0.5]
     shapes = {tuple(view.tokens(view.schedule(0.5).gamma).shape) for view in views}
     assert len(shapes) == 1
     marks = [as_numpy([view.tokens.labels])[0][0, -3:].tolist() for view in views]
