@@ -37,8 +37,10 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
             needs an attribute `classes` and is given int32 labels ``(batch,)`` as its last input.
         prediction: What the network's output means: ``"eps"``, ``"residual"``, ``"v"``, ``"edm"``,
             ``"x0"``, ``"linear"`` or ``"wiener"`` (`keras_gud.objective`).
-        weighting: Weights lambda_i of the loss: ``"eps"`` (the paper), ``"likelihood"``,
-            ``"min_snr"``, or a function ``(state, variance) -> weights`` registered with
+        weighting: Weights lambda_i of the loss: ``"eps"`` (the paper), ``"v"`` (``1 + exp(gamma)``:
+            what known components tell of unknown ones counts in high noise too, better for
+            in-painting and extension), ``"likelihood"``, ``"min_snr"``, or a function
+            ``(state, variance) -> weights`` registered with
             `keras.saving.register_keras_serializable`.
         ema_decay: Decay of the average of the weights that sampling and evaluation use.
         max_tokens: Cap on the number of tokens that describe the noising state.

@@ -99,7 +99,21 @@ def min_snr_weight(state: NoisingState, variance):
     return ops.minimum(5.0 / state.snr(variance), 1.0)
 
 
-WEIGHTINGS = {"eps": unit_weight, "likelihood": likelihood_weight, "min_snr": min_snr_weight}
+def v_weight(state: NoisingState, variance):
+    """``1/alpha_i^2 = 1 + exp(gamma_i)``: the squared error of v (Salimans and Ho, 2022).
+
+    The weight 1 on eps counts an error of the clean value by exp(-gamma): what known components
+    tell of one in high noise is then hardly learned.
+    """
+    return 1.0 / state.alpha**2
+
+
+WEIGHTINGS = {
+    "eps": unit_weight,
+    "v": v_weight,
+    "likelihood": likelihood_weight,
+    "min_snr": min_snr_weight,
+}
 
 
 def choose(kind: str, table: dict, name: str):

@@ -72,6 +72,7 @@ def test_weightings(case):
     close(objective.unit_weight(state, sigma_i), np.ones_like(gamma))
     close(objective.likelihood_weight(state, sigma_i), slope / 2)
     close(objective.min_snr_weight(state, sigma_i), np.minimum(snr, 5) / snr)
+    close(objective.v_weight(state, sigma_i), 1 + np.exp(gamma))
 
 
 def test_loss_leaves_frozen_components_out(case):
