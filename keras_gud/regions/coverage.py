@@ -37,18 +37,20 @@ def check_region(views, view: View, gamma, gamma_map: bool):
     gap = np.min(near, axis=0).max()
     if max(gap, untold) <= _TOLERANCE:
         return
-    reasons = []
+    reasons, advice = [], []
     if gap > _TOLERANCE:
         reasons.append(f"the nearest trained state is {gap:.1f} away in gamma")
+        advice.append("the task's name in `region`, e.g. GUD(..., region=['inpaint'])")
     if untold > _TOLERANCE:
         reasons.append(
             f"gamma differs by up to {untold:.1f} within groups of components for which the "
             "network is told the mean alone"
         )
+        advice.append(f"more than max_tokens={view.tokens.max_tokens}")
     warnings.warn(
         "This task leaves the noising states that the network was trained on: "
-        f"{' and '.join(reasons)} ({type(view.basis).__name__} basis). Train with the task's "
-        "name in `region`, e.g. GUD(..., region=['inpaint']).",
+        f"{' and '.join(reasons)} ({type(view.basis).__name__} basis). Train with "
+        f"{' and '.join(advice)}.",
         stacklevel=3,
     )
 
