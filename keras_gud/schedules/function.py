@@ -1,4 +1,4 @@
-"""Any gamma(t): a user's function, with dgamma/dt by forward-mode differentiation."""
+"""Any gamma(t, labels), with dgamma/dt by forward-mode differentiation."""
 
 import keras
 import numpy as np
@@ -9,36 +9,22 @@ from keras_gud.schedules.pieces import require_label
 from keras_gud.schedules.schedule import ComponentSchedule
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class Function(ComponentSchedule):
-    """A schedule made of a function gamma(t); its derivative comes from `keras.ops.jvp`.
+class Curves(ComponentSchedule):
+    """Base class of schedules whose gamma is a function of time and of labels of the basis.
+
+    A subclass implements `gamma`; dgamma/dt comes from `keras.ops.jvp`.
 
     Args:
-        function: ``function(t, **labels) -> gamma`` written in `keras.ops`; t is float32
-            ``(batch, 1)``, each label float32 ``(1, n)`` over the components, and gamma broadcasts
-            to ``(batch, n)``. It must be finite on [0, 1] and never decrease. To be saved with a
-            model it must be registered with `keras.saving.register_keras_serializable`.
-        labels: Names of the basis' labels that the function asks for, e.g. ``("frequency",)``.
-
-    Raises:
-        ValueError: at `adapt`, if gamma decreases or is not finite somewhere.
-        TypeError: if `function` is not callable.
-
-    Example:
-
-    >>> import numpy as np
-    >>> schedule = Function(lambda t: -7.0 + 12.0 * t**2)
-    >>> schedule.adapt(variance=np.ones(2))
-    >>> round(float(schedule(0.5).dgamma_dt[0, 0]), 3)
-    12.0
+        labels: Names of the basis' labels that gamma depends on.
     """
 
-    def __init__(self, function, labels: tuple[str, ...] = (), **kwargs):
+    def __init__(self, labels: tuple[str, ...] = (), **kwargs):
         super().__init__(**kwargs)
-        if not callable(function):
-            raise TypeError(f"Expected `function` to be callable. Received: function={function!r}.")
-        self.function = function
         self.label_names = tuple(labels)
+
+    def gamma(self, t, **labels):
+        """Gamma at times t, float32 ``(batch, 1)``, for labels ``(1, n)``; broadcasts to both."""
+        raise NotImplementedError("A schedule of Curves implements gamma(t, **labels).")
 
     def make_groups(self, data_shape, labels):
         """One group per combination of the labels' values; a single one without labels."""
@@ -66,9 +52,44 @@ class Function(ComponentSchedule):
 
         def gamma(t):
             # Adding 0 t makes gamma depend on t in every case: TensorFlow has no jvp otherwise.
-            return self.function(t, **labels) + 0.0 * t
+            return self.gamma(t, **labels) + 0.0 * t
 
         return ops.jvp(gamma, (t,), (ops.ones_like(t),))
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Function(Curves):
+    """A schedule made of a function gamma(t); its derivative comes from `keras.ops.jvp`.
+
+    Args:
+        function: ``function(t, **labels) -> gamma`` written in `keras.ops`; t is float32
+            ``(batch, 1)``, each label float32 ``(1, n)`` over the components, and gamma broadcasts
+            to ``(batch, n)``. It must be finite on [0, 1] and never decrease. To be saved with a
+            model it must be registered with `keras.saving.register_keras_serializable`.
+        labels: Names of the basis' labels that the function asks for, e.g. ``("frequency",)``.
+
+    Raises:
+        ValueError: at `adapt`, if gamma decreases or is not finite somewhere.
+        TypeError: if `function` is not callable.
+
+    Example:
+
+    >>> import numpy as np
+    >>> schedule = Function(lambda t: -7.0 + 12.0 * t**2)
+    >>> schedule.adapt(variance=np.ones(2))
+    >>> round(float(schedule(0.5).dgamma_dt[0, 0]), 3)
+    12.0
+    """
+
+    def __init__(self, function, labels: tuple[str, ...] = (), **kwargs):
+        super().__init__(labels, **kwargs)
+        if not callable(function):
+            raise TypeError(f"Expected `function` to be callable. Received: function={function!r}.")
+        self.function = function
+
+    def gamma(self, t, **labels):
+        """The function."""
+        return self.function(t, **labels)
 
     def get_config(self):
         """The constructor's arguments."""

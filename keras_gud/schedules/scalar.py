@@ -1,4 +1,4 @@
-"""Standard diffusion: one gamma for all components, in two familiar parametrizations of time."""
+"""Standard diffusion: one gamma for all components, in the familiar parametrizations of time."""
 
 import math
 
@@ -106,17 +106,142 @@ class VP(_Scalar):
         self.beta_min, self.beta_max = float(beta_min), float(beta_max)
 
     def time_of(self, gamma: float) -> float:
-        """When the curve is at gamma: B = log(1 + e^gamma), a quadratic equation."""
-        total, growth = float(np.logaddexp(0.0, gamma)), self.beta_max - self.beta_min
+        """When the curve is at gamma: B is a quadratic function of t."""
+        total, growth = self._total_at(gamma), self.beta_max - self.beta_min
         return 2.0 * total / (self.beta_min + math.sqrt(self.beta_min**2 + 2.0 * growth * total))
 
+    def _total_at(self, gamma: float) -> float:
+        """B where the curve is at gamma."""
+        return float(np.logaddexp(0.0, gamma))
+
     def path(self, t):
-        """The curve and its derivative B'/(1 - e^-B)."""
+        """The curve and its derivative."""
         growth = self.beta_max - self.beta_min
         total = ops.maximum(self.beta_min * t + 0.5 * growth * t**2, 1e-10)
+        gamma, pace = self._curve(total)
+        return self._clip(gamma, pace * (self.beta_min + growth * t))
+
+    def _curve(self, total):
+        """Gamma as a function of B, and its derivative 1/(1 - e^-B)."""
         decayed = -ops.expm1(-total)
-        return self._clip(total + ops.log(decayed), (self.beta_min + growth * t) / decayed)
+        return total + ops.log(decayed), 1.0 / decayed
 
     def get_config(self):
         """The constructor's arguments."""
         return super().get_config() | {"beta_min": self.beta_min, "beta_max": self.beta_max}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class SubVP(VP):
+    """The sub-VP SDE of Song et al. (2021): sigma = 1 - e^-B in place of its square root.
+
+    ``gamma(t) = B + 2 log(1 - e^-B)`` with B as in `VP`; divided by ``sqrt(alpha^2 + sigma^2)`` its
+    marginals are variance preserving like all here.
+
+    Args:
+        beta_min: Noising rate at t = 0.
+        beta_max: Noising rate at t = 1.
+        gamma_min: Gamma is clipped from below here (it is -inf at t = 0).
+        gamma_max: Gamma is clipped from above here; the default is out of reach.
+
+    Example:
+
+    >>> import numpy as np
+    >>> schedule = SubVP(); schedule.adapt(variance=np.ones(2))
+    >>> round(float(schedule(0.1).gamma[0, 0]), 3)
+    -4.423
+    """
+
+    def _total_at(self, gamma: float) -> float:
+        # gamma = 2 log(2 sinh(B/2))
+        return 2.0 * math.asinh(0.5 * math.exp(0.5 * gamma))
+
+    def _curve(self, total):
+        decayed = -ops.expm1(-total)
+        return total + 2.0 * ops.log(decayed), (2.0 - decayed) / decayed
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class FlowMatching(_Scalar):
+    """The straight line ``(1 - t) chi + t eps``, i.e. ``gamma(t) = 2 log(t/(1 - t))``.
+
+    Rectified flow (Liu et al., 2023) and flow matching with independent ends (Lipman et al., 2023).
+
+    Args:
+        gamma_min: Gamma is clipped from below here; reached at t = 0.0067 by default.
+        gamma_max: Gamma is clipped from above here; reached at t = 0.9933 by default.
+
+    Example:
+
+    >>> import numpy as np
+    >>> schedule = FlowMatching(); schedule.adapt(variance=np.ones(2))
+    >>> round(float(schedule(0.75).gamma[0, 0]), 3)
+    2.197
+    """
+
+    def __init__(self, gamma_min: float = -10.0, gamma_max: float = 10.0, **kwargs):
+        super().__init__(gamma_min, gamma_max, **kwargs)
+
+    def time_of(self, gamma: float) -> float:
+        """When the curve is at gamma."""
+        return 1.0 / (1.0 + math.exp(-0.5 * gamma))
+
+    def path(self, t):
+        """The curve and its derivative 2/(t (1 - t))."""
+        t = ops.clip(t, 1e-6, 1.0 - 1e-6)
+        gamma = 2.0 * (ops.log(t) - ops.log1p(-t))
+        return self._clip(gamma, 2.0 / (t * (1.0 - t)))
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class EDM(ComponentSchedule):
+    """The noise levels of Karras et al. (2022): ``sigma^(1/rho)`` is linear in t.
+
+    ``gamma(t) = 2 log sigma(t)``, ``sigma = (sigma_min^(1/rho) + t (sigma_max^(1/rho) -
+    sigma_min^(1/rho)))^rho``. A very large rho gives the geometric levels of the variance exploding
+    SDE. Sigma is in units of the prior's scale.
+
+    Args:
+        sigma_min: Standard deviation of the noise at t = 0, > 0.
+        sigma_max: At t = 1.
+        rho: > 0.
+
+    Raises:
+        ValueError: unless 0 < sigma_min < sigma_max, finite, and rho > 0.
+
+    Example:
+
+    >>> import numpy as np
+    >>> schedule = EDM(); schedule.adapt(variance=np.ones(2))
+    >>> [round(float(schedule(t).sigma[0, 0] / schedule(t).alpha[0, 0]), 3) for t in (0.0, 0.5)]
+    [0.002, 2.515]
+    """
+
+    def __init__(
+        self, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0, **kwargs
+    ):
+        super().__init__(**kwargs)
+        if not (0.0 < sigma_min < sigma_max < math.inf and 0.0 < rho < math.inf):
+            raise ValueError(
+                "Expected finite 0 < `sigma_min` < `sigma_max` and `rho` > 0. "
+                f"Received: sigma_min={sigma_min}, sigma_max={sigma_max}, rho={rho}."
+            )
+        self.sigma_min, self.sigma_max = float(sigma_min), float(sigma_max)
+        self.rho = float(rho)
+
+    def path(self, t):
+        """The curve and its derivative."""
+        # Relative to sigma_max, so that a large rho loses no digits.
+        low = (math.log(self.sigma_min) - math.log(self.sigma_max)) / self.rho
+        missing = -math.expm1(low)
+        root = 1.0 - missing * (1.0 - t)
+        gamma = 2.0 * (math.log(self.sigma_max) + self.rho * ops.log1p(-missing * (1.0 - t)))
+        return gamma, 2.0 * self.rho * missing / root
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {
+            "sigma_min": self.sigma_min,
+            "sigma_max": self.sigma_max,
+            "rho": self.rho,
+        }

@@ -109,6 +109,59 @@ def vp(t, beta_min=0.1, beta_max=20.0, gamma_min=-10.0, gamma_max=20.0):
     return clip_gamma(gamma, slope, gamma_min, gamma_max)
 
 
+def subvp(t, beta_min=0.1, beta_max=20.0, gamma_min=-10.0, gamma_max=20.0):
+    """From the marginals of Song et al. (2021): mean e^(-B/2), standard deviation 1 - e^-B."""
+    B = beta_min * t + (beta_max - beta_min) * t**2 / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gamma = 2 * np.log(-np.expm1(-B)) + B
+        slope = (beta_min + (beta_max - beta_min) * t) / np.tanh(B / 2)
+    return clip_gamma(gamma, slope, gamma_min, gamma_max)
+
+
+def flow(t, gamma_min=-10.0, gamma_max=10.0):
+    with np.errstate(divide="ignore"):
+        return clip_gamma(2 * logit(t), 2 / (t * (1 - t)), gamma_min, gamma_max)
+
+
+def edm(t, sigma_min=0.002, sigma_max=80.0, rho=7.0):
+    low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
+    root = low + t * (high - low)
+    return smooth(2 * rho * np.log(root), 2 * rho * (high - low) / root)
+
+
+def blurring(t, k, blur=20.0, d_min=0.001, gamma_min=-10.0, gamma_max=24.0):
+    """Hoogeboom and Salimans (2022): scaled by d, with cos and sin of theta."""
+    first = np.arctan(np.exp(-5.0))
+    theta, rate = first + t * (np.pi / 2 - 2 * first), np.pi / 2 - 2 * first
+    width = blur * np.sin(np.pi * t / 2) ** 2
+    width_rate = blur * np.pi / 2 * np.sin(np.pi * t)
+    lam = (2 * np.pi * k.ravel()) ** 2
+    decay = (1 - d_min) * np.exp(-lam * width**2 / 2)
+    alpha, sigma = (decay + d_min) * np.cos(theta), np.sin(theta)
+    slope = 2 * rate / (np.sin(theta) * np.cos(theta))
+    slope = slope + 2 * decay * lam * width * width_rate / (decay + d_min)
+    return clip_gamma(2 * np.log(sigma / alpha), slope, gamma_min, gamma_max)
+
+
+def heat(t, k, blur_min=0.5, blur_max=24.0, noise_std=0.01, gamma_max=20.0):
+    """Rissanen et al. (2023): the heat equation for a time width^2/2, and noise."""
+    width = blur_min ** (1 - t) * blur_max**t
+    lam = (2 * np.pi * k.ravel()) ** 2
+    gamma = 2 * np.log(noise_std) + lam * width**2
+    slope = 2 * lam * width**2 * np.log(blur_max / blur_min)
+    return clip_gamma(gamma, slope, -np.inf, gamma_max)
+
+
+def shortest(t, k, amplitude=1.59, corner=0.0086, gamma_min=-10.0, gamma_max=10.0):
+    """Das et al. (2023): the covariance Sigma^(1 - t) along the path."""
+    power = amplitude / (corner + k.ravel()) ** 2
+    now = power ** (1 - t)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gamma = np.log(np.abs((power - now) / (now - 1)))  # 0/0 may have either sign at an end
+        slope = np.log(power) * now * (1 / (power - now) + 1 / (now - 1))
+    return clip_gamma(gamma, slope, gamma_min, gamma_max)
+
+
 def clip_gamma(gamma, slope, gamma_min, gamma_max):
     active = (gamma >= gamma_min) & (gamma <= gamma_max)
     kink = (np.abs(gamma - gamma_min) < 1e-4) | (np.abs(gamma - gamma_max) < 1e-4)
@@ -138,6 +191,12 @@ def haar_levels(height, width, levels, channels=1):
             size = width >> levels if m == levels else width >> (m + 1)
             column[row, col] = col % size + 1
     return level, column
+
+
+def dct_frequency(height, width, channels=1):
+    ky, kx = np.arange(height) / (2 * height), np.arange(width) / (2 * width)
+    k = np.sqrt(ky[:, None] ** 2 + kx[None, :] ** 2)
+    return np.repeat(k[..., None], channels, axis=-1)
 
 
 def fourier_frequency(height, width, channels=1):

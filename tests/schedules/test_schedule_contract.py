@@ -43,6 +43,12 @@ EVERY = {
     ),
     "cosine": (lambda: schedules.Cosine(gamma_min=-6.0), "pixel"),
     "vp": (lambda: schedules.VP(beta_max=15.0), "pixel"),
+    "subvp": (lambda: schedules.SubVP(beta_max=15.0), "pixel"),
+    "flow": (lambda: schedules.FlowMatching(gamma_max=7.0), "pixel"),
+    "edm": (lambda: schedules.EDM(rho=3.0), "pixel"),
+    "blurring": (lambda: schedules.Blurring(blur=3.0), "dct"),
+    "heat": (lambda: schedules.HeatDissipation(noise_std=0.02), "dct"),
+    "shortest": (lambda: schedules.ShortestPath(corner=0.01), "fourier"),
     "function": (lambda: schedules.Function(cubic, labels=("row",)), "pixel"),
     "warp": (lambda: schedules.TimeWarp(schedules.Linear(a=(0.0, 2.0)), power=0.7), "pixel"),
     "warp of warp": (

@@ -84,6 +84,11 @@ def scalar(cls, formula, **kwargs):
     return Case(partial(cls, **kwargs), partial(formula, **kwargs))
 
 
+def frequencies(cls, formula, basis, **kwargs):
+    k = FREQUENCY if basis == "fourier" else formulas.dct_frequency(*SHAPE)
+    return Case(partial(cls, **kwargs), partial(formula, k=k, **kwargs), basis=basis)
+
+
 def warp(inner, power):
     return Case(
         lambda: schedules.TimeWarp(inner.make(), power=power),
@@ -151,6 +156,26 @@ CASES = {
         schedules.VP, formulas.vp, beta_min=0.5, beta_max=12.0, gamma_min=-3.0, gamma_max=4.0
     ),
     "vp constant": scalar(schedules.VP, formulas.vp, beta_min=5.0, beta_max=5.0),
+    "subvp": scalar(schedules.SubVP, formulas.subvp),
+    "subvp clipped": scalar(
+        schedules.SubVP, formulas.subvp, beta_min=0.5, beta_max=12.0, gamma_min=-3.0, gamma_max=4.0
+    ),
+    "flow": scalar(schedules.FlowMatching, formulas.flow),
+    "flow clipped": scalar(schedules.FlowMatching, formulas.flow, gamma_min=-4.0, gamma_max=3.0),
+    "edm": scalar(schedules.EDM, formulas.edm),
+    "edm rho": scalar(schedules.EDM, formulas.edm, sigma_min=0.02, sigma_max=50.0, rho=3.0),
+    "blurring": frequencies(schedules.Blurring, formulas.blurring, "dct"),
+    "blurring less": frequencies(
+        schedules.Blurring, formulas.blurring, "dct", blur=1.5, d_min=0.01, gamma_min=-8.0
+    ),
+    "heat": frequencies(schedules.HeatDissipation, formulas.heat, "dct"),
+    "heat less": frequencies(
+        schedules.HeatDissipation, formulas.heat, "dct", blur_min=0.3, blur_max=6.0, noise_std=0.1
+    ),
+    "shortest path": frequencies(schedules.ShortestPath, formulas.shortest, "fourier"),
+    "shortest path below white": frequencies(
+        schedules.ShortestPath, formulas.shortest, "fourier", amplitude=0.2, corner=0.05
+    ),
     "function": Case(partial(schedules.Function, square), square_formula),
     "function of a label": Case(
         partial(schedules.Function, by_frequency, labels=("frequency",)),

@@ -1,0 +1,207 @@
+"""Schedules of diffusion models that blur: gamma depends on the spatial frequency."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_gud.registry import PACKAGE
+from keras_gud.schedules.function import Curves
+from keras_gud.schedules.pieces import check_gamma_range
+
+
+class _Frequencies(Curves):
+    """A curve for each frequency |k| in cycles per sample, clipped to finite end points."""
+
+    def __init__(self, gamma_min: float, gamma_max: float, **kwargs):
+        super().__init__(("frequency",), **kwargs)
+        check_gamma_range(gamma_min, gamma_max)
+        self.gamma_min, self.gamma_max = float(gamma_min), float(gamma_max)
+
+    def path(self, t):
+        """The curve and its derivative, 0 where it is clipped."""
+        gamma, slope = super().path(t)
+        active = ops.logical_and(gamma >= self.gamma_min, gamma <= self.gamma_max)
+        gamma = ops.clip(gamma, self.gamma_min, self.gamma_max)
+        return gamma, ops.where(active, slope, ops.zeros_like(slope))
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {"gamma_min": self.gamma_min, "gamma_max": self.gamma_max}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Blurring(_Frequencies):
+    """Blurring Diffusion (Hoogeboom and Salimans, 2022): noise as in `Cosine`, and a blur.
+
+    ``alpha_i = d_i cos(theta)``, ``sigma = sin(theta)``, theta linear in t from arctan(e^-5) to
+    arctan(e^5), ``d_i = (1 - d_min) exp(-lambda_i sigma_B^2/2) + d_min`` with
+    ``lambda_i = (2 pi |k|)^2`` and ``sigma_B = blur sin^2(pi t/2)``, in the dct basis. So
+    ``gamma_i = 2 log tan(theta) - 2 log d_i``.
+
+    Args:
+        blur: Standard deviation of the blur at t = 1, in samples, >= 0.
+        d_min: The least part that the blur leaves of a component, in (0, 1].
+        gamma_min: Gamma is clipped from below here.
+        gamma_max: Gamma is clipped from above here; the default is out of reach.
+
+    Raises:
+        ValueError: for a negative blur or d_min outside (0, 1].
+
+    Example:
+
+    >>> import numpy as np
+    >>> schedule = Blurring()
+    >>> schedule.adapt(variance=np.ones(2), labels={"frequency": np.array([0.0, 0.25])})
+    >>> [round(float(g), 2) for g in schedule(0.5).gamma[0]]
+    [0.0, 13.82]
+    """
+
+    def __init__(
+        self,
+        blur: float = 20.0,
+        d_min: float = 0.001,
+        gamma_min: float = -10.0,
+        gamma_max: float = 24.0,
+        **kwargs,
+    ):
+        super().__init__(gamma_min, gamma_max, **kwargs)
+        if not (0.0 <= blur < math.inf and 0.0 < d_min <= 1.0):
+            raise ValueError(
+                "Expected a finite `blur` >= 0 and 0 < `d_min` <= 1. "
+                f"Received: blur={blur}, d_min={d_min}."
+            )
+        self.blur, self.d_min = float(blur), float(d_min)
+
+    def gamma(self, t, frequency):
+        """The curve."""
+        first = math.atan(math.exp(-5.0))
+        theta = first + (0.5 * math.pi - 2.0 * first) * t
+        width = self.blur * ops.square(ops.sin(0.5 * math.pi * t))
+        kept = ops.exp(-0.5 * ops.square(2.0 * math.pi * frequency * width))
+        kept = (1.0 - self.d_min) * kept + self.d_min
+        return 2.0 * ops.log(ops.tan(theta)) - 2.0 * ops.log(kept)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {"blur": self.blur, "d_min": self.d_min}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class HeatDissipation(_Frequencies):
+    """Inverse Heat Dissipation (Rissanen et al., 2023): a blur under a little constant noise.
+
+    ``alpha_i = exp(-lambda_i sigma_B^2/2)``, ``sigma = noise_std``, sigma_B(t) geometric between
+    `blur_min` and `blur_max`, ``lambda_i = (2 pi |k|)^2``: ``gamma_i = 2 log noise_std + lambda_i
+    sigma_B^2``, in the dct basis. The constant component is never noised, so that the process does
+    not end in a Gaussian: it is begun from blurred images, as ``tasks.complete`` of
+    ``tasks.noised(model, images, t=1.0)`` does.
+
+    Args:
+        blur_min: Standard deviation of the blur at t = 0, in samples, > 0.
+        blur_max: At t = 1.
+        noise_std: Standard deviation of the noise, in units of the prior's scale, > 0.
+        gamma_max: Gamma is clipped from above here.
+
+    Raises:
+        ValueError: unless 0 < blur_min < blur_max and noise_std > 0, all finite.
+
+    Example:
+
+    >>> import numpy as np
+    >>> schedule = HeatDissipation()
+    >>> schedule.adapt(variance=np.ones(2), labels={"frequency": np.array([0.0, 0.25])})
+    >>> [round(float(g), 2) for g in schedule(0.25).gamma[0]]
+    [-9.21, -4.94]
+    """
+
+    def __init__(
+        self,
+        blur_min: float = 0.5,
+        blur_max: float = 24.0,
+        noise_std: float = 0.01,
+        gamma_max: float = 20.0,
+        **kwargs,
+    ):
+        if not (0.0 < blur_min < blur_max < math.inf and 0.0 < noise_std < math.inf):
+            raise ValueError(
+                "Expected finite 0 < `blur_min` < `blur_max` and `noise_std` > 0. "
+                f"Received: blur_min={blur_min}, blur_max={blur_max}, noise_std={noise_std}."
+            )
+        super().__init__(2.0 * math.log(noise_std), gamma_max, **kwargs)
+        self.blur_min, self.blur_max = float(blur_min), float(blur_max)
+        self.noise_std = float(noise_std)
+
+    def gamma(self, t, frequency):
+        """The curve."""
+        growth = math.log(self.blur_max / self.blur_min)
+        width = self.blur_min * ops.exp(growth * t)
+        return self.gamma_min + ops.square(2.0 * math.pi * frequency * width)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        config = super().get_config()
+        del config["gamma_min"]
+        return config | {
+            "blur_min": self.blur_min,
+            "blur_max": self.blur_max,
+            "noise_std": self.noise_std,
+        }
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ShortestPath(_Frequencies):
+    """Shortest Path Diffusion (Das et al., 2023): the shortest path between two Gaussians.
+
+    With data of power spectrum Sigma(k), the covariance is ``Sigma^(1 - t)`` on the way to white
+    noise: ``gamma_i = log[(Sigma - Sigma^(1-t))/(Sigma^(1-t) - 1)]``, in the fourier basis, with
+    ``Sigma = amplitude/(corner + |k|)^2``.
+
+    Args:
+        amplitude: Of the power spectrum in units of the prior's variance; the default is the
+            paper's fit to CIFAR-10.
+        corner: Frequency, > 0, in cycles per sample, below which the spectrum is flat.
+        gamma_min: Gamma is clipped from below here (it is -inf at t = 0).
+        gamma_max: Gamma is clipped from above here (it is inf at t = 1).
+
+    Raises:
+        ValueError: for amplitude or corner <= 0.
+
+    Example:
+
+    >>> import numpy as np
+    >>> schedule = ShortestPath()
+    >>> schedule.adapt(variance=np.ones(2), labels={"frequency": np.array([0.0, 0.5])})
+    >>> [round(float(g), 2) for g in schedule(0.5).gamma[0]]
+    [4.99, 0.91]
+    """
+
+    def __init__(
+        self,
+        amplitude: float = 1.59,
+        corner: float = 0.0086,
+        gamma_min: float = -10.0,
+        gamma_max: float = 10.0,
+        **kwargs,
+    ):
+        super().__init__(gamma_min, gamma_max, **kwargs)
+        if not (0.0 < amplitude < math.inf and 0.0 < corner < math.inf):
+            raise ValueError(
+                "Expected finite `amplitude` > 0 and `corner` > 0. "
+                f"Received: amplitude={amplitude}, corner={corner}."
+            )
+        self.amplitude, self.corner = float(amplitude), float(corner)
+
+    def gamma(self, t, frequency):
+        """The curve."""
+        log_power = math.log(self.amplitude) - 2.0 * ops.log(self.corner + frequency)
+        # A white component (log Sigma = 0) follows the limit of the formula, log t/(1 - t).
+        small = ops.abs(log_power) < 1e-3
+        log_power = ops.where(small, 1e-3, log_power)
+        t = ops.clip(t, 1e-6, 1.0 - 1e-6)
+        ratio = -ops.expm1(-t * log_power) / ops.expm1((1.0 - t) * log_power)
+        return log_power + ops.log(ratio)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {"amplitude": self.amplitude, "corner": self.corner}
