@@ -139,7 +139,7 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
             (own, *rest), covariance = adaptation.fit_components(
                 source, bases, shape, kind, show, self.moments.full
             )
-            self.prior.adapt(*own)
+            self.prior.adapt(*own, self.basis.labels)
             if covariance is not None:
                 self.moments.adapt(covariance, ops.convert_to_numpy(self.prior.scale))
             data_variance = ops.convert_to_numpy(self.prior.data_variance)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import keras
+import numpy as np
 
 PACKAGE = "keras_gud"
 
@@ -17,6 +18,22 @@ def near_match(name: str, known: Iterable[str]) -> str:
     """A sentence that names the nearest known name, or an empty string."""
     close = difflib.get_close_matches(str(name).lower(), list(known), n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def require_label(labels: dict[str, np.ndarray], name: str, argument: str) -> np.ndarray:
+    """The label `name` of a basis, or a `ValueError` that lists those that it has.
+
+    Args:
+        labels: The labels of the basis.
+        name: The one that is needed.
+        argument: The argument that needs it.
+    """
+    if name not in labels:
+        raise ValueError(
+            f"Expected `{argument}` to be a label of the basis, one of {sorted(labels)}. "
+            f"Received: {argument}={name!r}.{near_match(name, labels)}"
+        )
+    return np.asarray(labels[name])
 
 
 class Registry:

@@ -15,6 +15,26 @@ MEAN = RNG.normal(size=SHAPE)
 VARIANCE = np.exp(RNG.uniform(-5.0, 3.0, SHAPE))
 S = np.exp(RNG.uniform(-1.0, 1.0, SHAPE))
 
+K = np.hypot(np.fft.fftfreq(3)[:, None], np.fft.fftfreq(4))
+FREQUENCY = np.broadcast_to(K[..., None], SHAPE)
+LABELS = dict(zip(("row", "column", "channel"), np.indices(SHAPE), strict=True))
+LABELS["frequency"] = FREQUENCY
+
+
+def shells(values):
+    """Means over components of equal frequency."""
+    result = np.empty(SHAPE)
+    for k in np.unique(np.round(FREQUENCY, 9)):
+        same = np.abs(FREQUENCY - k) < 1e-6
+        result[same] = values[same].mean()
+    return result
+
+
+def power_law(exponent, corner, scale):
+    power = np.hypot(FREQUENCY, corner) ** -exponent
+    return scale * np.sqrt(power / power.mean())
+
+
 PRIORS = {
     "isotropic": (priors.Isotropic, np.ones(SHAPE)),
     "isotropic 2.5": (lambda: priors.Isotropic(2.5), np.full(SHAPE, 2.5)),
@@ -26,6 +46,20 @@ PRIORS = {
         np.broadcast_to(np.arange(1.0, 4.0)[:, None, None], SHAPE),
     ),
     "scaled number": (lambda: priors.Scaled(0.3), np.full(SHAPE, 0.3)),
+    "spectrum": (
+        lambda: priors.Matching(over="frequency"),
+        np.sqrt(shells(VARIANCE)),
+    ),
+    "sub-bands": (
+        lambda: priors.Matching(over=("row", "channel")),
+        np.sqrt(np.broadcast_to(VARIANCE.mean(axis=1, keepdims=True), SHAPE)),
+    ),
+    "power law": (lambda: priors.PowerLaw(3.0, corner=0.1, scale=2.0), power_law(3.0, 0.1, 2.0)),
+    "free field": (priors.PowerLaw, power_law(2.0, 0.125, 1.0)),
+    "offset": (
+        lambda: priors.OffsetNoise(0.5, scale=0.7),
+        0.7 * np.where(FREQUENCY == 0.0, 2.0, 1.0),  # 1 + 0.25 * 12 positions = 4
+    ),
 }
 
 
@@ -37,7 +71,7 @@ def numpy(tensor):
 def _fitted(request):
     make, scale = PRIORS[request.param]
     prior = make()
-    prior.adapt(MEAN, VARIANCE)
+    prior.adapt(MEAN, VARIANCE, LABELS)
     return prior, scale
 
 
@@ -68,7 +102,7 @@ def test_log_det_is_the_sum_of_log_scales(fitted):
 def test_variance_is_that_of_the_whitened_data(fitted, rng):
     prior, _ = fitted
     x = (MEAN + rng.normal(size=(300, *SHAPE)) * np.sqrt(VARIANCE)).astype("float32")
-    prior.adapt(x.astype("float64").mean(axis=0), x.astype("float64").var(axis=0))
+    prior.adapt(x.astype("float64").mean(axis=0), x.astype("float64").var(axis=0), LABELS)
     chi = numpy(prior(ops.convert_to_tensor(x)))
     np.testing.assert_allclose(chi.mean(axis=0), 0.0, atol=1e-4 * chi.std())
     np.testing.assert_allclose(chi.var(axis=0), numpy(prior.variance), rtol=1e-3)
@@ -98,7 +132,7 @@ def test_config_restores_a_prior_that_is_not_fitted_yet(name):
     make, scale = PRIORS[name]
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(make())))
     restored = priors.get(config)
-    restored.adapt(MEAN, VARIANCE)
+    restored.adapt(MEAN, VARIANCE, LABELS)
     np.testing.assert_allclose(numpy(restored.scale), scale, rtol=1e-6)
 
 
@@ -174,6 +208,26 @@ def test_bad_scaled_scales(scale):
         priors.Scaled(scale)
 
 
+@pytest.mark.parametrize(
+    ("prior", "message"),
+    [
+        (lambda: priors.PowerLaw(np.nan), "finite `exponent`"),
+        (lambda: priors.PowerLaw(corner=0.0), "`corner` > 0 or None"),
+        (lambda: priors.PowerLaw(scale=-1.0), "finite `scale` > 0"),
+        (lambda: priors.OffsetNoise(-0.1), "`strength` >= 0"),
+    ],
+)
+def test_bad_spectra(prior, message):
+    with pytest.raises(ValueError, match=message):
+        prior()
+
+
+@pytest.mark.parametrize("name", ["power_law", "offset", "spectrum"])
+def test_spectra_need_frequencies(name):
+    with pytest.raises(ValueError, match="to be a label of the basis, one of"):
+        priors.get(name).adapt(MEAN, VARIANCE, {"row": LABELS["row"]})
+
+
 @pytest.mark.parametrize("shape", [(3,), (4, 2, 2), (1, 3, 4, 2)])
 def test_scales_that_do_not_broadcast(shape):
     with pytest.raises(ValueError, match=r"broadcasts to the data's shape \(3, 4, 2\)"):
@@ -183,7 +237,7 @@ def test_scales_that_do_not_broadcast(shape):
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan])
 def test_a_users_prior_must_give_a_positive_scale(value):
     class Odd(priors.Prior):
-        def make_scale(self, data_variance):
+        def make_scale(self, data_variance, labels):
             return np.full_like(data_variance, value)
 
     with pytest.raises(ValueError, match="Expected a positive finite scale"):
@@ -192,7 +246,7 @@ def test_a_users_prior_must_give_a_positive_scale(value):
 
 def test_a_users_prior_must_give_the_right_shape():
     class Odd(priors.Prior):
-        def make_scale(self, data_variance):
+        def make_scale(self, data_variance, labels):
             return np.ones(2)
 
     with pytest.raises(ValueError, match=r"scale of shape \(3, 4, 2\)"):

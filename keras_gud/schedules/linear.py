@@ -6,8 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud.registry import PACKAGE
-from keras_gud.schedules.pieces import require_label
+from keras_gud.registry import PACKAGE, require_label
 from keras_gud.schedules.schedule import ComponentSchedule
 
 # logit(0.99^2): where sigma^2 has reached 0.99^2, the paper's criterion for "noised" (app. B).

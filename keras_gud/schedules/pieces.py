@@ -3,8 +3,6 @@
 import numpy as np
 from keras import ops
 
-from keras_gud.registry import near_match
-
 
 def squeeze(values: np.ndarray) -> np.ndarray:
     """Shrinks to length 1 every axis along which `values` is constant."""
@@ -45,13 +43,3 @@ def check_gamma_range(gamma_min: float, gamma_max: float):
             "Expected finite `gamma_min` < `gamma_max`. "
             f"Received: gamma_min={gamma_min}, gamma_max={gamma_max}."
         )
-
-
-def require_label(labels: dict[str, np.ndarray], name: str, argument: str) -> np.ndarray:
-    """The label `name`, or a `ValueError` that lists those that the basis has."""
-    if name not in labels:
-        raise ValueError(
-            f"Expected `{argument}` to be a label of the basis, one of {sorted(labels)}. "
-            f"Received: {argument}={name!r}.{near_match(name, labels)}"
-        )
-    return np.asarray(labels[name])

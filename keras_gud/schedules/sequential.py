@@ -5,8 +5,8 @@ import numpy as np
 from keras import ops
 
 from keras_gud import layout
-from keras_gud.registry import PACKAGE
-from keras_gud.schedules.pieces import check_gamma_range, clipped_line, require_label
+from keras_gud.registry import PACKAGE, require_label
+from keras_gud.schedules.pieces import check_gamma_range, clipped_line
 from keras_gud.schedules.schedule import ComponentSchedule
 
 

@@ -1,18 +1,13 @@
-"""Priors: the mean that is removed and the scale S that is divided out (paper secs. 4.1, 4.4).
-
-The prior's covariance is ``U^T S^2 U``; in the components ``chi = S^-1 (U phi - U mean)`` it is the
-identity. The mean is always removed (paper app. B).
-"""
+"""The contract of priors: a mean that is removed and a scale S that is divided out."""
 
 import math
 
-import keras
 import numpy as np
 from keras import ops
 
 from keras_gud import layout
 from keras_gud.fitted import FittedLayer
-from keras_gud.registry import PACKAGE, Registry
+from keras_gud.registry import Registry
 
 
 class Prior(FittedLayer):
@@ -43,9 +38,9 @@ class Prior(FittedLayer):
         self.floor = float(floor)
         self.data_shape: layout.Shape | None = None
 
-    def make_scale(self, data_variance: np.ndarray) -> np.ndarray:
-        """S_i, shape `data_shape`, from the (floored) variances of the components."""
-        raise NotImplementedError("A Prior implements make_scale(data_variance).")
+    def make_scale(self, data_variance: np.ndarray, labels: dict) -> np.ndarray:
+        """S_i, `data_shape`, from the (floored) variances and the labels of the components."""
+        raise NotImplementedError("A Prior implements make_scale(data_variance, labels).")
 
     def build(self, input_shape):
         """Creates the statistics for components of shape ``(batch, *data_shape)``."""
@@ -54,12 +49,13 @@ class Prior(FittedLayer):
         self.scale = self.add_statistic("scale", self.data_shape, "ones")
         self.data_variance = self.add_statistic("data_variance", self.data_shape, "ones")
 
-    def adapt(self, mean, variance):
+    def adapt(self, mean, variance, labels: dict | None = None):
         """Fits the prior.
 
         Args:
             mean: Mean of the components (U phi)_i over the data, array of `data_shape`.
             variance: Their variance, >= 0, same shape.
+            labels: The labels of the basis, for priors that depend on them.
         """
         mean, variance = np.asarray(mean, "float64"), np.asarray(variance, "float64")
         if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
@@ -70,7 +66,7 @@ class Prior(FittedLayer):
                 f"(all {variance.size} components have variance 0)."
             )
         variance = np.maximum(variance, self.floor * variance.max())
-        scale = np.asarray(self.make_scale(variance), "float64")
+        scale = np.asarray(self.make_scale(variance, labels or {}), "float64")
         if scale.shape != variance.shape or not (np.isfinite(scale).all() and scale.min() > 0.0):
             raise ValueError(
                 f"Expected a positive finite scale of shape {variance.shape}. "
@@ -109,99 +105,11 @@ class Prior(FittedLayer):
         return None if self.data_shape is None else {"input_shape": [None, *self.data_shape]}
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class Isotropic(Prior):
-    """White noise: S_i = scale for all components ("unwhitened" in the paper).
-
-    Args:
-        scale: The standard deviation of the prior, > 0, in the data's units.
-        floor: See `Prior`.
-
-    Example:
-
-    >>> import numpy as np
-    >>> prior = Isotropic()
-    >>> prior.adapt(mean=np.zeros(2), variance=np.array([1.0, 0.25]))
-    >>> [float(v) for v in prior.variance]
-    [1.0, 0.25]
-    """
-
-    def __init__(self, scale: float = 1.0, floor: float = 1e-6, **kwargs):
-        super().__init__(floor, **kwargs)
-        if not (scale > 0.0 and math.isfinite(scale)):
-            raise ValueError(f"Expected a finite `scale` > 0. Received: scale={scale}.")
-        self.constant = float(scale)
-
-    def make_scale(self, data_variance):
-        """The constant."""
-        return np.full_like(data_variance, self.constant)
-
-    def get_config(self):
-        """The constructor's arguments."""
-        return super().get_config() | {"scale": self.constant}
-
-
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class Matching(Prior):
-    """Whitening: S_i is the standard deviation of component i (paper sec. 4.4).
-
-    Every Sigma_i is 1 (but for components below the floor, which get the floor's standard
-    deviation and so a Sigma_i that is still reported as 1).
-
-    Example:
-
-    >>> import numpy as np
-    >>> prior = Matching()
-    >>> prior.adapt(mean=np.zeros(2), variance=np.array([1.0, 0.25]))
-    >>> [float(v) for v in prior.variance]
-    [1.0, 1.0]
-    """
-
-    def make_scale(self, data_variance):
-        """The standard deviations."""
-        return np.sqrt(data_variance)
-
-
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class Scaled(Prior):
-    """Any positive scale per component: a power law, a free field, offset noise.
-
-    Args:
-        scale: S, array that broadcasts to `data_shape`, positive.
-        floor: See `Prior`.
-
-    Example:
-
-    >>> import numpy as np
-    >>> prior = Scaled(scale=[2.0, 1.0])
-    >>> prior.adapt(mean=np.zeros(2), variance=np.array([4.0, 4.0]))
-    >>> [float(v) for v in prior.variance]
-    [1.0, 4.0]
-    """
-
-    def __init__(self, scale, floor: float = 1e-6, **kwargs):
-        super().__init__(floor, **kwargs)
-        self.constant = np.asarray(scale, "float32")
-        if not (np.isfinite(self.constant).all() and (self.constant > 0.0).all()):
-            raise ValueError("Expected `scale` to be positive and finite in every component.")
-
-    def make_scale(self, data_variance):
-        """The given scale."""
-        try:
-            return np.broadcast_to(self.constant, data_variance.shape)
-        except ValueError:
-            raise ValueError(
-                f"Expected a `scale` that broadcasts to the data's shape {data_variance.shape}. "
-                f"Received: scale of shape {self.constant.shape}."
-            ) from None
-
-    def get_config(self):
-        """The constructor's arguments."""
-        return super().get_config() | {"scale": self.constant.tolist()}
+def positive(scale: float) -> float:
+    """The standard deviation `scale`, or a `ValueError`."""
+    if not (scale > 0.0 and math.isfinite(scale)):
+        raise ValueError(f"Expected a finite `scale` > 0. Received: scale={scale}.")
+    return float(scale)
 
 
 registry = Registry("prior", Prior)
-registry.add("isotropic", Isotropic)
-registry.add("matching", Matching)
-
-get = registry.get

@@ -1,0 +1,108 @@
+"""Priors with a power spectrum, in bases of frequencies."""
+
+import math
+
+import keras
+import numpy as np
+
+from keras_gud import layout
+from keras_gud.priors.prior import Prior, positive
+from keras_gud.registry import PACKAGE, require_label
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class PowerLaw(Prior):
+    """Noise with a power spectrum ``S^2 ~ (|k|^2 + corner^2)^(-exponent/2)``, in units of its mean.
+
+    In a basis of frequencies. ``exponent=2`` is the free field of physics with mass `corner`
+    (Cotler and Rezchikov, 2023; Voleti et al., 2022).
+
+    Args:
+        exponent: How steeply the spectrum falls; 0 is white.
+        corner: Frequency, > 0, in cycles per sample, below which it is flat. Default: one half of
+            the lowest one that the data have.
+        scale: The standard deviation of the noise per value, > 0, in the data's units.
+        floor: See `Prior`.
+
+    Raises:
+        ValueError: for values out of range, or when adapted in a basis without frequencies.
+
+    Example:
+
+    >>> import numpy as np
+    >>> prior = PowerLaw(corner=0.5)
+    >>> prior.adapt(np.zeros(2), np.ones(2), {"frequency": np.array([0.0, 0.5])})
+    >>> [round(float(s) ** 2, 3) for s in prior.scale]
+    [1.333, 0.667]
+    """
+
+    def __init__(
+        self,
+        exponent: float = 2.0,
+        corner: float | None = None,
+        scale: float = 1.0,
+        floor: float = 1e-6,
+        **kwargs,
+    ):
+        super().__init__(floor, **kwargs)
+        if not (math.isfinite(exponent) and (corner is None or 0.0 < corner < math.inf)):
+            raise ValueError(
+                "Expected a finite `exponent` and `corner` > 0 or None. "
+                f"Received: exponent={exponent}, corner={corner}."
+            )
+        self.constant = positive(scale)
+        self.exponent = float(exponent)
+        self.corner = None if corner is None else float(corner)
+
+    def make_scale(self, data_variance, labels):
+        """The square root of the spectrum."""
+        k = require_label(labels, "frequency", "basis")
+        corner = 0.5 * k[k > 0.0].min(initial=1.0) if self.corner is None else self.corner
+        power = (k**2 + corner**2) ** (-0.5 * self.exponent)
+        return self.constant * np.sqrt(power / power.mean())
+
+    def get_config(self):
+        """The constructor's arguments."""
+        own = {"exponent": self.exponent, "corner": self.corner, "scale": self.constant}
+        return super().get_config() | own
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class OffsetNoise(Prior):
+    """White noise and a random constant on top of it, one for each channel.
+
+    In a basis of frequencies: ``S^2 = 1 + strength^2 n`` where |k| = 0, with n positions in space,
+    and 1 elsewhere.
+
+    Args:
+        strength: Standard deviation of the constant relative to the white noise's, >= 0.
+        scale: The standard deviation of the white noise, > 0, in the data's units.
+        floor: See `Prior`.
+
+    Raises:
+        ValueError: for values out of range, or when adapted in a basis without frequencies.
+
+    Example:
+
+    >>> import numpy as np
+    >>> prior = OffsetNoise(strength=0.5)
+    >>> prior.adapt(np.zeros(4), np.ones(4), {"frequency": np.array([0.0, 0.25, 0.5, 0.25])})
+    >>> [round(float(s) ** 2, 3) for s in prior.scale]
+    [2.0, 1.0, 1.0, 1.0]
+    """
+
+    def __init__(self, strength: float = 0.1, scale: float = 1.0, floor: float = 1e-6, **kwargs):
+        super().__init__(floor, **kwargs)
+        if not 0.0 <= strength < math.inf:
+            raise ValueError(f"Expected a finite `strength` >= 0. Received: strength={strength}.")
+        self.constant, self.strength = positive(scale), float(strength)
+
+    def make_scale(self, data_variance, labels):
+        """1, and more for the constant components."""
+        constant = require_label(labels, "frequency", "basis") == 0.0
+        positions = math.prod(layout.spatial_shape(data_variance.shape))
+        return self.constant * np.sqrt(1.0 + constant * self.strength**2 * positions)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {"strength": self.strength, "scale": self.constant}
