@@ -2,9 +2,11 @@
 
 import keras
 
-from keras_gud import backbones, bases, priors, schedules
+from keras_gud import backbones, bases, presets, priors, schedules
 from keras_gud.model import GUDModel
 from keras_gud.registry import PACKAGE
+
+_DEFAULTS = {"basis": "pixel", "prior": "isotropic", "schedule": "linear"}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -15,10 +17,13 @@ class GUD(GUDModel):
     `fit` measures the data and uses the paper's settings.
 
     Args:
-        basis: ``"pixel"``, ``"haar"``, ``"fourier"``, ``"dct"``, ``"pca"``, ``"channel"``, ...; a
-            list of bases is composed, the first applied first.
-        prior: ``"isotropic"`` or ``"matching"``.
-        schedule: ``"hierarchical"``, ``"sequential"``, ``"linear"``, ``"frequency"``,
+        preset: A model of the literature, e.g. ``"blurring"`` or ``"edm"`` (`keras_gud.presets`),
+            or a dictionary that its function returned: it stands for further arguments, which
+            those given beside it replace.
+        basis: ``"pixel"`` (default), ``"haar"``, ``"fourier"``, ``"dct"``, ``"pca"``, ``"channel"``,
+            ...; a list of bases is composed, the first applied first.
+        prior: ``"isotropic"`` (default), ``"matching"``, ``"spectrum"``, ...
+        schedule: ``"linear"`` (default), ``"hierarchical"``, ``"sequential"``, ``"frequency"``,
             ``"cosine"``, ``"vp"``, ...
         backbone: A size, ``"tiny"``, ``"small"`` or ``"base"``, or a network of your own that is
             called as ``[y, tokens]``, with ``classes`` as ``[y, tokens, labels]`` (`GUDModel`).
@@ -44,14 +49,20 @@ class GUD(GUDModel):
 
     def __init__(
         self,
-        basis="pixel",
-        prior="isotropic",
-        schedule="linear",
+        basis=None,
+        prior=None,
+        schedule=None,
         backbone="small",
         *,
+        preset=None,
         backbone_dtype=None,
         **kwargs,
     ):
+        parts = {} if preset is None else presets.get(preset)
+        given = {"basis": basis, "prior": prior, "schedule": schedule}
+        parts |= {name: part for name, part in given.items() if part is not None}
+        basis, prior, schedule = (parts.pop(name, part) for name, part in _DEFAULTS.items())
+        kwargs = parts | kwargs
         if isinstance(basis, (list, tuple)):
             basis = bases.Compose([bases.get(part) for part in basis])
         if backbone_dtype is None:

@@ -44,6 +44,7 @@ class Training:
         output = sides[0].denoiser.call_network([*inputs, *last])
         if training:
             self.ema.update(self.network)
+            _learn(sides, output, draw, which)
         return _pick([[self._score_matching(side, output, draw.eps)] for side in sides], which)[0]
 
     def _noised(self, view, phi, draw, training):
@@ -135,6 +136,18 @@ class Training:
         for extra in self.losses:
             loss = loss + ops.sum(extra)
         return loss
+
+
+def _learn(sides, output, draw, which):
+    """Lets schedules that learn from errors know them, of the examples of their view."""
+    for i, side in enumerate(sides):
+        schedule = side.view.schedule
+        if not schedule.learns:
+            continue
+        eps_hat = side.denoiser.read(output, side.z, side.state)
+        error = objective.weighted_error(draw.eps, eps_hat, side.state, 1.0)
+        weight = None if which is None else which == i
+        schedule.learn(draw.t, ops.stop_gradient(error), weight)
 
 
 def _pick(values: list, which):

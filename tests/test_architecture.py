@@ -32,7 +32,7 @@ LEVELS = (
     },
     {"arrays"},
     {"adaptation", "data", "oracle", "regions", "samplers"},
-    {"denoiser"},
+    {"denoiser", "presets"},
     {"likelihood"},
     {"evidence"},
     {"metrics"},

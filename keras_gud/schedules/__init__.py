@@ -1,8 +1,14 @@
 """Component-wise noise schedules gamma_i(t)."""
 
-from keras_gud.schedules.frequencies import Blurring, HeatDissipation, ShortestPath
+from keras_gud.schedules.frequencies import (
+    Blurring,
+    HeatDissipation,
+    Renormalization,
+    ShortestPath,
+)
 from keras_gud.schedules.function import Curves, Function
 from keras_gud.schedules.hierarchical import Hierarchical
+from keras_gud.schedules.learned import Learned
 from keras_gud.schedules.linear import Linear
 from keras_gud.schedules.scalar import EDM, VP, Cosine, FlowMatching, SubVP
 from keras_gud.schedules.schedule import ComponentSchedule, registry
@@ -18,11 +24,13 @@ registry.add("hierarchical", Hierarchical)
 registry.add("cosine", Cosine)
 registry.add("vp", VP)
 registry.add("subvp", SubVP)
+registry.add("learned", Learned)
 registry.add("edm", EDM)
 registry.add("flow", FlowMatching)
 registry.add("blurring", Blurring)
 registry.add("heat", HeatDissipation)
 registry.add("shortest", ShortestPath)
+registry.add("renormalization", Renormalization)
 
 get = registry.get
 
@@ -37,7 +45,9 @@ __all__ = [
     "Function",
     "HeatDissipation",
     "Hierarchical",
+    "Learned",
     "Linear",
+    "Renormalization",
     "Sequential",
     "ShortestPath",
     "SubVP",

@@ -205,3 +205,58 @@ class ShortestPath(_Frequencies):
     def get_config(self):
         """The constructor's arguments."""
         return super().get_config() | {"amplitude": self.amplitude, "corner": self.corner}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Renormalization(_Frequencies):
+    """Renormalization group flow with Polchinski's smooth cutoff (Cotler and Rezchikov, 2023).
+
+    Modes above a cutoff Lambda(t) are noise, those below are data: ``alpha_i^2 = K = 1/(1 +
+    (k^2/Lambda^2)^c)``, i.e. ``gamma_i = 2 c log(k/Lambda)`` in the fourier basis. Lambda falls
+    geometrically from where the highest frequency has gamma_min to where the lowest has gamma_max.
+    Frequencies are ``sqrt(|k|^2 + mass^2)``, or the constant mode would never become noise.
+
+    Args:
+        sharpness: The exponent c of the cutoff, > 0.
+        mass: In cycles per sample, > 0.
+        gamma_min: Gamma is clipped from below here.
+        gamma_max: Gamma is clipped from above here.
+
+    Raises:
+        ValueError: for sharpness or mass <= 0.
+
+    Example:
+
+    >>> import numpy as np
+    >>> schedule = Renormalization(sharpness=2.0, mass=0.1, gamma_min=-8.0, gamma_max=8.0)
+    >>> schedule.adapt(variance=np.ones(2), labels={"frequency": np.array([0.0, 0.5])})
+    >>> [round(float(g), 2) for g in schedule(0.5).gamma[0]]
+    [-3.26, 3.26]
+    """
+
+    def __init__(
+        self,
+        sharpness: float = 1.0,
+        mass: float = 0.01,
+        gamma_min: float = -10.0,
+        gamma_max: float = 10.0,
+        **kwargs,
+    ):
+        super().__init__(gamma_min, gamma_max, **kwargs)
+        if not (0.0 < sharpness < math.inf and 0.0 < mass < math.inf):
+            raise ValueError(
+                "Expected finite `sharpness` > 0 and `mass` > 0. "
+                f"Received: sharpness={sharpness}, mass={mass}."
+            )
+        self.sharpness, self.mass = float(sharpness), float(mass)
+
+    def gamma(self, t, frequency):
+        """The curve."""
+        k = ops.log(ops.square(frequency) + self.mass**2)
+        first = ops.max(k) - self.gamma_min / self.sharpness
+        last = ops.min(k) - self.gamma_max / self.sharpness
+        return self.sharpness * (k - first - t * (last - first))
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {"sharpness": self.sharpness, "mass": self.mass}

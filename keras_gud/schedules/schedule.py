@@ -41,6 +41,8 @@ class ComponentSchedule(FittedLayer):
     """
 
     bounds: ClassVar[dict[str, Range]] = {}
+    # Whether training calls `learn(t, error, weight)` after every step.
+    learns: ClassVar[bool] = False
 
     def __init__(self, ranges: dict | None = None, **kwargs):
         super().__init__(**kwargs)

@@ -162,6 +162,17 @@ def shortest(t, k, amplitude=1.59, corner=0.0086, gamma_min=-10.0, gamma_max=10.
     return clip_gamma(gamma, slope, gamma_min, gamma_max)
 
 
+def renormalization(t, k, sharpness=1.0, mass=0.01, gamma_min=-10.0, gamma_max=10.0):
+    """alpha^2 = K(k^2/Lambda^2), from a cutoff that lets all pass to one that lets nothing."""
+    k = np.sqrt(k.ravel() ** 2 + mass**2)
+    first = k.max() * np.exp(-gamma_min / (2 * sharpness))
+    last = k.min() * np.exp(-gamma_max / (2 * sharpness))
+    cutoff = first ** (1 - t) * last**t
+    passed = 1 / (1 + (k / cutoff) ** (2 * sharpness))
+    slope = np.full_like(passed, 2 * sharpness * np.log(first / last))
+    return clip_gamma(-logit(passed), slope, gamma_min, gamma_max)
+
+
 def clip_gamma(gamma, slope, gamma_min, gamma_max):
     active = (gamma >= gamma_min) & (gamma <= gamma_max)
     kink = (np.abs(gamma - gamma_min) < 1e-4) | (np.abs(gamma - gamma_max) < 1e-4)

@@ -49,6 +49,7 @@ EVERY = {
     "blurring": (lambda: schedules.Blurring(blur=3.0), "dct"),
     "heat": (lambda: schedules.HeatDissipation(noise_std=0.02), "dct"),
     "shortest": (lambda: schedules.ShortestPath(corner=0.01), "fourier"),
+    "renormalization": (lambda: schedules.Renormalization(mass=0.1), "fourier"),
     "function": (lambda: schedules.Function(cubic, labels=("row",)), "pixel"),
     "warp": (lambda: schedules.TimeWarp(schedules.Linear(a=(0.0, 2.0)), power=0.7), "pixel"),
     "warp of warp": (

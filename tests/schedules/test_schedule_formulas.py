@@ -176,6 +176,10 @@ CASES = {
     "shortest path below white": frequencies(
         schedules.ShortestPath, formulas.shortest, "fourier", amplitude=0.2, corner=0.05
     ),
+    "renormalization": frequencies(schedules.Renormalization, formulas.renormalization, "fourier"),
+    "renormalization sharp": frequencies(
+        schedules.Renormalization, formulas.renormalization, "fourier", sharpness=3.0, mass=0.2
+    ),
     "function": Case(partial(schedules.Function, square), square_formula),
     "function of a label": Case(
         partial(schedules.Function, by_frequency, labels=("frequency",)),

@@ -1,0 +1,82 @@
+"""Diffusion models of the literature as special cases: arguments of `GUD` by name.
+
+Each preset is a function that returns a dictionary of arguments: basis, prior, schedule, and what
+else the model needs. ``GUD(preset="blurring")`` uses its defaults, ``GUD(preset=presets.blurring(
+blur=8.0))`` others; every argument given beside a preset replaces the preset's.
+
+What a preset fixes is the path of noising states, up to the rescaling to ``alpha^2 + sigma^2 = 1``,
+and in some the region of training; networks, weights of the loss and solvers stay this package's
+own. 8-bit images are scaled to [-1, 1]; where a system uses [0, 1], its preset says so by a prior
+with scale 2.
+"""
+
+from keras_gud.presets.frequencies import (
+    blurring,
+    equal_snr,
+    heat_dissipation,
+    nonisotropic,
+    offset_noise,
+    renormalization,
+    shortest_path,
+)
+from keras_gud.presets.scalar import cosine, edm, flow_matching, subvp, variational, ve, vp
+from keras_gud.presets.sequences import (
+    columns,
+    diffusion_forcing,
+    groupwise,
+    pyramid_b,
+    rolling,
+)
+from keras_gud.presets.wavelets import cascaded, haar_columns, wavelet_score
+from keras_gud.registry import near_match
+
+ALL = {
+    "vp": vp,
+    "subvp": subvp,
+    "ve": ve,
+    "edm": edm,
+    "cosine": cosine,
+    "flow_matching": flow_matching,
+    "variational": variational,
+    "nonisotropic": nonisotropic,
+    "offset_noise": offset_noise,
+    "equal_snr": equal_snr,
+    "heat_dissipation": heat_dissipation,
+    "blurring": blurring,
+    "shortest_path": shortest_path,
+    "renormalization": renormalization,
+    "groupwise": groupwise,
+    "columns": columns,
+    "rolling": rolling,
+    "diffusion_forcing": diffusion_forcing,
+    "wavelet_score": wavelet_score,
+    "haar_columns": haar_columns,
+    "cascaded": cascaded,
+}
+
+
+def get(preset) -> dict:
+    """The arguments that a preset stands for.
+
+    Args:
+        preset: A name, or a dictionary of arguments, which is returned as it is.
+
+    Raises:
+        ValueError: for an unknown name; the nearest known one is suggested.
+
+    Example:
+
+    >>> get("cosine")["schedule"]
+    'cosine'
+    """
+    if isinstance(preset, dict):
+        return dict(preset)
+    if not isinstance(preset, str) or preset.lower() not in ALL:
+        raise ValueError(
+            f"Expected `preset` to be one of {sorted(ALL)}, or a dictionary made by a function of "
+            f"`keras_gud.presets`. Received: preset={preset!r}.{near_match(preset, ALL)}"
+        )
+    return ALL[preset.lower()]()
+
+
+__all__ = [*ALL, "get", "pyramid_b"]

@@ -1,0 +1,97 @@
+"""One gamma for all pixels: other times along one and the same path."""
+
+import math
+
+from keras_gud import schedules
+from keras_gud.priors import Isotropic
+
+
+def vp(**options) -> dict:
+    """The variance preserving SDE of Song et al. (2021), the continuous limit of DDPM.
+
+    ``gamma = log(e^B - 1)``, ``B = 0.1 t + 9.95 t^2``.
+
+    Args:
+        **options: Arguments of `schedules.VP`.
+    """
+    return {"basis": "pixel", "prior": "isotropic", "schedule": schedules.VP(**options)}
+
+
+def subvp(**options) -> dict:
+    """The sub-VP SDE of Song et al. (2021): ``gamma = B + 2 log(1 - e^-B)``, B as in `vp`.
+
+    Args:
+        **options: Arguments of `schedules.SubVP`.
+    """
+    return {"basis": "pixel", "prior": "isotropic", "schedule": schedules.SubVP(**options)}
+
+
+def ve(sigma_min: float = 0.01, sigma_max: float = 50.0) -> dict:
+    """The variance exploding SDE of Song et al. (2021): ``sigma = sigma_min^(1-t) sigma_max^t``.
+
+    So ``gamma = 2 log sigma`` is linear in t. Data are in [0, 1].
+
+    Args:
+        sigma_min: Standard deviation of the noise at t = 0.
+        sigma_max: At t = 1.
+    """
+    ends = {"gamma_min": 2.0 * math.log(sigma_min), "gamma_max": 2.0 * math.log(sigma_max)}
+    return {
+        "basis": "pixel",
+        "prior": Isotropic(2.0),
+        "schedule": schedules.Sequential(b=0.0, **ends),
+    }
+
+
+def edm(**options) -> dict:
+    """The levels of Karras et al. (2022), with their preconditioning of the network.
+
+    ``gamma = 2 log sigma``, ``sigma^(1/7)`` linear from ``0.002^(1/7)`` to ``80^(1/7)``. Training
+    spreads the levels as sampling does, where EDM draws them log-normal.
+
+    Args:
+        **options: Arguments of `schedules.EDM`.
+    """
+    return {
+        "basis": "pixel",
+        "prior": "isotropic",
+        "schedule": schedules.EDM(**options),
+        "prediction": "edm",
+        "weighting": "v",
+    }
+
+
+def cosine() -> dict:
+    """The cosine schedule of Nichol and Dhariwal (2021): ``gamma = 2 log tan(pi t/2)``."""
+    return {"basis": "pixel", "prior": "isotropic", "schedule": "cosine"}
+
+
+def flow_matching(**options) -> dict:
+    """Flow matching on straight lines (Lipman et al., 2023; Liu et al., 2023).
+
+    ``gamma = 2 log(t/(1 - t))``: the line ``(1 - t) chi + t eps`` divided by its norm. Its velocity
+    ``eps - chi`` is, at given z, the same information as any other prediction.
+
+    Args:
+        **options: Arguments of `schedules.FlowMatching`.
+    """
+    return {"basis": "pixel", "prior": "isotropic", "schedule": schedules.FlowMatching(**options)}
+
+
+def variational(gamma_min: float = -13.3, gamma_max: float = 5.0) -> dict:
+    """Variational Diffusion (Kingma et al., 2021): the bound is the loss, gamma is learned.
+
+    In between the ends, which are exact, gamma(t) becomes the monotone curve along which the loss
+    varies least (`schedules.Learned`).
+
+    Args:
+        gamma_min: Gamma at t = 0.
+        gamma_max: At t = 1.
+    """
+    return {
+        "basis": "pixel",
+        "prior": "isotropic",
+        "schedule": schedules.Learned(gamma_min, gamma_max),
+        "prediction": "eps",
+        "weighting": "likelihood",
+    }

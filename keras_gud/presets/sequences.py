@@ -1,0 +1,94 @@
+"""Parts one after the other: columns, frames, tokens."""
+
+from keras_gud import schedules
+from keras_gud.checks import check_integer
+from keras_gud.regions import Paths
+
+
+def groupwise(groups: int = 4, over: str | int | None = None) -> dict:
+    """Groupwise diffusion (Lee et al., 2023): each group is generated before the next begins.
+
+    Sequential (paper eq. 21) with ``b = 1 - 1/groups``.
+
+    Args:
+        groups: Number of different values of the label.
+        over: The label that numbers them; default: columns.
+    """
+    check_integer("groups", groups, 1)
+    schedule = schedules.Sequential(b=1.0 - 1.0 / groups, over=over)
+    return {"basis": "pixel", "prior": "isotropic", "schedule": schedule}
+
+
+def columns(b=(0.3, 0.5)) -> dict:
+    """Soft-conditioning column by column (the paper, sec. 5.2).
+
+    Args:
+        b: How sequential, or a range.
+    """
+    schedule = schedules.Sequential(b=b, over="column")
+    return {"basis": "pixel", "prior": "isotropic", "schedule": schedule}
+
+
+def rolling(frames: int = 16, window: int = 4, over: str | int = 0) -> dict:
+    """Rolling Diffusion (Ruhe et al., 2024): a window of frames is noised at a time.
+
+    Sequential with ``b = (L - 1)/(L - 1 + window)`` over L frames; `tasks.extend` rolls along the
+    last axes.
+
+    Args:
+        frames: Number of frames L of an example.
+        window: Number of frames that are noised at a time.
+        over: Axis or label of the frames; default: the first axis of ``(frames, height, width,
+            channels)``.
+    """
+    check_integer("frames", frames, 2)
+    check_integer("window", window, 1)
+    b = (frames - 1) / (frames - 1 + window)
+    return {
+        "basis": "pixel",
+        "prior": "isotropic",
+        "schedule": schedules.Sequential(b=b, over=over),
+    }
+
+
+def diffusion_forcing(
+    length: int = 16, steps: int = 50, uncertainty: float = 1.0, over: str | int = 0
+) -> dict:
+    """Diffusion Forcing (Chen et al., 2024): a gamma of its own for every token of a sequence.
+
+    Training draws gamma of each token independently; sampling follows a pyramid (`pyramid_b`), or
+    any other path. Their network is causal and recurrent; this one sees all tokens.
+
+    Args:
+        length: Number of tokens of an example.
+        steps: Number of sampler steps.
+        uncertainty: How far a token lags behind the one before; ``steps`` is autoregressive.
+        over: Axis or label of the tokens; default: the first axis.
+    """
+    b = pyramid_b(length, steps, uncertainty)
+    schedule = schedules.Sequential(b=b, over=over)
+    region = Paths(schedules.Sequential(b=0.0, over=over), observed="noise")
+    return {"basis": "pixel", "prior": "isotropic", "schedule": schedule, "region": region}
+
+
+def pyramid_b(length: int, steps: int, uncertainty: float = 1.0) -> float:
+    """B of the paper's eq. 21 for the pyramid of Diffusion Forcing.
+
+    Token h begins ``uncertainty`` steps after the one before it: ``b = (H - 1) u/(S + (H - 1) u)``.
+
+    Args:
+        length: Number of tokens H.
+        steps: Number of steps S of each token.
+        uncertainty: The lag u, in steps.
+
+    Example:
+
+    >>> pyramid_b(length=5, steps=12, uncertainty=1.0)
+    0.25
+    """
+    check_integer("length", length, 1)
+    check_integer("steps", steps, 1)
+    if not uncertainty >= 0.0:
+        raise ValueError(f"Expected `uncertainty` >= 0. Received: uncertainty={uncertainty}.")
+    lag = (length - 1) * uncertainty
+    return lag / (steps + lag)

@@ -1,0 +1,55 @@
+"""Coarse to fine in wavelets."""
+
+from keras_gud import schedules
+from keras_gud.bases import Haar
+from keras_gud.checks import check_integer
+from keras_gud.priors import Matching
+from keras_gud.regions import Paths
+
+
+def wavelet_score(levels: int = 3) -> dict:
+    """Wavelet score-based models (Guth et al., 2022): scale by scale, each normalised.
+
+    Sequential over the bands of a Haar transform, each generated before the next finer one begins,
+    with every sub-band whitened. Theirs has a network for each scale; this one serves all.
+
+    Args:
+        levels: Number of decompositions.
+    """
+    check_integer("levels", levels, 1)
+    return {
+        "basis": Haar(levels),
+        "prior": Matching(over=("band", "orientation", "channel")),
+        "schedule": schedules.Sequential(b=levels / (levels + 1), over="band"),
+    }
+
+
+def haar_columns(a=(0.3, 0.7), b=(0.3, 0.7), levels: int = 3) -> dict:
+    """Levels from coarse to fine, columns within each (the paper, sec. 5.3).
+
+    Args:
+        a: How sequential levels are, or a range.
+        b: How sequential columns of a level are, or a range.
+        levels: Number of decompositions.
+    """
+    schedule = schedules.Hierarchical(a=a, b=b)
+    return {"basis": Haar(levels), "prior": "isotropic", "schedule": schedule}
+
+
+def cascaded(levels: int = 2) -> dict:
+    """Cascaded and pyramidal diffusion (Ho et al., 2022; Ryu and Ye, 2022), approximately.
+
+    One level after the other, also given coarser levels with any amount of noise (their
+    "conditioning augmentation"). Their stages generate the whole image of a resolution again,
+    coarse levels too; here coarse levels stay as they are and details are added.
+
+    Args:
+        levels: Number of decompositions; there is one resolution more.
+    """
+    check_integer("levels", levels, 1)
+    return {
+        "basis": Haar(levels),
+        "prior": "isotropic",
+        "schedule": schedules.Sequential(b=levels / (levels + 1), over="band"),
+        "region": Paths(schedules.Sequential(b=0.0, over="band"), observed="band"),
+    }
