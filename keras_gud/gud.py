@@ -20,8 +20,8 @@ class GUD(GUDModel):
         preset: A model of the literature, e.g. ``"blurring"`` or ``"edm"`` (`keras_gud.presets`),
             or a dictionary that its function returned: it stands for further arguments, which
             those given beside it replace.
-        basis: ``"pixel"`` (default), ``"haar"``, ``"fourier"``, ``"dct"``, ``"pca"``, ``"channel"``,
-            ...; a list of bases is composed, the first applied first.
+        basis: ``"pixel"`` (default), ``"haar"``, ``"fourier"``, ``"dct"``, ``"pca"``,
+            ``"channel"``, ...; a list of bases is composed, the first applied first.
         prior: ``"isotropic"`` (default), ``"matching"``, ``"spectrum"``, ...
         schedule: ``"linear"`` (default), ``"hierarchical"``, ``"sequential"``, ``"frequency"``,
             ``"cosine"``, ``"vp"``, ...
