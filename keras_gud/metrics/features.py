@@ -1,0 +1,128 @@
+"""Features of images and their statistics, batch by batch."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_gud.checks import check_integer
+from keras_gud.statistics import Covariance
+
+
+@dataclass(frozen=True)
+class FeatureStatistics:
+    """Mean and covariance of the features of a set of images.
+
+    Attributes:
+        mean: float64 ``(d,)``.
+        covariance: float64 ``(d, d)``, unbiased.
+        n: Number of images.
+        space: What the features are, e.g. ``"my-classifier, images resized to 32x32"``.
+        data: What the images are.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    n: int
+    space: str
+    data: str = "unnamed images"
+
+
+class Features:
+    """A feature space: an extractor and how images are brought to it.
+
+    Args:
+        extractor: Any Keras layer or model, or a function, from images ``(batch, height, width,
+            channels)``, float32 in 0..255, to features ``(batch, d)``. What it needs beyond that
+            (another range, another number of channels) belongs into it.
+        name: What it is called in results. Two different extractors must not share a name.
+        size: Height and width that images are resized to before (bilinear, with antialiasing), or
+            `None` to leave them as they are.
+        batch_size: Images at a time.
+
+    Raises:
+        ValueError: for an empty name, or features that are not finite and ``(batch, d)``.
+
+    Example:
+
+    >>> import numpy as np
+    >>> colours = Features(lambda x: ops.mean(x, axis=(1, 2)), "mean-colour")
+    >>> statistics = colours.statistics(np.zeros((10, 4, 4, 3), "uint8"), "black images")
+    >>> statistics.n, statistics.space
+    (10, 'mean-colour, images as they are')
+    """
+
+    def __init__(self, extractor, name: str, size=None, batch_size: int = 256):
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"Expected `name` to be a text. Received: name={name!r}.")
+        self.extractor, self.name = extractor, name
+        self.size = None if size is None else tuple(check_integer("size", n, 1) for n in size)
+        self.batch_size = check_integer("batch_size", batch_size, 1)
+
+    @property
+    def space(self) -> str:
+        """What results are comparable in."""
+        if self.size is None:
+            return f"{self.name}, images as they are"
+        return f"{self.name}, images resized to {self.size[0]}x{self.size[1]}"
+
+    def __call__(self, images) -> np.ndarray:
+        """Features of an array of images, float64 ``(n, d)``."""
+        parts = [self._batch(images[i : i + self.batch_size]) for i in self._starts(images)]
+        return np.concatenate(parts)
+
+    def statistics(self, images, data: str = "unnamed images") -> FeatureStatistics:
+        """Mean and covariance over an array of images, or over an iterable of batches.
+
+        Args:
+            images: Array ``(n, height, width, channels)`` in 0..255, or batches of them.
+            data: What they are called in results.
+
+        Raises:
+            ValueError: for no more images than features: the covariance would be singular.
+        """
+        covariance = Covariance()
+        for batch in images if not hasattr(images, "shape") else (images,):
+            for i in self._starts(batch):
+                covariance.update(self._batch(batch[i : i + self.batch_size]))
+        d = covariance.mean.size
+        if covariance.count <= d:
+            raise ValueError(
+                f"Expected more images than features: at least {d + 1} for {self.space}. "
+                f"Received: {covariance.count} images."
+            )
+        return FeatureStatistics(
+            covariance.mean,
+            # of the sample, as is usual; `Covariance` divides by n
+            covariance.covariance * (covariance.count / (covariance.count - 1)),
+            covariance.count,
+            self.space,
+            data,
+        )
+
+    def _starts(self, images):
+        return range(0, len(images), self.batch_size)
+
+    def _batch(self, images) -> np.ndarray:
+        x = ops.convert_to_tensor(np.asarray(images, "float32"))
+        if len(x.shape) != 4:
+            raise ValueError(
+                "Expected images (batch, height, width, channels). "
+                f"Received: shape {tuple(x.shape)}."
+            )
+        if self.size is not None and tuple(x.shape[1:3]) != self.size:
+            x = ops.image.resize(
+                x, self.size, antialias=True, data_format="channels_last"
+            )
+        if isinstance(self.extractor, keras.layers.Layer):
+            features = self.extractor(x, training=False)
+        else:
+            features = self.extractor(x)
+        features = ops.convert_to_numpy(features).astype("float64")
+        if features.ndim != 2 or len(features) != len(images) or not np.isfinite(features).all():
+            raise ValueError(
+                f"Expected finite features ({len(images)}, d) from {self.name}. Received: shape "
+                f"{features.shape}{', with NaN or inf' if features.ndim == 2 else ''}."
+            )
+        return features
