@@ -112,9 +112,7 @@ class Features:
                 f"Received: shape {tuple(x.shape)}."
             )
         if self.size is not None and tuple(x.shape[1:3]) != self.size:
-            x = ops.image.resize(
-                x, self.size, antialias=True, data_format="channels_last"
-            )
+            x = ops.image.resize(x, self.size, antialias=True, data_format="channels_last")
         if isinstance(self.extractor, keras.layers.Layer):
             features = self.extractor(x, training=False)
         else:

@@ -65,9 +65,7 @@ def frechet_over_seeds(
         ValueError: for fewer than two seeds, or where seeds give different numbers of images.
     """
     check_integer("seeds", seeds, 2)
-    scores = [
-        frechet_distance(features.statistics(draw(seed)), reference) for seed in range(seeds)
-    ]
+    scores = [frechet_distance(features.statistics(draw(seed)), reference) for seed in range(seeds)]
     if len({score.protocol for score in scores}) > 1:
         raise ValueError("Expected `draw` to return the same number of images for every seed.")
     values = np.array([score.value for score in scores])
