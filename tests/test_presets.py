@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from one_weight import OneWeightPerValue
 
 import keras_gud
 from keras_gud import presets, priors, schedules
@@ -160,7 +161,7 @@ ELSEWHERE = {"haar_columns"}
 
 
 def build(name):
-    model = keras_gud.GUD(preset=name, backbone="tiny")
+    model = keras_gud.GUD(preset=name, backbone=OneWeightPerValue())
     model.adapt(images(), verbose=0)
     return model
 
@@ -253,7 +254,7 @@ def test_a_model_of_a_preset_is_saved_with_its_parts(tmp_path):
 def test_presets_train_and_sample(name, shape):
     keras.utils.set_random_seed(0)
     x = images(64, shape) if len(shape) == 3 else np.random.default_rng(0).normal(size=(64, *shape))
-    model = keras_gud.GUD(preset=name, backbone="tiny", seed=0)
+    model = keras_gud.GUD(preset=name, backbone=OneWeightPerValue(), seed=0)
     history = model.fit(x, epochs=2, batch_size=16, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     samples = model.sample(2, steps=3, seed=0)
