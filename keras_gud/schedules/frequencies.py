@@ -53,8 +53,8 @@ class Blurring(_Frequencies):
     >>> import numpy as np
     >>> schedule = Blurring()
     >>> schedule.adapt(variance=np.ones(2), labels={"frequency": np.array([0.0, 0.25])})
-    >>> [round(float(g), 2) for g in schedule(0.5).gamma[0]]
-    [0.0, 13.82]
+    >>> [round(float(g), 2) for g in schedule(0.25).gamma[0]]
+    [-1.74, 12.02]
     """
 
     def __init__(

@@ -36,10 +36,10 @@ class Learned(ComponentSchedule):
     >>> import numpy as np
     >>> schedule = Learned(gamma_min=-8.0, gamma_max=8.0, pieces=2)
     >>> schedule.adapt(variance=np.ones(2))
-    >>> for _ in range(100):  # the loss is three times larger in the first half
-    ...     schedule.learn(t=np.linspace(0, 1, 100), error=np.repeat([3.0, 1.0], 50))
-    >>> round(float(schedule(0.75).gamma[0, 0]), 1)
-    0.0
+    >>> error = np.repeat([3.0, 1.0], 500)  # three times larger where gamma is below 0
+    >>> schedule.learn(np.linspace(0, 1, 1000), error)
+    >>> [round(float(schedule(t).gamma[0, 0]), 1) for t in (0.5, 0.75)]
+    [-2.5, 0.7]
     """
 
     learns = True
