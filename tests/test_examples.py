@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_gud import presets
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -64,6 +66,14 @@ def of_examples(monkeypatch):
     """Imports a module that lies beside the examples."""
     monkeypatch.syspath_prepend(ROOT / "examples")
     return importlib.import_module
+
+
+@once
+def test_presets(tmp_path):
+    printed = run("presets.py", tmp_path, "--size", "8")
+    rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| `")]
+    assert [row[0] for row in rows] == [f"| `{name}`" for name in presets.ALL]
+    assert (tmp_path / "presets.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_linear_estimate_is_the_mean_of_the_gaussian_posterior(of_examples, rng):
