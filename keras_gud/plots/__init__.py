@@ -6,5 +6,6 @@ Figures are made without pyplot, so nothing global changes and no display is nee
 
 from keras_gud.plots.curves import schedule
 from keras_gud.plots.grids import forward_process, image_grid, side_by_side
+from keras_gud.plots.scans import plane, scan
 
-__all__ = ["forward_process", "image_grid", "schedule", "side_by_side"]
+__all__ = ["forward_process", "image_grid", "plane", "scan", "schedule", "side_by_side"]
