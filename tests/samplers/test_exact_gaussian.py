@@ -40,6 +40,9 @@ CASES = [
     *(("pca", p, "rank") for p in ("isotropic", "matching")),
     ("channel_pca", "isotropic", "linear a=1"),
     ("colour", "matching", "frequency"),
+    ("fourier", "spectrum", "frequency"),
+    ("fourier", "power_law", "cosine"),
+    ("dct", "offset", "vp"),
 ]
 
 
@@ -71,7 +74,7 @@ def test_mean_and_covariance_in_data_space(data, basis, prior, schedule):
     basis.adapt(x)
     components = oracle.Gaussian.from_data_space(mean.reshape(SHAPE), covariance, basis)
     variance = np.diag(components.covariance).reshape(SHAPE)
-    prior.adapt(components.mean, basis.symmetrize(variance))
+    prior.adapt(components.mean, basis.symmetrize(variance), basis.labels)
     schedule.adapt(
         keras.ops.convert_to_numpy(prior.variance),
         keras.ops.convert_to_numpy(prior.data_variance),
