@@ -9,7 +9,6 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-import dataclasses
 
 import experiment
 import numpy as np
@@ -19,13 +18,10 @@ from keras_gud import plots, schedules
 
 B = (0.0, 0.15, 0.3, 0.5, 0.7)
 SMALL = experiment.Setting(dataset="histology")
-PAPER = dataclasses.replace(experiment.PAPER, dataset="pcam")
 
 
 def main():
-    setting, folder = experiment.parse_arguments(
-        __doc__, "column_generation", default=SMALL, paper=PAPER
-    )
+    setting, folder = experiment.parse_arguments(__doc__, "column_generation", default=SMALL)
 
     def make():
         return keras_gud.GUD(

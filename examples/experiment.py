@@ -1,6 +1,6 @@
 """What the experiments of the paper have in common: settings, training that resumes, results.
 
-An experiment lists its settings (small, quick, and the paper's), trains one model for each of its
+An experiment trains one model for each of its
 variants and seeds, and evaluates each at several parameters of its family. Everything is kept in
 the folder of the experiment: interrupted and started again with the same arguments it goes on from
 the last finished epoch, and from the last finished row of results.
@@ -56,38 +56,31 @@ QUICK = Setting(
     steps=4, batch_size=16, epoch=2, backbone="tiny", seeds=2, likelihoods=4, samples=64,
     sampler_steps=3,
 )  # fmt: skip
-# Appendix B: 300k steps of 128, Adam with 5e-4; NLL on 6144 images; 50000 samples.
-PAPER = Setting(
-    dataset="cifar10", size=32, steps=300_000, epoch=1000, rate=5e-4, backbone="base", seeds=1,
-    likelihoods=6144, samples=50_000, sampler_steps=1000,
-)  # fmt: skip
 
 
-def parse_arguments(description, name, default=None, quick=QUICK, paper=PAPER):
+def parse_arguments(description, name, default=None):
     """The command line of an experiment.
 
     Args:
         description: Its docstring.
         name: Its name, that of its folder in ``out``.
         default: Its own `Setting`.
-        quick: That of ``--quick``.
-        paper: That of ``--paper``.
 
     Returns:
         Pair of the `Setting` and the folder, which exists.
     """
     default = Setting() if default is None else default
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--quick", action="store_true", help="a few steps, to see it run")
-    which.add_argument("--paper", action="store_true", help="the paper's setting, for a GPU")
+    parser.add_argument("--quick", action="store_true", help="a few steps, to see it run")
     for field in dataclasses.fields(Setting):
         flag = "--" + field.name.replace("_", "-")
         parser.add_argument(flag, type=field.type, help=f"default: {getattr(default, field.name)}")
     parser.add_argument("--out", type=Path, default=Path("out"))
     given = vars(parser.parse_args())
-    setting = quick if given["quick"] else paper if given["paper"] else default
     names = {field.name for field in dataclasses.fields(Setting)}
+    setting = default
+    if given["quick"]:
+        setting = dataclasses.replace(QUICK, dataset=default.dataset, size=default.size)
     changes = {k: v for k, v in given.items() if k in names and v is not None}
     setting = dataclasses.replace(setting, **changes)
     folder = given["out"] / name

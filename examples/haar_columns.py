@@ -1,8 +1,8 @@
 """Coarse to fine and left to right: the paper's sec. 5.3.
 
-Networks are trained on hierarchical schedules in Haar wavelets, a (between levels) and b (between
-the columns of a level) in [0.3, 0.7], for both priors: the paper's table says isotropic, its fig. 4d
-matching. Then likelihood and sample quality over both.
+Networks are trained on hierarchical schedules in Haar wavelets, with a (between levels) and b
+(between the columns of a level) in [0.3, 0.7], for both priors: the paper's table says isotropic,
+its fig. 4d matching. Then likelihood and sample quality over both.
 """
 
 import os

@@ -9,7 +9,6 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-import dataclasses
 import functools
 
 import experiment
@@ -20,9 +19,6 @@ from keras_gud import plots, schedules
 
 A = (0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6)
 PRIORS = ("isotropic", "matching")
-# Fig. 3 has settings of its own (app. B): gamma_denoise = -3, the mean of gamma in place of time in
-# an NCSN++, and time warped with power 0.5.
-PAPER = dataclasses.replace(experiment.PAPER, backbone="ncsnpp")
 
 
 def make(prior, setting):
@@ -37,7 +33,7 @@ def make(prior, setting):
 
 
 def main():
-    setting, folder = experiment.parse_arguments(__doc__, "softness_scan", paper=PAPER)
+    setting, folder = experiment.parse_arguments(__doc__, "softness_scan")
     scanned = A if setting.steps > experiment.QUICK.steps else (0.4, 1.0)
     variants = {prior: functools.partial(make, prior, setting) for prior in PRIORS}
     results = experiment.scan(variants, [{"a": a} for a in scanned], setting, folder)

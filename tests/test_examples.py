@@ -1,6 +1,7 @@
 """The examples run, quickly, and write what they say."""
 
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -74,6 +75,50 @@ def test_presets(tmp_path):
     rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| `")]
     assert [row[0] for row in rows] == [f"| `{name}`" for name in presets.ALL]
     assert (tmp_path / "presets.png").read_bytes().startswith(b"\x89PNG")
+
+
+EXPERIMENTS = {
+    "softness_scan.py": ["softness.png"],
+    "ordering_scan.py": ["bits_per_dim.png", "frechet.png"],
+    "column_generation.py": ["columns.png"],
+    "haar_columns.py": ["haar-isotropic.png", "haar-matching.png"],
+    "reconstruction.py": ["reconstruction.png"],
+    "power_spectrum.py": ["power_spectrum.png"],
+}
+
+
+@once
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_experiments(name, tmp_path):
+    run(name, tmp_path, "--quick", "--seeds", "1")
+    folder = tmp_path / Path(name).stem
+    for picture in EXPERIMENTS[name]:
+        assert (folder / picture).read_bytes().startswith(b"\x89PNG")
+    rows = folder / "results.jsonl"
+    if rows.exists():
+        figures = [json.loads(line) for line in rows.read_text().splitlines()]
+        assert all(np.isfinite([row["bits_per_dim"], row["frechet"]]).all() for row in figures)
+        assert len((folder / "results.csv").read_text().splitlines()) == len(figures) + 1
+
+
+def test_results_are_not_computed_twice(of_examples, tmp_path):
+    experiment = importlib.import_module("experiment")
+    results = experiment.Results(tmp_path)
+    for seed in range(3):
+        results.row(lambda seed=seed: {"figure": 2.0 * seed}, a=0.5, seed=seed)
+    again = experiment.Results(tmp_path)
+    assert again.row(None, a=0.5, seed=1)["figure"] == 2.0  # would fail to compute
+    mean, error = again.over_seeds("figure", a=0.5)
+    assert mean == 2.0
+    assert error == pytest.approx(2.0 / np.sqrt(3))
+
+
+def test_a_folder_holds_one_setting(of_examples, tmp_path):
+    experiment = importlib.import_module("experiment")
+    experiment._same_setting(tmp_path / "setting.json", experiment.Setting(steps=5))
+    experiment._same_setting(tmp_path / "setting.json", experiment.Setting(steps=5))
+    with pytest.raises(SystemExit, match="'steps': \\(5, 6\\)"):
+        experiment._same_setting(tmp_path / "setting.json", experiment.Setting(steps=6))
 
 
 def test_the_linear_estimate_is_the_mean_of_the_gaussian_posterior(of_examples, rng):

@@ -1,0 +1,46 @@
+"""Softer or sharper from the same noise: the paper's appendix E, fig. 9.
+
+One network in the Fourier basis, with noise of the data's power spectrum, is trained on a in
+[0.7, 1.4]; then samples of one and the same noise over a, by the ODE (first rows) and the SDE.
+"""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import experiment
+import numpy as np
+
+import keras_gud
+from keras_gud import plots, schedules
+
+SMALL = experiment.Setting(size=16, steps=4000, seeds=1)
+A = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4)
+SHOWN = 2
+
+
+def main():
+    setting, folder = experiment.parse_arguments(__doc__, "power_spectrum", default=SMALL)
+
+    def make():
+        return keras_gud.GUD(
+            basis="fourier",
+            prior="spectrum",
+            schedule=schedules.Linear(a=(A[0], A[-1])),
+            backbone=setting.backbone,
+        )
+
+    model = experiment.train(make, setting, folder, "spectrum", 0)
+    how = {"steps": setting.sampler_steps, "seed": 1}
+    rows = [
+        np.stack([model.sample(SHOWN, a=a, sampler=sampler, **how) for a in A], axis=1)
+        for sampler in ("dpm++", "dpm++sde")
+    ]
+    rows = np.concatenate(rows)
+    figure = plots.image_grid(rows.reshape(-1, *rows.shape[2:]), columns=len(A))
+    figure.savefig(folder / "power_spectrum.png")
+    print(f"wrote {folder / 'power_spectrum.png'}")
+
+
+if __name__ == "__main__":
+    main()
