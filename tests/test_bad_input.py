@@ -156,7 +156,7 @@ def test_bad_parts(what):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("basis", 3), ("schedule", bases.Haar), ("backbone", OneWeightPerValue), ("prior", None)],
+    [("basis", 3), ("schedule", bases.Haar), ("backbone", OneWeightPerValue), ("prior", 1.0)],
 )
 def test_a_part_of_the_wrong_type(name, value):
     with pytest.raises(TypeError, match=f"`{name}` to be a name, a config.*Received: {name}="):
