@@ -53,7 +53,7 @@ class Setting:
 
 
 QUICK = Setting(
-    steps=4, batch_size=16, epoch=2, backbone="tiny", seeds=2, likelihoods=4, samples=64,
+    steps=4, batch_size=64, epoch=2, backbone="tiny", seeds=2, likelihoods=4, samples=64,
     sampler_steps=3,
 )  # fmt: skip
 
