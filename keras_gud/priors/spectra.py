@@ -32,7 +32,7 @@ class PowerLaw(Prior):
     >>> import numpy as np
     >>> prior = PowerLaw(corner=0.5)
     >>> prior.adapt(np.zeros(2), np.ones(2), {"frequency": np.array([0.0, 0.5])})
-    >>> [round(float(s) ** 2, 3) for s in prior.scale]
+    >>> [round(float(s) ** 2, 3) for s in prior.scale.numpy()]
     [1.333, 0.667]
     """
 
@@ -87,7 +87,7 @@ class OffsetNoise(Prior):
     >>> import numpy as np
     >>> prior = OffsetNoise(strength=0.5)
     >>> prior.adapt(np.zeros(4), np.ones(4), {"frequency": np.array([0.0, 0.25, 0.5, 0.25])})
-    >>> [round(float(s) ** 2, 3) for s in prior.scale]
+    >>> [round(float(s) ** 2, 3) for s in prior.scale.numpy()]
     [2.0, 1.0, 1.0, 1.0]
     """
 
