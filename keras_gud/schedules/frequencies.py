@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_gud.registry import PACKAGE
 from keras_gud.schedules.function import Curves
-from keras_gud.schedules.pieces import check_gamma_range
+from keras_gud.schedules.pieces import check_gamma_range, clip_curve
 
 
 class _Frequencies(Curves):
@@ -20,10 +20,7 @@ class _Frequencies(Curves):
 
     def path(self, t):
         """The curve and its derivative, 0 where it is clipped."""
-        gamma, slope = super().path(t)
-        active = ops.logical_and(gamma >= self.gamma_min, gamma <= self.gamma_max)
-        gamma = ops.clip(gamma, self.gamma_min, self.gamma_max)
-        return gamma, ops.where(active, slope, ops.zeros_like(slope))
+        return clip_curve(*super().path(t), self.gamma_min, self.gamma_max)
 
     def get_config(self):
         """The constructor's arguments."""

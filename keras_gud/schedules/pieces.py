@@ -36,6 +36,12 @@ def clipped_line(u, low, high, slope):
     return gamma, ops.where(active, slope, ops.zeros_like(slope))
 
 
+def clip_curve(gamma, slope, low: float, high: float):
+    """A curve clipped to finite end points, and its derivative, 0 where it is clipped."""
+    active = ops.logical_and(gamma >= low, gamma <= high)
+    return ops.clip(gamma, low, high), ops.where(active, slope, ops.zeros_like(slope))
+
+
 def check_gamma_range(gamma_min: float, gamma_max: float):
     """Raises a `ValueError` unless gamma_min < gamma_max, both finite."""
     if not (np.isfinite([gamma_min, gamma_max]).all() and gamma_min < gamma_max):

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_gud.registry import PACKAGE
-from keras_gud.schedules.pieces import check_gamma_range
+from keras_gud.schedules.pieces import check_gamma_range, clip_curve
 from keras_gud.schedules.schedule import ComponentSchedule
 
 
@@ -28,9 +28,7 @@ class _Scalar(ComponentSchedule):
         return ops.convert_to_tensor([[self.time_of(g) for g in (self.gamma_min, self.gamma_max)]])
 
     def _clip(self, gamma, slope):
-        active = ops.logical_and(gamma >= self.gamma_min, gamma <= self.gamma_max)
-        gamma = ops.clip(gamma, self.gamma_min, self.gamma_max)
-        return gamma, ops.where(active, slope, ops.zeros_like(slope))
+        return clip_curve(gamma, slope, self.gamma_min, self.gamma_max)
 
     def get_config(self):
         """The constructor's arguments."""
