@@ -4,6 +4,9 @@ import functools
 
 import numpy as np
 
+from keras_gud import metrics
+from keras_gud.metrics import FeatureStatistics
+
 FILTERS = 24
 
 
@@ -62,12 +65,8 @@ def digit_features(images: np.ndarray) -> np.ndarray:
 
 def feature_distance(a: np.ndarray, b: np.ndarray) -> float:
     """Frechet distance of features ``(n, features)``, in units of b's total variance."""
-    covariance_a, covariance_b = np.cov(a.T), np.cov(b.T)
-    # The trace of the root of the product, also where a covariance is singular (a unit never on).
-    eigenvalues = np.linalg.eigvals(covariance_a @ covariance_b).real
-    distance = np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(covariance_a + covariance_b)
-    distance -= 2.0 * np.sum(np.sqrt(np.maximum(eigenvalues, 0.0)))
-    return float(distance / np.trace(covariance_b))
+    one, other = (FeatureStatistics(x.mean(0), np.cov(x.T), len(x), "any") for x in (a, b))
+    return metrics.frechet_distance(one, other).value / float(np.trace(other.covariance))
 
 
 def frechet_distance(images: np.ndarray, reference: np.ndarray, features=random_features) -> float:

@@ -11,7 +11,6 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 
 import experiment
-import numpy as np
 
 import keras_gud
 from keras_gud import plots, schedules
@@ -31,10 +30,7 @@ def main():
 
     scanned = B if setting.steps > experiment.QUICK.steps else (0.0, 0.5)
     results = experiment.scan({"columns": make}, [{"b": b} for b in scanned], setting, folder)
-    panels = {
-        title: {"columns": np.array([results.over_seeds(name, b=b) for b in scanned]).T}
-        for name, title in (("bits_per_dim", "bits/dim"), ("frechet", "Frechet distance"))
-    }
+    panels = results.panels(["columns"], "b", scanned)
     plots.scan(scanned, panels, "b").savefig(folder / "columns.png")
     print(f"wrote {folder / 'columns.png'}")
 

@@ -1,9 +1,9 @@
 """What the experiments of the paper have in common: settings, training that resumes, results.
 
-An experiment trains one model for each of its
-variants and seeds, and evaluates each at several parameters of its family. Everything is kept in
-the folder of the experiment: interrupted and started again with the same arguments it goes on from
-the last finished epoch, and from the last finished row of results.
+An experiment trains one model for each of its variants and seeds, and evaluates each at several
+parameters of its family. Everything is kept in the folder of the experiment: interrupted and
+started again with the same arguments it goes on from the last finished epoch, and from the last
+finished row of results.
 """
 
 import argparse
@@ -200,6 +200,19 @@ class Results:
         error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
         return float(np.mean(values)), float(error)
 
+    def panels(self, variants, parameter: str, values) -> dict:
+        """Likelihood and sample quality of each variant over a parameter, for `plots.scan`."""
+        figures = {"bits_per_dim": "bits/dim", "frechet": "Frechet distance"}
+        return {
+            title: {
+                variant: np.transpose(
+                    [self.over_seeds(name, variant=variant, **{parameter: v}) for v in values]
+                )
+                for variant in variants
+            }
+            for name, title in figures.items()
+        }
+
 
 def _short(value):
     return f"{value:.4g}" if isinstance(value, float) else value
@@ -215,30 +228,33 @@ def scan(variants, points, setting, folder) -> Results:
         folder: Of the experiment.
     """
     held_out, results = images(setting, "test"), Results(folder)
+    features = metrics.Features(filter_features, "random-conv-24")
+    reference = features.statistics(held_out, f"{setting.dataset} (test)")
+    judge = functools.partial(quality, setting, held_out, features, reference)
     for variant, make in variants.items():
         for seed in range(setting.seeds):
             model = train(make, setting, folder, variant, seed)
             for point in points:
-                compute = functools.partial(quality, model, setting, held_out, seed, **point)
+                compute = functools.partial(judge, model, seed, **point)
                 results.row(compute, variant=variant, seed=seed, **point)
     results.write_csv()
     return results
 
 
-def quality(model, setting, held_out, seed: int, **params) -> dict:
+def quality(setting, held_out, features, reference, model, seed: int, **params) -> dict:
     """Bits per dimension, and the distances of samples to held-out images.
 
     Args:
-        model: A trained model.
         setting: The `Setting`.
         held_out: Held-out images.
+        features: The `metrics.Features` of the Frechet distance.
+        reference: Their statistics over the held-out images.
+        model: A trained model.
         seed: Of the samples.
         **params: Parameters of the schedule.
     """
     bits = model.bits_per_dim(held_out[: setting.likelihoods], probes=3, **params)
     samples = model.sample(setting.samples, steps=setting.sampler_steps, seed=seed, **params)
-    features = metrics.Features(filter_features, "random-conv-24")
-    reference = features.statistics(held_out, f"{setting.dataset} (test)")
     distance = metrics.frechet_distance(features.statistics(samples), reference)
     spectrum = metrics.spectrum_distance(samples, held_out)
     return {

@@ -12,7 +12,6 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import functools
 
 import experiment
-import numpy as np
 
 import keras_gud
 from keras_gud import plots, schedules
@@ -37,13 +36,7 @@ def main():
     scanned = A if setting.steps > experiment.QUICK.steps else (0.4, 1.0)
     variants = {prior: functools.partial(make, prior, setting) for prior in PRIORS}
     results = experiment.scan(variants, [{"a": a} for a in scanned], setting, folder)
-    panels = {
-        title: {
-            prior: np.array([results.over_seeds(name, variant=prior, a=a) for a in scanned]).T
-            for prior in PRIORS
-        }
-        for name, title in (("bits_per_dim", "bits/dim"), ("frechet", "Frechet distance"))
-    }
+    panels = results.panels(PRIORS, "a", scanned)
     figure = plots.scan(scanned, panels, "a", mark=1.0)
     figure.savefig(folder / "softness.png")
     print(f"wrote {folder / 'softness.png'}")
