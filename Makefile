@@ -40,7 +40,7 @@ $(VENV)/demo.done: $(VENV)/bin/python setup.cfg pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/test.done: $(VENV)/bin/python setup.cfg pyproject.toml constraints.txt
-	$(PIP) --editable ".[jax,tensorflow,torch,data,test,dev]"
+	$(PIP) --editable ".[jax,tensorflow,torch,data,augment,test,dev]"
 	touch $@
 
 clean:

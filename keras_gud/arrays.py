@@ -1,10 +1,10 @@
 """Arrays in memory: their batches, and the labels beside them."""
 
 import keras
-import numpy as np
 
 from keras_gud import labels
 from keras_gud.batch import pick, pick_label, with_label
+from keras_gud.order import EpochOrder
 
 BATCH_SIZE = 128  # the paper's (app. B)
 
@@ -12,8 +12,7 @@ BATCH_SIZE = 128  # the paper's (app. B)
 class ArrayBatches(keras.utils.PyDataset):
     """Batches of an array in memory.
 
-    The order of an epoch is a function of (seed, epoch) alone, so that a run that was stopped and
-    started again sees the same batches as one that was not.
+    `fit` says which `epoch` it is in: the order is a function of (seed, epoch) alone.
 
     Args:
         x: Array ``(n, *data_shape)``.
@@ -29,20 +28,15 @@ class ArrayBatches(keras.utils.PyDataset):
     ):
         super().__init__()
         self.x, self.sample_weight, self.label = x, sample_weight, label
-        self.batch_size, self.shuffle, self.seed = int(batch_size), bool(shuffle), int(seed)
-        self._order = (None, np.arange(len(x)))
-        self.epoch = 0
+        self.order, self.epoch = EpochOrder(len(x), batch_size, shuffle, seed), 0
 
     @property
     def num_batches(self):
         """Number of batches of an epoch."""
-        return -(-len(self.x) // self.batch_size)
+        return len(self.order)
 
     def __getitem__(self, index):
-        if self.shuffle and self._order[0] != self.epoch:
-            rng = np.random.default_rng([self.seed, self.epoch])
-            self._order = (self.epoch, rng.permutation(len(self.x)))
-        rows = self._order[1][index * self.batch_size : (index + 1) * self.batch_size]
+        rows = self.order.rows(index, self.epoch)
         x = with_label(self.x[rows], None if self.label is None else self.label[rows])
         if self.sample_weight is None:
             return (x,)

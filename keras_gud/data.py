@@ -72,6 +72,8 @@ class Source:
         keras_data: What to hand to Keras as `x`.
         first: The first batch's x, NumPy.
         n_batches: Number of batches in one pass, or `None` where it is not known.
+        ordered: The `keras.utils.PyDataset` that shuffles itself and has to be told the `epoch`:
+            the batches of an array, or one that has an attribute of this name; else `None`.
 
     Raises:
         ValueError: for empty data, unusable sample weights or labels, or a batch size that is not
@@ -94,7 +96,7 @@ class Source:
         batch_size = BATCH_SIZE if batch_size is None else batch_size
         batch_size = checks.check_integer("batch_size", batch_size, 1)
         self._prepare = Prepare(classes, required)
-        self.n_batches, self.endless, self.is_array = None, False, False
+        self.n_batches, self.endless, self.is_array, self.ordered = None, False, False, None
         if isinstance(x, Source):
             raise TypeError("Expected data. Received: a Source.")
         if is_array(x):
@@ -109,6 +111,7 @@ class Source:
         elif isinstance(x, keras.utils.PyDataset):
             self.keras_data = self._batches = _PickedBatches(x, self._prepare)
             self.n_batches, self.endless = x.num_batches, x.num_batches is None
+            self.ordered = x if hasattr(x, "epoch") else None
         elif hasattr(x, "collate_fn") and hasattr(x, "dataset"):
             self.keras_data = self._batches = copy.copy(x)
             self._batches.collate_fn = _Collate(x.collate_fn, self._prepare)
@@ -134,6 +137,7 @@ class Source:
         label = labels_of(given, y, self._prepare.classes, self._prepare.required)
         self.is_array = True
         self.keras_data = ArrayBatches(x, sample_weight, batch_size, shuffle, seed, label)
+        self.ordered = self.keras_data
         self._batches = ArrayBatches(x, batch_size=max(batch_size, 1024))
         self.n_batches = self._batches.num_batches
 

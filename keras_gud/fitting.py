@@ -12,9 +12,9 @@ LEARNING_RATE = 5e-4  # the paper's (app. B)
 
 
 class _Epochs(keras.callbacks.Callback):
-    """Tells the batches of an array which epoch it is: their order is a function of it."""
+    """Tells batches that shuffle themselves which epoch it is: their order is a function of it."""
 
-    def __init__(self, batches: data.ArrayBatches):
+    def __init__(self, batches: keras.utils.PyDataset):
         super().__init__()
         self.batches = batches
 
@@ -93,7 +93,9 @@ class Fitting:
             callbacks: As in Keras.
             validation_split: Fraction of an array, its last examples, to validate on.
             validation_data: Data in any of the forms above, or a tuple ``(x, y[, sample_weight])``.
-            shuffle: Whether to shuffle an array; the order is a function of seed and epoch.
+            shuffle: Whether to shuffle an array; the order is a function of seed and epoch. (A
+                `PyDataset` with an attribute `epoch`, such as those of `keras_gud.datasets`, is
+                told the epoch and shuffles itself.)
             sample_weight: Weight of every example of an array.
             adapt: Whether to fit the basis and the statistics to the data first. Default: only
                 if that has not been done.
@@ -126,8 +128,8 @@ class Fitting:
         self.optimizer.build(self.trainable_variables)
         safe = Safekeeping(lambda: [*self.variables, *self.optimizer.variables])
         callbacks = [*_as_list(callbacks), safe]
-        if source.is_array:  # shuffled by itself, not by Keras
-            callbacks.insert(0, _Epochs(source.keras_data))
+        if source.ordered is not None:  # shuffled by itself, not by Keras
+            callbacks.insert(0, _Epochs(source.ordered))
             shuffle = False
         if held is not None:
             kwargs["validation_data"] = held.keras_data

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_gud import datasets
+from keras_gud.datasets import offline
 
 CROPS = ("patches", "histology", "textures")
 
@@ -18,7 +19,7 @@ def ramps(monkeypatch):
         rows, columns = np.meshgrid(np.arange(160), np.arange(200), indexing="ij")
         return np.stack([rows, columns, np.full_like(rows, len(name))], -1).astype("uint8")
 
-    monkeypatch.setattr(datasets, "_photograph", ramp)
+    monkeypatch.setattr(offline, "_photograph", ramp)
 
 
 def test_digits_are_all_there_with_full_contrast():
@@ -97,7 +98,7 @@ def test_patches_come_at_two_scales_from_every_photograph():
 
 def test_half_size_is_the_mean_of_blocks():
     image = np.array([[[0], [10], [9]], [[20], [30], [9]], [[9], [9], [9]]], "uint8")
-    np.testing.assert_array_equal(datasets._shrink(image, 2), [[[15]]])
+    np.testing.assert_array_equal(offline._shrink(image, 2), [[[15]]])
 
 
 def test_unknown_name_suggests_the_nearest():

@@ -1,4 +1,4 @@
-"""Real images that need no download: they ship inside scikit-learn and scikit-image.
+"""Images that ship inside scikit-learn and scikit-image.
 
 Training and test data never share a pixel: digits are split by image, crops by image region.
 Both splits are the same for every seed, so what one seed trains on no other seed tests on.
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_gud import extras
-from keras_gud.registry import near_match
 
 _SPLITS = ("train", "test", None)
 _DEFAULT_CROPS = 4096
@@ -38,63 +37,22 @@ _CROPS = {
 }
 
 
-def load(
-    name: str,
-    size: int | None = None,
-    n: int | None = None,
-    split: str | None = None,
-    seed: int = 0,
-) -> np.ndarray:
-    """Images by name.
+NAMES = ("digits", *_CROPS)
 
-    | name | what | shape | test split |
-    |---|---|---|---|
-    | ``"digits"`` | all 1797 handwritten digits of scikit-learn | `(8, 8, 1)` | 20% of them |
-    | ``"patches"`` | crops of four photographs at two scales | `(size, size, 3)` | see below |
-    | ``"histology"`` | crops of one stained tissue section | `(size, size, 3)` | see below |
-    | ``"textures"`` | crops of grass, gravel and brick | `(size, size, 1)` | see below |
 
-    Test crops come from the right quarter of every photograph, training crops from the rest.
-
-    Args:
-        name: One of the names above.
-        size: Edge of the crops in pixels, 16 for patches and 32 otherwise. Digits are always 8.
-        n: How many images: 4096 crops, or every digit of the split, unless given.
-        split: ``"train"``, ``"test"``, or `None` for both together.
-        seed: Which crops, and the order of the images. It does not change the split.
-
-    Returns:
-        uint8 array `(n, height, width, channels)` with values 0 to 255.
-
-    Raises:
-        ValueError: for an unknown name or split, or a size or number that the data cannot serve.
-        ImportError: where scikit-learn or scikit-image is missing.
-
-    Example:
-    >>> load("digits", split="test").shape
-    (359, 8, 8, 1)
-    >>> load("patches", size=12, n=5, split="train").shape
-    (5, 12, 12, 3)
-    """
-    names = ("digits", *_CROPS)
-    if name not in names:
-        raise ValueError(
-            f"Expected `name` to be one of {sorted(names)}. Received: name={name!r}."
-            f"{near_match(name, names)}"
-        )
+def read(name: str, size: int | None, n: int | None, split: str | None, seed: int):
+    """Images and their labels, `None` where the data have none; see `keras_gud.datasets.load`."""
     if split not in _SPLITS:
         raise ValueError(f"Expected `split` to be one of {_SPLITS}. Received: split={split!r}.")
-    if n is not None and n < 1:
-        raise ValueError(f"Expected `n` to be at least 1, or None. Received: n={n}.")
     rng = np.random.default_rng(seed)
     if name == "digits":
         return _digits(size, n, split, rng)
     crops = _CROPS[name]
     size = crops.size if size is None else size
-    return _draw_crops(_regions(crops, split), size, _DEFAULT_CROPS if n is None else n, rng)
+    return _draw_crops(_regions(crops, split), size, _DEFAULT_CROPS if n is None else n, rng), None
 
 
-def _digits(size, n, split, rng) -> np.ndarray:
+def _digits(size, n, split, rng):
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
@@ -102,17 +60,23 @@ def _digits(size, n, split, rng) -> np.ndarray:
     if size not in (None, 8):
         raise ValueError(f"Expected `size` to be 8 or None for digits. Received: size={size}.")
     # Grey levels are 0..16: full ink is 255, not 240.
-    images = np.round(load_digits().images[..., None] * (255 / 16)).astype("uint8")
+    digits = load_digits()
+    images = np.round(digits.images[..., None] * (255 / 16)).astype("uint8")
     # The file is sorted by writer: the split is a shuffle, the same one for every seed.
-    images = images[np.random.default_rng(0).permutation(len(images))]
-    first_test = len(images) - round(0.2 * len(images))
-    images = {"train": images[:first_test], "test": images[first_test:], None: images}[split]
-    if n is not None and n > len(images):
+    rows = np.random.default_rng(0).permutation(len(images))
+    first_test = len(rows) - round(0.2 * len(rows))
+    rows = {"train": rows[:first_test], "test": rows[first_test:], None: rows}[split]
+    rows = rows[choose(len(rows), n, rng, f"digits with split={split!r}")]
+    return images[rows], digits.target[rows].astype("int32")
+
+
+def choose(available: int, n: int | None, rng, what: str) -> np.ndarray:
+    """Indices of n different examples of those available, in random order."""
+    if n is not None and n > available:
         raise ValueError(
-            f"Expected `n` to be at most {len(images)}, the number of digits with "
-            f"split={split!r}. Received: n={n}."
+            f"Expected `n` to be at most {available}, the number of {what}. Received: n={n}."
         )
-    return images[rng.permutation(len(images))[:n]]
+    return rng.permutation(available)[:n]
 
 
 def _photograph(name: str) -> np.ndarray:
