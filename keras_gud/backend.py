@@ -142,3 +142,10 @@ def is_lost(variable) -> bool:
     """
     value = variable._value
     return value is None or bool(getattr(value, "is_deleted", lambda: False)())
+
+
+def torch_has_gpu() -> bool:
+    """Whether torch sees a GPU, for packages that compute with it whatever the backend is."""
+    import torch
+
+    return torch.cuda.is_available()

@@ -55,6 +55,7 @@ def test_singular_covariances():
     assert frechet_distance(one, other).value == pytest.approx(5.0)
 
 
+@pytest.mark.usefixtures("torchvision")
 def test_an_established_package_finds_the_same_on_the_same_features():
     torch = pytest.importorskip("torch")
     fid = pytest.importorskip("torchmetrics.image.fid")

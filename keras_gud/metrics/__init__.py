@@ -2,6 +2,7 @@
 
 from keras_gud.metrics.features import Features, FeatureStatistics
 from keras_gud.metrics.frechet import frechet_distance, frechet_over_seeds
+from keras_gud.metrics.inception import published
 from keras_gud.metrics.likelihood import BitsPerDim, LikelihoodMetric, NegativeElbo
 from keras_gud.metrics.score import Score
 from keras_gud.metrics.spectrum import radial_spectrum, spectrum_distance
@@ -15,6 +16,7 @@ __all__ = [
     "Score",
     "frechet_distance",
     "frechet_over_seeds",
+    "published",
     "radial_spectrum",
     "spectrum_distance",
 ]

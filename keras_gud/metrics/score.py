@@ -11,7 +11,8 @@ class Score:
         value: The figure; less is better.
         protocol: What has to be equal for two figures to be comparable: measure, features, resize,
             numbers of images, reference set.
-        error: Standard error over seeds, `None` for a single measurement.
+        error: Standard error over seeds, unless the protocol says of what; `None` for a single
+            measurement.
 
     Example:
 
