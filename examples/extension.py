@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 import keras_gud
-from keras_gud import regions, schedules, tasks
+from keras_gud import plots, regions, schedules, tasks
 from keras_gud.tasks.front import Front
 
 STEPS = 2400
@@ -177,33 +177,23 @@ def print_ring(model, arguments):
 
 
 def picture(model, strips, arguments):
-    """A strip in rows, and an image that is continued."""
-    from matplotlib import pyplot as plt
-
+    """A strip in rows, an image that is continued, and the window on the way (paper fig. 7)."""
     how = {"steps": arguments.steps, "seed": arguments.seed, "b": B}
     wide = min(256, strips.shape[2])
     rows = [strips[0][:, i : i + wide] for i in range(0, min(strips.shape[2], 4 * wide), wide)]
     image = keras_gud.datasets.load("histology", n=3, split="test", seed=3)[0]
     more = np.concatenate([image, *(b[0] for b in tasks.extend(model, image, 96, **how))], axis=1)
-    shown = [
-        (np.concatenate([np.pad(r, ((0, 3), (0, 0), (0, 0)), constant_values=255) for r in rows])),
-        more,
-    ]
-    titles = [
-        f"{wide * len(rows)} of {strips.shape[2]} columns, drawn from nothing; one line goes on in "
-        "the next",
-        "32 held-out columns (left of the mark) and 96 that continue them",
-    ]
-    heights = [part.shape[0] / part.shape[1] for part in shown]
-    figure, axes = plt.subplots(
-        2, 1, figsize=(9, 9 * sum(heights) + 0.8), height_ratios=heights, layout="constrained"
+    window = tasks.noised(model, rows[0][:, : image.shape[1]], 0.5, seed=arguments.seed, b=B)
+    figure = plots.strips(
+        [*rows, more],
+        labels=["from nothing", *["which goes on"] * (len(rows) - 1), "continued"],
+        marks=[None] * len(rows) + [image.shape[1]],
+        window=np.clip(128.0 * (window + 1.0), 0.0, 255.0),
+        state=model.schedule(0.5, b=B),
+        scale=3,
+        smooth=True,
     )
-    for axis, part, title in zip(axes, shown, titles, strict=True):
-        axis.imshow(part, interpolation="bicubic")
-        axis.set_title(title, fontsize=9, loc="left")
-        axis.set_axis_off()
-    axes[1].plot([31.5, 31.5], [-1.5, 0.5], color="black", linewidth=2, clip_on=False)
-    figure.savefig(arguments.out / "extension.png", dpi=110)
+    figure.savefig(arguments.out / "extension.png")
 
 
 def main():

@@ -32,12 +32,16 @@ def main():
 
     model = experiment.train(make, setting, folder, "spectrum", 0)
     how = {"steps": setting.sampler_steps, "seed": 1}
+    samplers = {"ODE": "dpm++", "SDE": "dpm++sde"}
     rows = [
         np.stack([model.sample(SHOWN, a=a, sampler=sampler, **how) for a in A], axis=1)
-        for sampler in ("dpm++", "dpm++sde")
+        for sampler in samplers.values()
     ]
-    rows = np.concatenate(rows)
-    figure = plots.image_grid(rows.reshape(-1, *rows.shape[2:]), columns=len(A))
+    figure = plots.image_table(
+        np.concatenate(rows),
+        row_labels=[name for name in samplers for _ in range(SHOWN)],
+        column_labels=[f"a = {a:.1f}" for a in A],
+    )
     figure.savefig(folder / "power_spectrum.png")
     print(f"wrote {folder / 'power_spectrum.png'}")
 

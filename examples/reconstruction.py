@@ -29,7 +29,8 @@ def main():
     draws = tasks.complete(model, noised, T, draws=DRAWS, steps=setting.sampler_steps, b=B)
     shown = np.clip(128.0 * (noised + 1.0), 0, 255).astype("uint8")
     columns = np.concatenate([truth[:, None], shown[:, None], draws], axis=1)
-    figure = plots.image_grid(columns.reshape(-1, *truth.shape[1:]), columns=DRAWS + 2)
+    names = ["original", f"t = {T:g}", *(f"draw {i + 1}" for i in range(DRAWS))]
+    figure = plots.image_table(columns, column_labels=names)
     figure.savefig(folder / "reconstruction.png")
     error = np.abs(draws.astype("float64") - truth[:, None]).mean(axis=(0, 1, 2, 4))
     print("Mean error in grey levels, column by column:", " ".join(f"{e:.0f}" for e in error))

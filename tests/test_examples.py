@@ -77,6 +77,13 @@ def test_presets(tmp_path):
     assert (tmp_path / "presets.png").read_bytes().startswith(b"\x89PNG")
 
 
+@once
+def test_figures(tmp_path):
+    run("figures.py", tmp_path, "--size", "8", "--images", "128", "--image", "3")
+    for name in ("paths", "schedules", "forward", "columns"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
 EXPERIMENTS = {
     "softness_scan.py": ["softness.png"],
     "ordering_scan.py": ["bits_per_dim.png", "frechet.png"],

@@ -5,7 +5,19 @@ Figures are made without pyplot, so nothing global changes and no display is nee
 """
 
 from keras_gud.plots.curves import schedule
-from keras_gud.plots.grids import forward_process, image_grid, side_by_side
+from keras_gud.plots.extension import strips
+from keras_gud.plots.grids import forward_process, image_grid, image_table, side_by_side
 from keras_gud.plots.scans import plane, scan
+from keras_gud.plots.states import paths
 
-__all__ = ["forward_process", "image_grid", "plane", "scan", "schedule", "side_by_side"]
+__all__ = [
+    "forward_process",
+    "image_grid",
+    "image_table",
+    "paths",
+    "plane",
+    "scan",
+    "schedule",
+    "side_by_side",
+    "strips",
+]

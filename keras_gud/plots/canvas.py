@@ -1,5 +1,7 @@
 """Figures measured in screen pixels, so that small images are enlarged by a whole number."""
 
+import numpy as np
+
 from keras_gud import extras
 
 DPI = 100
@@ -29,14 +31,34 @@ def new_figure(width: float, height: float, **kwargs):
     return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white", **kwargs)
 
 
+def dark_to_light(n: int) -> np.ndarray:
+    """Colours for `n` lines in their order, the first one darkest, ``(n, 4)``.
+
+    >>> dark_to_light(8).shape
+    (8, 4)
+    """
+    from matplotlib import colormaps
+
+    # The last fifth of viridis is too light on white.
+    return colormaps["viridis"](np.linspace(0, 0.8, n))
+
+
+def style(axes):
+    """The grid, ticks and frame of axes with curves."""
+    axes.grid(color="0.92", linewidth=0.8)
+    axes.tick_params(labelsize=FONT - 2, colors=INK, length=0)
+    axes.spines[:].set_color("0.8")
+
+
 def text_width(text: str) -> float:
     """About how many pixels one line of text takes at the default font.
 
     >>> text_width("samples") < text_width("real images")
     True
     """
-    # An average letter is 0.55 em wide, and a point is 1/72 inch.
-    return 0.55 * FONT * DPI / 72 * len(text)
+    # An average letter is 0.55 em wide, a capital one 0.75, and a point is 1/72 inch.
+    ems = 0.55 * len(text) + 0.2 * sum(letter.isupper() for letter in text)
+    return ems * FONT * DPI / 72
 
 
 def add_panels(panels, titles=None, title=None):

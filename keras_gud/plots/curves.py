@@ -1,82 +1,168 @@
-"""A component-wise schedule as curves over time (paper fig. 2)."""
+"""Component-wise schedules as curves over time (paper figs. 2 and 6)."""
 
 import numpy as np
 
 from keras_gud.backend import to_numpy
-from keras_gud.plots.canvas import FONT, INK, new_figure
+from keras_gud.plots.canvas import FONT, INK, dark_to_light, new_figure, style
 from keras_gud.process import NoisingState
+from keras_gud.registry import near_match
 
 _MOST_LINES = 8
 _MOST_NAMES = 12
+# What can be shown: `log_snr`, and the names of `NoisingState`.
+_TITLES = {
+    "sigma": r"noise level $\sigma_i(t)$",
+    "gamma": r"noising state $\gamma_i(t)$",
+    "log_snr": r"$\log\,\mathrm{SNR}_i(t)$",
+    "beta": r"noising rate $\beta_i(t)$",
+    "alpha": r"signal level $\alpha_i(t)$",
+}
 
 
-def schedule(gamma, times, variance=None, labels=None, components=None):
-    """Noise level, gamma and log signal-to-noise ratio over time (paper fig. 2).
+def schedule(
+    gamma,
+    times,
+    variance=None,
+    labels=None,
+    components=None,
+    show=("sigma", "gamma", "log_snr"),
+    levels=None,
+):
+    """One schedule or several as curves over time (paper figs. 2 and 6).
 
-    Lines are coloured by the order of the components, the first one darkest.
+    Lines are coloured by the order of the components, the first one darkest. Several schedules
+    stand side by side, a column each, with one scale for every quantity.
 
     Args:
-        gamma: Array `(n_times, n_components)`, or `(n_times, *data_shape)`.
+        gamma: Array `(n_times, n_components)` or `(n_times, *data_shape)`; or a schedule's
+            `NoisingState` at the times, ``model.schedule(times)``, whose groups are the
+            components; or a dict of such arrays or states by the name of the schedule.
         times: The `n_times` diffusion times.
         variance: Sigma_i, the variance of each component chi_i over the data, `(n_components,)` or
-            `data_shape`; 1 unless given.
+            `data_shape`; 1 unless given. A dict by the same names where schedules differ in it.
         labels: A name or number for each component, shaped like `variance`, for the legend; their
             indices unless given.
         components: Indices of the components to show, in the order of the colours. By default eight
             (or all, if fewer), evenly spread between the component noised last and the one noised
-            first.
+            first (of the first schedule).
+        show: What to show: ``"sigma"``, ``"gamma"``, ``"log_snr"`` (of paper eq. 16), ``"alpha"``
+            (the paper's suppression factor) and ``"beta"``, which needs a `NoisingState`.
+        levels: Dict from a quantity shown to values to mark by a dashed line, such as those at
+            which data count as noised; or `None`.
 
     Returns:
-        A `matplotlib.figure.Figure` with three axes: sigma, gamma, and log SNR.
+        A `matplotlib.figure.Figure` with an axes for each quantity; for a dict, quantity by
+        quantity an axes for each schedule.
 
     Raises:
-        ValueError: if the shapes do not fit together or a component does not exist.
+        ValueError: if the shapes do not fit together, or for a component or quantity that does not
+            exist.
         ImportError: where Matplotlib is missing.
 
     Example:
     >>> from keras_gud import plots
     >>> t = np.linspace(0, 1, 5)[:, None]
-    >>> figure = plots.schedule(-7 + 12 * t + np.array([0.0, 1.0]), t[:, 0])
+    >>> gamma = -7 + 12 * t + np.array([0.0, 1.0])
+    >>> figure = plots.schedule(gamma, t[:, 0])
     >>> [len(axes.lines) for axes in figure.axes]
     [2, 2, 2]
+    >>> both = {"early": gamma + 2, "late": gamma}
+    >>> figure = plots.schedule(both, t[:, 0], show=("gamma", "alpha"))
+    >>> len(figure.axes)
+    4
     """
-    gamma, times = to_numpy(gamma), to_numpy(times)
+    times = to_numpy(times)
+    _check_names("show", show, _TITLES)
+    levels = levels or {}
+    _check_names("levels", levels, show)
+    several = isinstance(gamma, dict)
+    if len(show) == 0 or (several and not gamma):
+        raise ValueError(
+            "Expected at least one schedule and one quantity. "
+            f"Received: gamma={gamma if several else '...'}, show={show!r}."
+        )
+    curves = {
+        name: _quantities(each, times, _of(variance, name), show)
+        for name, each in (gamma if several else {"": gamma}).items()
+    }
+    chosen, names = _choose(curves, components, labels)
+    figure, grid = _grid(len(show), len(curves), several)
+    for row, quantity in zip(grid, show, strict=True):
+        for axes, (name, values) in zip(row, curves.items(), strict=True):
+            _draw(axes, times, values[quantity][:, chosen], levels.get(quantity, ()))
+            if not several or quantity == show[0]:
+                axes.set_title(name if several else _TITLES[quantity], fontsize=FONT)
+            if not several or quantity == show[-1]:
+                axes.set_xlabel(r"$t$", fontsize=FONT)
+        if several:
+            row[0].set_ylabel(_TITLES[quantity], fontsize=FONT, color=INK)
+    _add_legend(figure, names)
+    return figure
+
+
+def _check_names(argument: str, given, known):
+    for name in given:
+        if name not in known:
+            raise ValueError(
+                f"Expected `{argument}` to name quantities among {list(known)}. "
+                f"Received: {argument}={given!r}.{near_match(name, known)}"
+            )
+
+
+def _of(variance, name: str):
+    if isinstance(variance, dict):
+        if name not in variance:
+            raise ValueError(
+                f"Expected `variance` to have an entry for {name!r}, as `gamma` has. "
+                f"Received: variance for {sorted(variance)}."
+            )
+        return variance[name]
+    return variance
+
+
+def _quantities(gamma, times, variance, show) -> dict[str, np.ndarray]:
+    """Every quantity shown, and gamma and log SNR, `(n_times, n_components)`."""
+    dgamma_dt = None
+    if isinstance(gamma, NoisingState):
+        gamma, dgamma_dt = gamma.gamma, gamma.dgamma_dt
+    gamma = to_numpy(gamma)
     if gamma.ndim < 2 or times.shape != gamma.shape[:1]:
         raise ValueError(
             "Expected `gamma` of shape (n_times, n_components) and as many `times`. "
             f"Received: gamma.shape={gamma.shape}, times.shape={times.shape}."
         )
+    if "beta" in show and dgamma_dt is None:
+        raise ValueError(
+            'Expected `gamma` to be a `NoisingState` with `dgamma_dt` to show "beta". '
+            f"Received: gamma without, show={show!r}."
+        )
+    if dgamma_dt is not None:
+        dgamma_dt = np.broadcast_to(to_numpy(dgamma_dt), gamma.shape).reshape(len(times), -1)
     gamma = gamma.reshape(len(times), -1)
     n = gamma.shape[1]
     variance = np.ones(n) if variance is None else _per_component(variance, n, "variance")
-    names = np.arange(n) if labels is None else _per_component(labels, n, "labels")
-    log_snr = np.log(variance) - gamma
-    chosen = _spread(gamma, log_snr) if components is None else np.asarray(components, "int64")
+    known = {"gamma": gamma, "log_snr": np.log(variance) - gamma}
+    state = NoisingState(gamma, dgamma_dt)
+    return known | {name: to_numpy(getattr(state, name)) for name in show if name not in known}
+
+
+def _choose(curves, components, labels):
+    """Indices of the components to show, and their names."""
+    first, *others = curves.values()
+    n = first["gamma"].shape[1]
+    for other in others:
+        if other["gamma"].shape[1] != n:
+            raise ValueError(
+                "Expected schedules of as many components each. Received: "
+                f"{[c['gamma'].shape[1] for c in curves.values()]} components."
+            )
+    chosen = _spread(first) if components is None else np.asarray(components, "int64")
     if chosen.size == 0 or chosen.min() < 0 or chosen.max() >= n:
         raise ValueError(
             f"Expected `components` between 0 and {n - 1}. Received: components={components!r}."
         )
-    figure = new_figure(1000, 300, layout="constrained")
-    curves = {
-        r"noise level $\sigma_i(t)$": to_numpy(NoisingState(gamma).sigma),
-        r"noising state $\gamma_i(t)$": gamma,
-        r"$\log\,\mathrm{SNR}_i(t)$": log_snr,
-    }
-    for axes, (name, values) in zip(figure.subplots(1, 3), curves.items(), strict=True):
-        _draw(axes, times, values[:, chosen])
-        axes.set_title(name, fontsize=FONT)
-    # Every line has a colour, but a legend stops being readable where a dozen of them are named.
-    named = np.unique(np.linspace(0, len(chosen) - 1, _MOST_NAMES).round().astype("int64"))
-    figure.legend(
-        [figure.axes[0].lines[i] for i in named],
-        [_text(names[chosen[i]]) for i in named],
-        loc="outside right center",
-        title="component",
-        title_fontsize=FONT - 1,
-        fontsize=FONT - 2,
-        frameon=False,
-    )
-    return figure
+    names = np.arange(n) if labels is None else _per_component(labels, n, "labels")
+    return chosen, [_text(names[i]) for i in chosen]
 
 
 def _per_component(values, n: int, name: str) -> np.ndarray:
@@ -90,27 +176,46 @@ def _per_component(values, n: int, name: str) -> np.ndarray:
     return values.reshape(-1)
 
 
-def _spread(gamma, log_snr) -> np.ndarray:
+def _spread(curves) -> np.ndarray:
     """Components evenly spread over the order of noising; equal gammas are ordered by their SNR."""
     with np.errstate(invalid="ignore"):  # gamma may be infinite at the ends, and then has no mean
-        means = [np.nan_to_num(np.round(v.mean(axis=0), 5)) for v in (-log_snr, gamma)]
-    order = np.lexsort(means)
+        means = [np.round(v.mean(axis=0), 5) for v in (-curves["log_snr"], curves["gamma"])]
+    order = np.lexsort(np.nan_to_num(means))
     count = min(_MOST_LINES, len(order))
     return order[np.linspace(0, len(order) - 1, count).round().astype("int64")]
 
 
-def _draw(axes, times, values):
-    from matplotlib import colormaps
+def _grid(n_quantities: int, n_schedules: int, several: bool):
+    """A figure and its axes, a row for each quantity; those of a lone schedule in one line."""
+    if several:
+        figure = new_figure(230 * n_schedules + 150, 185 * n_quantities + 50, layout="constrained")
+        shape = (n_quantities, n_schedules)
+        return figure, figure.subplots(*shape, squeeze=False, sharex=True, sharey="row")
+    figure = new_figure(300 * n_quantities + 100, 300, layout="constrained")
+    return figure, figure.subplots(1, n_quantities, squeeze=False).T
 
-    # The last fifth of viridis is too light on white.
-    colours = colormaps["viridis"](np.linspace(0, 0.8, values.shape[1]))
-    for i, colour in enumerate(colours):
-        axes.plot(times, values[:, i], color=colour, linewidth=1.4)
-    axes.set_xlabel(r"$t$", fontsize=FONT)
+
+def _draw(axes, times, values, levels):
+    for line, colour in zip(values.T, dark_to_light(values.shape[1]), strict=True):
+        axes.plot(times, line, color=colour, linewidth=1.4)
+    for level in levels:
+        axes.axhline(level, color="#3b6fb6", linewidth=1, linestyle="--")
     axes.set_xlim(times.min(), times.max())
-    axes.grid(color="0.92", linewidth=0.8)
-    axes.tick_params(labelsize=FONT - 2, colors=INK, length=0)
-    axes.spines[:].set_color("0.8")
+    style(axes)
+
+
+def _add_legend(figure, names):
+    # Every line has a colour, but a legend stops being readable where a dozen of them are named.
+    named = np.unique(np.linspace(0, len(names) - 1, _MOST_NAMES).round().astype("int64"))
+    figure.legend(
+        [figure.axes[0].lines[i] for i in named],
+        [names[i] for i in named],
+        loc="outside right center",
+        title="component",
+        title_fontsize=FONT - 1,
+        fontsize=FONT - 2,
+        frameon=False,
+    )
 
 
 def _text(name) -> str:

@@ -1,4 +1,4 @@
-"""Grids of samples, samples beside real data, and the forward process."""
+"""Grids and tables of images, samples beside real data, and the forward process."""
 
 import math
 
@@ -109,12 +109,7 @@ def forward_process(states, times, titles=None, scale=None):
     >>> len(figure.axes[0].images)
     6
     """
-    states, times = to_numpy(states), to_numpy(times)
-    if not 4 <= states.ndim <= 6 or states.size == 0:
-        raise ValueError(
-            "Expected `states` of shape (n_times, n_images, *spatial, channels). "
-            f"Received: states.shape={states.shape}."
-        )
+    states, times = _table("states", states, "n_times, n_images"), to_numpy(times)
     n_times, n_images = states.shape[:2]
     if times.shape != (n_times,):
         raise ValueError(
@@ -134,6 +129,66 @@ def forward_process(states, times, titles=None, scale=None):
         column_labels=[f"t = {time:.2f}" for time in times],
     )
     return add_panels([panel])
+
+
+def image_table(
+    images, row_labels=None, column_labels=None, title=None, scale=None, smooth: bool = False
+):
+    """Images in rows and columns that have names (paper figs. 8 and 9).
+
+    Of fig. 8 the rows are test images; the columns are the original, what is left of it at
+    t = 0.5, and draws from `tasks.complete`. Of fig. 9 the rows are samplers and the columns
+    values of a.
+
+    Args:
+        images: Array `(n_rows, n_columns, height, width, channels)`, or the same with one or three
+            spatial axes. One range for all (see `image_grid`).
+        row_labels: A name left of each row, or `None`.
+        column_labels: A name above each column, or `None`. Some are left out where there is no
+            room for all.
+        title: A line above the picture.
+        scale: Screen pixels per image pixel.
+        smooth: Whether to enlarge with a bicubic filter.
+
+    Returns:
+        A `matplotlib.figure.Figure` with one axes.
+
+    Raises:
+        ValueError: if the numbers of images and names do not fit together.
+        ImportError: where Matplotlib is missing.
+
+    Example:
+    >>> from keras_gud import plots
+    >>> figure = plots.image_table(np.zeros((2, 3, 8, 8, 1)), ["ODE", "SDE"])
+    >>> len(figure.axes[0].images)
+    6
+    """
+    images = _table("images", images, "n_rows, n_columns")
+    names = {"row_labels": row_labels, "column_labels": column_labels}
+    for (name, values), n in zip(names.items(), images.shape[:2], strict=True):
+        if values is not None and len(values) != n:
+            raise ValueError(
+                f"Expected `{name}` to have {n} entries, as `images` has. "
+                f"Received: {name}={values!r}."
+            )
+    panel = Cells(
+        images.reshape(-1, *images.shape[2:]),
+        columns=images.shape[1],
+        scale=scale,
+        smooth=smooth,
+        **names,
+    )
+    return add_panels([panel], title=title)
+
+
+def _table(name: str, values, axes: str) -> np.ndarray:
+    values = to_numpy(values)
+    if not 4 <= values.ndim <= 6 or values.size == 0:
+        raise ValueError(
+            f"Expected `{name}` of shape ({axes}, *spatial, channels), not empty. "
+            f"Received: {name}.shape={values.shape}."
+        )
+    return values
 
 
 def _examples(values, name: str) -> np.ndarray:
