@@ -1,4 +1,4 @@
-"""What the experiments of the paper have in common: settings, training that resumes, results.
+"""What the experiments of the paper have in common: settings, data, training that resumes.
 
 An experiment trains one model for each of its variants and seeds, and evaluates each at several
 parameters of its family. Everything is kept in the folder of the experiment: interrupted and
@@ -7,18 +7,15 @@ finished row of results.
 """
 
 import argparse
-import csv
 import dataclasses
-import functools
 import json
+import os
 import time
 from pathlib import Path
 
 import keras
-import numpy as np
 
-import keras_gud
-from keras_gud import metrics
+from keras_gud import datasets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,57 +27,79 @@ class Setting:
         size: Edge of its images.
         steps: Training steps.
         batch_size: Of training.
-        epoch: Steps of an epoch, after which training can be resumed.
-        rate: Learning rate, falling as a cosine.
+        epoch: Steps of an epoch, after which training can be resumed; of prepared data sets it is
+            one pass over them.
+        rate: Learning rate at first.
+        final_rate: At last, as a fraction of it, to which it falls as a cosine.
         backbone: The network.
         seeds: Number of networks of each variant.
         likelihoods: Number of held-out images whose likelihood is computed.
+        probes: Random vectors of its estimate of the divergence.
         samples: Number of samples for the Frechet distance.
-        sampler_steps: Steps of the sampler.
+        sampler: Name of their sampler.
+        sampler_steps: Its steps.
+        inception: 1 to judge samples by the published FID, 0 by features without download.
     """
 
     dataset: str = "patches"
     size: int = 8
-    steps: int = 3000
-    batch_size: int = 128
+    steps: int = 4000
+    batch_size: int = 64
     epoch: int = 250
     rate: float = 1e-3
-    backbone: str = "small"
+    final_rate: float = 0.0
+    backbone: str = "tiny"
     seeds: int = 3
     likelihoods: int = 256
+    probes: int = 1
     samples: int = 2000
-    sampler_steps: int = 50
+    sampler: str = "dpm++sde"
+    sampler_steps: int = 25
+    inception: int = 0
 
 
-QUICK = Setting(
-    steps=4, batch_size=64, epoch=2, backbone="tiny", seeds=2, likelihoods=4, samples=64,
-    sampler_steps=3,
+QUICK = Setting(steps=4, epoch=2, seeds=2, likelihoods=4, samples=64, sampler_steps=3)
+
+# Appendix B.
+PAPER = Setting(
+    dataset="cifar10", size=32, steps=300_000, batch_size=128, rate=5e-4, final_rate=1.0,
+    backbone="base", seeds=1, likelihoods=6144, probes=3, samples=50_000,
+    sampler="euler_maruyama", sampler_steps=1000, inception=1,
 )  # fmt: skip
 
+# CelebA-HQ comes without held-out images.
+_SPLITS = {"celeb_a_hq": {"train": "train[:-3000]", "test": "train[-3000:]"}}
 
-def parse_arguments(description, name, default=None):
+
+def parse_arguments(description, name, default=None, paper=PAPER):
     """The command line of an experiment.
 
     Args:
         description: Its docstring.
         name: Its name, that of its folder in ``out``.
         default: Its own `Setting`.
+        paper: That of the paper.
 
     Returns:
         Pair of the `Setting` and the folder, which exists.
     """
     default = Setting() if default is None else default
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a few steps, to see it run")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--quick", action="store_true", help="a few steps, to see it run")
+    how.add_argument("--paper", action="store_true", help="the paper's setting, for a GPU")
     for field in dataclasses.fields(Setting):
-        flag = "--" + field.name.replace("_", "-")
-        parser.add_argument(flag, type=field.type, help=f"default: {getattr(default, field.name)}")
-    parser.add_argument("--out", type=Path, default=Path("out"))
+        flag, value = "--" + field.name.replace("_", "-"), getattr(default, field.name)
+        text = f"{value}; --paper: {getattr(paper, field.name)}"
+        parser.add_argument(flag, type=field.type, help=text, metavar="")
+    parser.add_argument("--out", type=Path, default=Path("out"), metavar="")
     given = vars(parser.parse_args())
-    names = {field.name for field in dataclasses.fields(Setting)}
     setting = default
     if given["quick"]:
         setting = dataclasses.replace(QUICK, dataset=default.dataset, size=default.size)
+    elif given["paper"]:
+        setting = paper
+    names = {field.name for field in dataclasses.fields(Setting)}
     changes = {k: v for k, v in given.items() if k in names and v is not None}
     setting = dataclasses.replace(setting, **changes)
     folder = given["out"] / name
@@ -101,15 +120,26 @@ def _same_setting(path, setting):
     path.write_text(json.dumps(now, indent=2))
 
 
-def images(setting, split):
-    """Training images, an epoch's worth, or held-out ones for likelihoods and as reference."""
-    n = setting.epoch * setting.batch_size
-    if split == "test":
-        n = max(setting.likelihoods, setting.samples)
+def _load(setting, split: str, **kwargs):
     size = None if setting.dataset == "digits" else setting.size
+    split = _SPLITS.get(setting.dataset, {}).get(split, split)
+    return datasets.load(setting.dataset, split, size, **kwargs)
+
+
+def images(setting, split: str, n: int | None = None):
+    """An array of n images; without a number as many as the held-out ones that are needed."""
+    if n is None:
+        n = setting.likelihoods if setting.inception else max(setting.likelihoods, setting.samples)
+    return _load(setting, split, n=None if setting.dataset == "digits" else n)
+
+
+def training_images(setting, **kwargs):
+    """What a model is trained on: crops of an epoch, as an array, or batches of a whole set."""
     if setting.dataset == "digits":
-        n = None
-    return keras_gud.datasets.load(setting.dataset, size=size, n=n, split=split)
+        return _load(setting, "train")
+    if setting.dataset in ("patches", "histology", "textures"):
+        return _load(setting, "train", n=setting.epoch * setting.batch_size)
+    return _load(setting, "train", batch_size=setting.batch_size, **kwargs)
 
 
 def train(make, setting, folder, variant: str, seed: int):
@@ -127,20 +157,29 @@ def train(make, setting, folder, variant: str, seed: int):
         return keras.saving.load_model(path)
     keras.utils.set_random_seed(seed)
     model = make()
-    schedule = keras.optimizers.schedules.CosineDecay(setting.rate, setting.steps)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        setting.rate, setting.steps, alpha=setting.final_rate
+    )
     model.compile(keras.optimizers.Adam(schedule))
     print(f"Training {variant}, seed {seed}: {setting.steps} steps of {setting.batch_size}.")
-    data = images(setting, "train")
-    per_epoch = -(-len(data) // setting.batch_size)
-    backup = keras.callbacks.BackupAndRestore(folder / f"{variant}-{seed}-backup")
+    data = training_images(setting, seed=seed)
+    stream = isinstance(data, datasets.Stream)
+    per_epoch = len(data) if stream else -(-len(data) // setting.batch_size)
+    backup = folder / f"{variant}-{seed}-backup"
     model.fit(
         data,
-        batch_size=setting.batch_size,
+        batch_size=None if stream else setting.batch_size,
         epochs=max(1, setting.steps // per_epoch),
-        callbacks=[backup, _TimeLeft()],
+        callbacks=[
+            keras.callbacks.BackupAndRestore(backup, double_checkpoint=True),
+            _TimeLeft(),
+        ],
         verbose=0,
     )
-    model.save(path)
+    # A file with this name is a whole one.
+    unfinished = path.with_stem(f"{path.stem}-unfinished")
+    model.save(unfinished)
+    os.replace(unfinished, path)
     return model
 
 
@@ -156,122 +195,3 @@ class _TimeLeft(keras.callbacks.Callback):
         pace = (time.perf_counter() - self.start) / (done - self.first)
         figures = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
         print(f"  epoch {done}/{total}: {figures}; {pace * (total - done):.0f} s left", flush=True)
-
-
-class Results:
-    """Rows of figures, written one by one, and not computed twice.
-
-    Args:
-        folder: Of the experiment.
-    """
-
-    def __init__(self, folder):
-        self.path = folder / "results.jsonl"
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        self.rows = [json.loads(line) for line in lines]
-
-    def row(self, compute, **key):
-        """The row of a key: that of an earlier run, or the dict that `compute` returns."""
-        for row in self.rows:
-            if all(row[name] == value for name, value in key.items()):
-                return row
-        row = key | compute()
-        self.rows.append(row)
-        with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print("  " + ", ".join(f"{k} {_short(v)}" for k, v in row.items()), flush=True)
-        return row
-
-    def write_csv(self):
-        """All rows as a table, beside the other file."""
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        with self.path.with_suffix(".csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(self.rows)
-
-    def over_seeds(self, figure: str, **key):
-        """Mean of a figure over the rows of a key, and its standard error."""
-        values = [
-            row[figure]
-            for row in self.rows
-            if all(row[name] == value for name, value in key.items())
-        ]
-        error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
-        return float(np.mean(values)), float(error)
-
-    def panels(self, variants, parameter: str, values) -> dict:
-        """Likelihood and sample quality of each variant over a parameter, for `plots.scan`."""
-        figures = {"bits_per_dim": "bits/dim", "frechet": "Frechet distance"}
-        return {
-            title: {
-                variant: np.transpose(
-                    [self.over_seeds(name, variant=variant, **{parameter: v}) for v in values]
-                )
-                for variant in variants
-            }
-            for name, title in figures.items()
-        }
-
-
-def _short(value):
-    return f"{value:.4g}" if isinstance(value, float) else value
-
-
-def scan(variants, points, setting, folder) -> Results:
-    """Trains every variant with every seed, and evaluates each model at every point.
-
-    Args:
-        variants: Dict from a name to a function that returns a model.
-        points: List of parameters of the schedule, a dict each.
-        setting: The `Setting`.
-        folder: Of the experiment.
-    """
-    held_out, results = images(setting, "test"), Results(folder)
-    features = metrics.Features(filter_features, "random-conv-24")
-    reference = features.statistics(held_out, f"{setting.dataset} (test)")
-    judge = functools.partial(quality, setting, held_out, features, reference)
-    for variant, make in variants.items():
-        for seed in range(setting.seeds):
-            model = train(make, setting, folder, variant, seed)
-            for point in points:
-                compute = functools.partial(judge, model, seed, **point)
-                results.row(compute, variant=variant, seed=seed, **point)
-    results.write_csv()
-    return results
-
-
-def quality(setting, held_out, features, reference, model, seed: int, **params) -> dict:
-    """Bits per dimension, and the distances of samples to held-out images.
-
-    Args:
-        setting: The `Setting`.
-        held_out: Held-out images.
-        features: The `metrics.Features` of the Frechet distance.
-        reference: Their statistics over the held-out images.
-        model: A trained model.
-        seed: Of the samples.
-        **params: Parameters of the schedule.
-    """
-    bits = model.bits_per_dim(held_out[: setting.likelihoods], probes=3, **params)
-    samples = model.sample(setting.samples, steps=setting.sampler_steps, seed=seed, **params)
-    distance = metrics.frechet_distance(features.statistics(samples), reference)
-    spectrum = metrics.spectrum_distance(samples, held_out)
-    return {
-        "bits_per_dim": float(bits.mean()),
-        "frechet": distance.value,
-        "spectrum": spectrum.value,
-        "frechet_protocol": distance.protocol,
-    }
-
-
-def filter_features(x):
-    """Means and spreads of 12 random 3x3 filters of unit norm, ``(batch, 24)``: no download."""
-    rng = np.random.default_rng(0)
-    channels = x.shape[-1]
-    filters = rng.normal(size=(3, 3, channels, 12))
-    filters[..., ::2] -= filters[..., ::2].mean(axis=(0, 1), keepdims=True)
-    filters /= np.sqrt((filters**2).sum(axis=(0, 1, 2), keepdims=True))
-    ops = keras.ops
-    y = ops.relu(ops.conv(x / 255.0 - 0.5, ops.convert_to_tensor(filters, "float32")))
-    return ops.concatenate([ops.mean(y, axis=(1, 2)), ops.std(y, axis=(1, 2))], axis=-1)

@@ -3,7 +3,7 @@
 Writes to ``out/``: ``paths.png`` (paper fig. 1), ``schedules.png`` (fig. 2), ``forward.png``
 (fig. 4) and ``columns.png`` (fig. 6). Of the others, `softness_scan.py` makes fig. 3,
 `ordering_scan.py` fig. 5, `extension.py` fig. 7, `reconstruction.py` fig. 8, and
-`power_spectrum.py` fig. 9.
+`celeba_fourier.py` fig. 9.
 """
 
 import argparse

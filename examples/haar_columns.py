@@ -12,6 +12,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import functools
 import itertools
 
+import evaluation
 import experiment
 
 import keras_gud
@@ -20,6 +21,7 @@ from keras_gud import bases, plots, schedules
 VALUES = (0.3, 0.5, 0.7)
 PRIORS = ("isotropic", "matching")
 LEVELS = 3
+SMALL = experiment.Setting(sampler_steps=50)
 
 
 def make(prior, setting):
@@ -34,11 +36,11 @@ def make(prior, setting):
 
 
 def main():
-    setting, folder = experiment.parse_arguments(__doc__, "haar_columns")
+    setting, folder = experiment.parse_arguments(__doc__, "haar_columns", default=SMALL)
     scanned = VALUES if setting.steps > experiment.QUICK.steps else (0.5,)
     points = [{"a": a, "b": b} for a, b in itertools.product(scanned, scanned)]
     variants = {prior: functools.partial(make, prior, setting) for prior in PRIORS}
-    results = experiment.scan(variants, points, setting, folder)
+    results = evaluation.scan(variants, points, setting, folder)
     for prior in PRIORS:
         figures = [results.over_seeds("bits_per_dim", variant=prior, **p)[0] for p in points]
         a, b = ([point[axis] for point in points] for axis in ("a", "b"))

@@ -11,6 +11,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import itertools
 
+import evaluation
 import experiment
 
 import keras_gud
@@ -33,7 +34,7 @@ def main():
 
     quick = setting.steps <= experiment.QUICK.steps
     points = [{"r": r, "a": a} for r, a in itertools.product(R, (1.0,) if quick else A)]
-    results = experiment.scan({"fourier": make}, points, setting, folder)
+    results = evaluation.scan({"fourier": make}, points, setting, folder)
     for name, title in (("bits_per_dim", "bits/dim"), ("frechet", "Frechet distance")):
         figures = [results.over_seeds(name, **point)[0] for point in points]
         r, a = ([point[axis] for point in points] for axis in ("r", "a"))

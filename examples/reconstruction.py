@@ -4,19 +4,24 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
+import dataclasses
+
 import experiment
 import numpy as np
 
 import keras_gud
 from keras_gud import plots, schedules, tasks
 
-SMALL = experiment.Setting(size=16, steps=4000, seeds=1)
+SMALL = experiment.Setting(dataset="histology", size=16, seeds=1, sampler_steps=100)
+PAPER = dataclasses.replace(experiment.PAPER, dataset="pcam")
 SHOWN, DRAWS = 6, 6
 T, B = 0.5, 0.5
 
 
 def main():
-    setting, folder = experiment.parse_arguments(__doc__, "reconstruction", default=SMALL)
+    setting, folder = experiment.parse_arguments(
+        __doc__, "reconstruction", default=SMALL, paper=PAPER
+    )
 
     def make():
         return keras_gud.GUD(
@@ -24,7 +29,7 @@ def main():
         )
 
     model = experiment.train(make, setting, folder, "columns", 0)
-    truth = experiment.images(setting, "test")[:SHOWN]
+    truth = experiment.images(setting, "test", n=SHOWN)
     noised = tasks.noised(model, truth, T, b=B)
     draws = tasks.complete(model, noised, T, draws=DRAWS, steps=setting.sampler_steps, b=B)
     shown = np.clip(128.0 * (noised + 1.0), 0, 255).astype("uint8")

@@ -90,7 +90,7 @@ EXPERIMENTS = {
     "column_generation.py": ["columns.png"],
     "haar_columns.py": ["haar-isotropic.png", "haar-matching.png"],
     "reconstruction.py": ["reconstruction.png"],
-    "power_spectrum.py": ["power_spectrum.png"],
+    "celeba_fourier.py": ["celeba_fourier.png"],
 }
 
 
@@ -109,19 +109,20 @@ def test_experiments(name, tmp_path):
 
 
 def test_results_are_not_computed_twice(of_examples, tmp_path):
-    experiment = importlib.import_module("experiment")
-    results = experiment.Results(tmp_path)
+    evaluation = of_examples("evaluation")
+    results = evaluation.Results(tmp_path)
     for seed in range(3):
         results.row(lambda seed=seed: {"figure": 2.0 * seed}, a=0.5, seed=seed)
-    again = experiment.Results(tmp_path)
+    again = evaluation.Results(tmp_path)
     assert again.row(None, a=0.5, seed=1)["figure"] == 2.0  # would fail to compute
     mean, error = again.over_seeds("figure", a=0.5)
     assert mean == 2.0
     assert error == pytest.approx(2.0 / np.sqrt(3))
+    assert np.isnan(again.over_seeds("figure", a=0.7)).all()
 
 
 def test_a_folder_holds_one_setting(of_examples, tmp_path):
-    experiment = importlib.import_module("experiment")
+    experiment = of_examples("experiment")
     experiment._same_setting(tmp_path / "setting.json", experiment.Setting(steps=5))
     experiment._same_setting(tmp_path / "setting.json", experiment.Setting(steps=5))
     with pytest.raises(SystemExit, match="'steps': \\(5, 6\\)"):
