@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,14 +17,32 @@ from keras_gud import presets
 ROOT = Path(__file__).parents[1]
 
 
-def run(example, out, *arguments):
-    """What an example prints."""
+def start(example, out, *arguments, **environment):
+    """The process of an example."""
     command = [sys.executable, str(ROOT / "examples" / example), "--out", str(out), *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # quick runs mostly compile
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, env=environment, text=True, **pipes)
+
+
+def run(example, out, *arguments, **environment):
+    """What an example prints."""
+    with start(example, out, *arguments, **environment) as process:
+        printed, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return printed
+
+
+def interrupt(process, line):
+    """Ctrl-C, as soon as a process has printed a line that begins so."""
+    with process:
+        for printed in process.stdout:
+            if printed.strip().startswith(line):
+                process.send_signal(signal.SIGINT)
+                break
+        process.communicate()
+    assert process.returncode != 0
 
 
 def test_demo(tmp_path):
@@ -92,20 +111,42 @@ EXPERIMENTS = {
     "reconstruction.py": ["reconstruction.png"],
     "celeba_fourier.py": ["celeba_fourier.png"],
 }
+ON_EVERY_BACKEND = ("column_generation.py", "reconstruction.py")
 
 
-@once
+def rows_of(folder):
+    """The figures that an experiment has kept."""
+    return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_experiments(name, tmp_path):
+    if keras.backend.backend() != "jax" and name not in ON_EVERY_BACKEND:
+        pytest.skip("runs on jax")
     run(name, tmp_path, "--quick", "--seeds", "1")
     folder = tmp_path / Path(name).stem
     for picture in EXPERIMENTS[name]:
         assert (folder / picture).read_bytes().startswith(b"\x89PNG")
-    rows = folder / "results.jsonl"
-    if rows.exists():
-        figures = [json.loads(line) for line in rows.read_text().splitlines()]
+    if (folder / "results.jsonl").exists():
+        figures = rows_of(folder)
         assert all(np.isfinite([row["bits_per_dim"], row["frechet"]]).all() for row in figures)
         assert len((folder / "results.csv").read_text().splitlines()) == len(figures) + 1
+
+
+@once
+def test_an_interrupted_experiment_ends_with_the_same_figures(tmp_path):
+    name, quick = "column_generation.py", ["--quick", "--seeds", "1", "--epoch", "1"]
+    # All runs compile the same.
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
+    cache["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    run(name, tmp_path / "whole", *quick, **cache)
+    interrupt(start(name, tmp_path / "parts", *quick, **cache), "epoch 1/4")
+    interrupt(start(name, tmp_path / "parts", *quick, **cache), "variant columns, seed 0, b 0,")
+    printed = run(name, tmp_path / "parts", *quick, **cache)
+    assert "epoch" not in printed  # trained before the second interruption
+    whole, parts = (rows_of(tmp_path / part / "column_generation") for part in ("whole", "parts"))
+    assert parts == whole
+    assert len(parts) == 2
 
 
 def test_results_are_not_computed_twice(of_examples, tmp_path):
