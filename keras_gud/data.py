@@ -23,7 +23,7 @@ MAX_PEEK_BATCHES = 256
 NOT_FINITE = "Expected finite data. Received: NaN or inf in a batch of x"
 
 
-class _PickedBatches(keras.utils.PyDataset):
+class PickedBatches(keras.utils.PyDataset):
     """Another PyDataset with `prepare` applied to its batches."""
 
     def __init__(self, inner, prepare):
@@ -32,15 +32,18 @@ class _PickedBatches(keras.utils.PyDataset):
 
     @property
     def num_batches(self):
+        """That of the other."""
         return self.inner.num_batches
 
     def __getitem__(self, index):
         return self.prepare(self.inner[index])
 
     def on_epoch_begin(self):
+        """Tells the other."""
         self.inner.on_epoch_begin()
 
     def on_epoch_end(self):
+        """Tells the other."""
         self.inner.on_epoch_end()
 
 
@@ -72,6 +75,8 @@ class Source:
         keras_data: What to hand to Keras as `x`.
         first: The first batch's x, NumPy.
         n_batches: Number of batches in one pass, or `None` where it is not known.
+        any_order: Whether Keras may read the batches in another order: those of a PyDataset,
+            unless it has an attribute ``in_order = True``.
 
     Raises:
         ValueError: for empty data, unusable sample weights or labels, or a batch size that is not
@@ -95,6 +100,7 @@ class Source:
         batch_size = checks.check_integer("batch_size", batch_size, 1)
         self._prepare = Prepare(classes, required)
         self.n_batches, self.endless, self.is_array = None, False, False
+        self.any_order = False
         if isinstance(x, Source):
             raise TypeError("Expected data. Received: a Source.")
         if is_array(x):
@@ -107,8 +113,9 @@ class Source:
         elif hasattr(x, "element_spec") and hasattr(x, "map"):
             self._open_tf(x)
         elif isinstance(x, keras.utils.PyDataset):
-            self.keras_data = self._batches = _PickedBatches(x, self._prepare)
+            self.keras_data = self._batches = PickedBatches(x, self._prepare)
             self.n_batches, self.endless = x.num_batches, x.num_batches is None
+            self.any_order = not getattr(x, "in_order", False)
         elif hasattr(x, "collate_fn") and hasattr(x, "dataset"):
             self.keras_data = self._batches = copy.copy(x)
             self._batches.collate_fn = _Collate(x.collate_fn, self._prepare)
