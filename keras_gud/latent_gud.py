@@ -187,9 +187,10 @@ class LatentGUD(GUD):
         """Components of latents to data in their own units."""
         return self.from_latents(super().to_data(chi, batch_size), batch_size)
 
-    def encode(self, x, *args, **kwargs) -> np.ndarray:
+    def encode(self, x, *args, batch_size: int | None = None, **kwargs) -> np.ndarray:
         """Data to noise by the probability flow of their latents; see `GUD.encode`."""
-        return super().encode(self.to_latents(x), *args, **kwargs)
+        latents = self.to_latents(x, batch_size)
+        return super().encode(latents, *args, batch_size=batch_size, **kwargs)
 
     # -- likelihoods ------------------------------------------------------------------------------
 

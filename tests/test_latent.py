@@ -98,6 +98,7 @@ def test_samples_are_those_of_the_diffusion_model_decoded():
     assert latents.shape == (5, 2, 4, 2)
     assert (samples.shape, samples.dtype) == ((5, 4, 8, 1), "uint8")
     np.testing.assert_array_equal(samples, model.from_latents(latents))
+    np.testing.assert_array_equal(samples, model.sample(5, batch_size=2, **FEW))
     model.fit(WIDE, epochs=1, verbose=0)  # which the other one sees
     np.testing.assert_array_equal(
         model.sample(5, **FEW), model.from_latents(alone.sample(5, **FEW))
