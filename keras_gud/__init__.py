@@ -21,6 +21,7 @@ from keras_gud import (
     tasks,
 )
 from keras_gud.gud import GUD
+from keras_gud.latent_gud import LatentGUD
 from keras_gud.model import GUDModel
 from keras_gud.pretrained import load
 from keras_gud.process import NoisingState
@@ -29,6 +30,7 @@ from keras_gud.version import __version__
 __all__ = [
     "GUD",
     "GUDModel",
+    "LatentGUD",
     "NoisingState",
     "__version__",
     "backbones",

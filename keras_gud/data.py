@@ -23,24 +23,28 @@ MAX_PEEK_BATCHES = 256
 NOT_FINITE = "Expected finite data. Received: NaN or inf in a batch of x"
 
 
-class _PickedBatches(keras.utils.PyDataset):
+class PickedBatches(keras.utils.PyDataset):
     """Another PyDataset with `prepare` applied to its batches."""
 
     def __init__(self, inner, prepare):
         super().__init__(inner.workers, inner.use_multiprocessing, inner.max_queue_size)
         self.inner, self.prepare = inner, prepare
+        self.ordered = getattr(inner, "ordered", inner if hasattr(inner, "epoch") else None)
 
     @property
     def num_batches(self):
+        """That of the other."""
         return self.inner.num_batches
 
     def __getitem__(self, index):
         return self.prepare(self.inner[index])
 
     def on_epoch_begin(self):
+        """Tells the other."""
         self.inner.on_epoch_begin()
 
     def on_epoch_end(self):
+        """Tells the other."""
         self.inner.on_epoch_end()
 
 
@@ -74,6 +78,8 @@ class Source:
         n_batches: Number of batches in one pass, or `None` where it is not known.
         ordered: The `keras.utils.PyDataset` that shuffles itself and has to be told the `epoch`:
             the batches of an array, or one that has an attribute of this name; else `None`.
+        any_order: Whether Keras may read the batches in another order: those of any other
+            PyDataset, unless it has an attribute ``in_order = True``.
 
     Raises:
         ValueError: for empty data, unusable sample weights or labels, or a batch size that is not
@@ -96,7 +102,8 @@ class Source:
         batch_size = BATCH_SIZE if batch_size is None else batch_size
         batch_size = checks.check_integer("batch_size", batch_size, 1)
         self._prepare = Prepare(classes, required)
-        self.n_batches, self.endless, self.is_array, self.ordered = None, False, False, None
+        self.n_batches, self.endless, self.is_array = None, False, False
+        self.ordered, self.any_order = None, False
         if isinstance(x, Source):
             raise TypeError("Expected data. Received: a Source.")
         if is_array(x):
@@ -109,9 +116,10 @@ class Source:
         elif hasattr(x, "element_spec") and hasattr(x, "map"):
             self._open_tf(x)
         elif isinstance(x, keras.utils.PyDataset):
-            self.keras_data = self._batches = _PickedBatches(x, self._prepare)
+            self.keras_data = self._batches = PickedBatches(x, self._prepare)
             self.n_batches, self.endless = x.num_batches, x.num_batches is None
-            self.ordered = x if hasattr(x, "epoch") else None
+            self.ordered = self.keras_data.ordered
+            self.any_order = self.ordered is None and not getattr(x, "in_order", False)
         elif hasattr(x, "collate_fn") and hasattr(x, "dataset"):
             self.keras_data = self._batches = copy.copy(x)
             self._batches.collate_fn = _Collate(x.collate_fn, self._prepare)

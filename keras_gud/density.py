@@ -237,6 +237,6 @@ class Density:
         if labels is not None and (self.classes is None or arrays.is_array(x)):
             n = len(pick(x)) if arrays.is_array(x) else 0
             labels = choose(labels, n, self.classes)  # beside a stream, the Source refuses them
-        source = data.Source(x, None, batch_size, y=labels, classes=self.classes, required=False)
+        source = self.open_data(x, labels, None, batch_size, required=False)
         self._check(source)
         return source

@@ -115,10 +115,10 @@ class Fitting:
                 x, sample_weight, validation_split, y
             )
             validation_data = (x_held, y_held, weight_held)
-        classes = self.classes
-        source = data.Source(x, sample_weight, batch_size, shuffle, self.seed, y=y, classes=classes)
+        show = 0 if verbose == 0 else 1
+        source = self.open_data(x, y, sample_weight, batch_size, shuffle=shuffle, verbose=show)
         if not self.built or adapt:
-            self.adapt(source, verbose=0 if verbose == 0 else 1)
+            self.adapt(source, verbose=show)
         held = self._open_validation(validation_data, kwargs.get("validation_batch_size"))
         for part in (source, held):
             if part is not None:
@@ -128,9 +128,8 @@ class Fitting:
         self.optimizer.build(self.trainable_variables)
         safe = Safekeeping(lambda: [*self.variables, *self.optimizer.variables])
         callbacks = [*_as_list(callbacks), safe]
-        if source.ordered is not None:  # shuffled by itself, not by Keras
+        if source.ordered is not None:
             callbacks.insert(0, _Epochs(source.ordered))
-            shuffle = False
         if held is not None:
             kwargs["validation_data"] = held.keras_data
         with safe.guard():
@@ -139,8 +138,7 @@ class Fitting:
                 epochs=epochs,
                 verbose=verbose,
                 callbacks=callbacks,
-                # Of what is left, Keras can shuffle a PyDataset only.
-                shuffle=shuffle and isinstance(source.keras_data, keras.utils.PyDataset),
+                shuffle=shuffle and source.any_order,
                 **kwargs,
             )
 
@@ -162,7 +160,7 @@ class Fitting:
         """
         self._require_built("it is evaluated")
         if not kwargs.get("_use_cached_eval_dataset"):  # fit has opened its own data already
-            source = data.Source(x, sample_weight, batch_size, y=y, classes=self.classes)
+            source = self.open_data(x, y, sample_weight, batch_size)
             self._check(source)
             x = source.keras_data
         if not self.compiled:
@@ -174,6 +172,31 @@ class Fitting:
                 return super().evaluate(x, **kwargs)
         finally:
             self._session.evaluating = False
+
+    def open_data(
+        self,
+        x,
+        y=None,
+        sample_weight=None,
+        batch_size=None,
+        *,
+        shuffle: bool = False,
+        required: bool = True,
+        verbose: int = 0,
+    ) -> data.Source:
+        """Data in any form that `fit` takes, as the model itself is given them.
+
+        Args:
+            x: As in `fit`.
+            y: As in `fit`.
+            sample_weight: As in `fit`.
+            batch_size: As in `fit`.
+            shuffle: As in `fit`.
+            required: Whether there must be labels where the model has `classes`.
+            verbose: 1 shows progress, where a model transforms its data first.
+        """
+        kwargs = {"y": y, "classes": self.classes, "required": required}
+        return data.Source(x, sample_weight, batch_size, shuffle, self.seed, **kwargs)
 
     def update_likelihoods(self, x, sample_weight):
         """Counts a batch in the likelihood metrics, if data are being evaluated."""
@@ -201,7 +224,7 @@ class Fitting:
                     f"Received: {len(validation_data)} entries."
                 )
             validation_data, y, weight = (*validation_data, None, None)[:3]
-        return data.Source(validation_data, weight, batch_size, y=y, classes=self.classes)
+        return self.open_data(validation_data, y, weight, batch_size)
 
     def _check(self, source: data.Source):
         """Checks every value of an array; the batches of a stream as they are read."""

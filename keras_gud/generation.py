@@ -89,13 +89,14 @@ class Generation:
         own = inspect.signature(Generation.sample).parameters.keys() - {"self", "params"}
         checks.check_keywords("sample", params, own | self.schedule.ranges.keys())
         n = checks.check_integer("n", n, 1)
+        batch_size = data.BATCH_SIZE if batch_size is None else batch_size
         result = self._sampler(sampler)(
             Guided.of(self.denoiser, guide),
             self.schedule,
             n,
             steps=steps,
             seed=int(np.random.randint(2**31)) if seed is None else seed,
-            batch_size=data.BATCH_SIZE if batch_size is None else batch_size,
+            batch_size=batch_size,
             denoise=denoise,
             states=states,
             progress=progress,
@@ -104,9 +105,10 @@ class Generation:
             **params,
         )
         if not states:
-            return self.to_data(result)
+            return self.to_data(result, batch_size)
         result, path = result
-        return self.to_data(result), np.stack([self.to_data(z) for z in path])
+        path = np.stack([self.to_data(z, batch_size) for z in path])
+        return self.to_data(result, batch_size), path
 
     def _sampler(self, identifier):
         """The sampler; named ones are kept, so that their loop is compiled once."""

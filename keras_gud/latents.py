@@ -83,8 +83,9 @@ class Latents:
                 f"Received: z of shape {z.shape}."
             )
         told = condition(labels, guidance, len(z), self.classes)
+        batch_size = data.BATCH_SIZE if batch_size is None else batch_size
         z = self._flow(z, (1.0, 0.0), told, sampler, batch_size, arguments)
-        return self.to_data(z / self._first_alpha(arguments))
+        return self.to_data(z / self._first_alpha(arguments), batch_size)
 
     def interpolate(self, first, second, n: int = 8, labels=None, guidance=1.0, **arguments):
         """Data on the way from one example to another, along a great circle between their noises.

@@ -79,8 +79,9 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         seed: int | None = None,
         **kwargs,
     ):
-        arguments = [inspect.signature(c.__init__).parameters for c in (type(self), GUDModel)]
-        names = {name for part in arguments for name in part} - {"self", "kwargs"}
+        kinds = [kind for kind in type(self).__mro__ if issubclass(kind, GUDModel)]
+        names = {name for kind in kinds for name in inspect.signature(kind.__init__).parameters}
+        names -= {"self", "kwargs"}
         checks.check_keywords(type(self).__name__, kwargs, names | {"name", "dtype", "trainable"})
         # Statistics, gamma and the loss are float32; only the network may compute in less.
         super().__init__(**({"dtype": "float32"} | kwargs))
@@ -128,7 +129,9 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         Raises:
             ValueError: for data that cannot be used; the message says why.
         """
-        source = data_ if isinstance(data_, data.Source) else data.Source(data_, None, batch_size)
+        source = data_
+        if not isinstance(data_, data.Source):
+            source = self.open_data(data_, batch_size=batch_size, required=False)
         kind = checks.data_kind(source.first)
         shape = self.data_shape or checks.check_layout(source.first)
         parts = self.basis, self.prior, self.schedule, self.tokens, self.moments, *self.region

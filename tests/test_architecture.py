@@ -32,14 +32,14 @@ LEVELS = (
     },
     {"arrays"},
     {"adaptation", "data", "oracle", "regions", "samplers"},
-    {"denoiser", "presets"},
+    {"autoencoder", "denoiser", "presets", "transformed"},
     {"likelihood"},
     {"evidence"},
     {"metrics"},
     {"density", "fitting", "generation", "latents", "training"},
     {"model"},
     {"gud"},
-    {"callbacks", "pretrained", "tasks"},
+    {"callbacks", "latent_gud", "pretrained", "tasks"},
 )
 # Imports within one level, each with a reason to exist: none so far.
 ALLOWED: dict[str, set[str]] = {}

@@ -38,6 +38,10 @@ def power_law(exponent, corner, scale):
 PRIORS = {
     "isotropic": (priors.Isotropic, np.ones(SHAPE)),
     "isotropic 2.5": (lambda: priors.Isotropic(2.5), np.full(SHAPE, 2.5)),
+    "isotropic, measured": (
+        lambda: priors.Isotropic(None),
+        np.full(SHAPE, np.sqrt(VARIANCE.sum() / VARIANCE.size)),
+    ),
     "matching": (priors.Matching, np.sqrt(VARIANCE)),
     "scaled": (lambda: priors.Scaled(S), S),
     "scaled channels": (lambda: priors.Scaled([2.0, 0.5]), np.broadcast_to([2.0, 0.5], SHAPE)),

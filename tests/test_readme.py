@@ -30,12 +30,14 @@ def names(tmp_path_factory):
         "held_out": images[64:],
         "path": str(tmp_path_factory.mktemp("readme") / "model.keras"),
         "x_noised": np.zeros((2, 8, 8, 1), "float32"),
+        "encoder": keras.layers.AveragePooling2D(2),
+        "decoder": keras.layers.UpSampling2D(2),
         "state": keras_gud.NoisingState(keras.ops.zeros((1, 1, 1, 1))),
     }
 
 
 def test_every_block_runs_in_order(names, monkeypatch, capsys):
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6
     small = keras_gud.backbones.registry.factories
     monkeypatch.setitem(small, "small", small["tiny"])
     defaults = keras_gud.samplers.DPMSolver.__init__.__defaults__

@@ -50,9 +50,15 @@ def test_steps_of_an_augmentation_follow_each_other():
     assert (Augmentation([brighter, brighter])(x, seed=0) == 2).all()
 
 
-def test_training_that_is_taken_up_again_ends_with_the_same_weights(tmp_path):
+def latent(**kwargs):
+    """A latent model whose latents are the data."""
+    return keras_gud.LatentGUD(keras.layers.Identity(), keras.layers.Identity(), **kwargs)
+
+
+@pytest.mark.parametrize("model", [keras_gud.GUD, latent])
+def test_training_that_is_taken_up_again_ends_with_the_same_weights(model, tmp_path):
     def make():
-        return keras_gud.GUD(schedule="cosine", backbone=OneWeightPerValue(), seed=1)
+        return model(schedule="cosine", backbone=OneWeightPerValue(), seed=1)
 
     def data():
         return datasets.load("digits", n=90, batch_size=32, augment=flip, seed=2)

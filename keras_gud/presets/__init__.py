@@ -8,6 +8,9 @@ What a preset fixes is the path of noising states, up to the rescaling to ``alph
 and in some the region of training; networks, weights of the loss and solvers stay this package's
 own. 8-bit images are scaled to [-1, 1]; where a system uses [0, 1], its preset says so by a prior
 with scale 2.
+
+Latent diffusion (Rombach et al.) is no path but a model around one, `keras_gud.LatentGUD`, with any
+of these presets (where one has a prior, its scale is then in the latents' units).
 """
 
 from keras_gud.presets.frequencies import (

@@ -12,7 +12,9 @@ class Isotropic(Prior):
     """White noise: S_i = scale for all components ("unwhitened" in the paper).
 
     Args:
-        scale: The standard deviation of the prior, > 0, in the data's units.
+        scale: The standard deviation of the prior, > 0, in the data's units. `None` measures the
+            data's: the root mean square over components, one number, so that the units of the data
+            do not matter.
         floor: See `Prior`.
 
     Example:
@@ -24,13 +26,14 @@ class Isotropic(Prior):
     [1.0, 0.25]
     """
 
-    def __init__(self, scale: float = 1.0, floor: float = 1e-6, **kwargs):
+    def __init__(self, scale: float | None = 1.0, floor: float = 1e-6, **kwargs):
         super().__init__(floor, **kwargs)
-        self.constant = positive(scale)
+        self.constant = None if scale is None else positive(scale)
 
     def make_scale(self, data_variance, labels):
-        """The constant."""
-        return np.full_like(data_variance, self.constant)
+        """One number, given or measured."""
+        measured = np.sqrt(np.mean(data_variance))
+        return np.full_like(data_variance, measured if self.constant is None else self.constant)
 
     def get_config(self):
         """The constructor's arguments."""

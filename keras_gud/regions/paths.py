@@ -132,11 +132,14 @@ class Paths(FittedLayer):
             mean: Mean of the components, `data_shape`.
             variance: Their variance.
         """
+        scale = None
+        if self.used.basis is not None:  # the own prior's, which may have been measured
+            scale = float(ops.convert_to_numpy(own.prior.scale).max())
         if not self.built:
-            scale = own.prior.constant if self.used.basis is not None else None
             self.build(own.basis.data_shape, own.tokens.max_tokens, scale)
             self.built = True
         if self.used.basis is not None:
+            self.prior.constant = self.scale = scale
             self.prior.adapt(mean, variance)
         if self.schedule is not None:
             view = self.view(own)
