@@ -15,7 +15,7 @@ import experiment
 import numpy as np
 
 import keras_gud
-from keras_gud import plots, schedules
+from keras_gud import plots, presets
 
 SMALL = experiment.Setting(size=16, seeds=1, sampler_steps=50)
 PAPER = dataclasses.replace(experiment.PAPER, dataset="celeb_a_hq", size=256, backbone="ncsnpp")
@@ -29,12 +29,8 @@ def main():
     )
 
     def make():
-        return keras_gud.GUD(
-            basis="fourier",
-            prior="spectrum",
-            schedule=schedules.Linear(a=(A[0], A[-1])),
-            backbone=setting.backbone,
-        )
+        path = presets.power_spectrum(a=(A[0], A[-1]))
+        return keras_gud.GUD(preset=path, backbone=setting.backbone)
 
     model = experiment.train(make, setting, folder, "spectrum", 0)
     how = {"steps": setting.sampler_steps, "seed": 1}

@@ -17,7 +17,7 @@ import evaluation
 import experiment
 
 import keras_gud
-from keras_gud import plots, schedules
+from keras_gud import plots, presets
 
 B = (0.0, 0.15, 0.3, 0.5, 0.7)
 ALONE = (0.3, 0.5)
@@ -27,8 +27,7 @@ PAPER = dataclasses.replace(experiment.PAPER, dataset="pcam")
 
 def make(b, setting):
     """The model for a range of b, or one value."""
-    schedule = schedules.Sequential(b=b, over="column")
-    return keras_gud.GUD(schedule=schedule, backbone=setting.backbone)
+    return keras_gud.GUD(preset=presets.columns(b), backbone=setting.backbone)
 
 
 def main():

@@ -16,7 +16,7 @@ import evaluation
 import experiment
 
 import keras_gud
-from keras_gud import bases, plots, schedules
+from keras_gud import plots, presets
 
 VALUES = (0.3, 0.5, 0.7)
 PRIORS = ("isotropic", "matching")
@@ -27,12 +27,8 @@ SMALL = experiment.Setting(sampler_steps=50)
 def make(prior, setting):
     """The model for one prior."""
     ends = VALUES[0], VALUES[-1]
-    return keras_gud.GUD(
-        basis=bases.Haar(LEVELS),
-        prior=prior,
-        schedule=schedules.Hierarchical(a=ends, b=ends),
-        backbone=setting.backbone,
-    )
+    path = presets.haar_columns(a=ends, b=ends, levels=LEVELS, prior=prior)
+    return keras_gud.GUD(preset=path, backbone=setting.backbone)
 
 
 def main():

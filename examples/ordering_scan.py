@@ -15,7 +15,7 @@ import evaluation
 import experiment
 
 import keras_gud
-from keras_gud import plots, schedules
+from keras_gud import plots, presets
 
 A = (0.6, 0.8, 1.0, 1.2, 1.4)
 R = (0.0, 0.5, 1.0)
@@ -25,12 +25,8 @@ def main():
     setting, folder = experiment.parse_arguments(__doc__, "ordering_scan")
 
     def make():
-        family = {"a": (A[0], A[-1]), "r": (R[0], R[-1])}
-        return keras_gud.GUD(
-            basis="fourier",
-            schedule=schedules.Linear(ordering="mixed", **family),
-            backbone=setting.backbone,
-        )
+        path = presets.ordering(a=(A[0], A[-1]), r=(R[0], R[-1]))
+        return keras_gud.GUD(preset=path, backbone=setting.backbone)
 
     quick = setting.steps <= experiment.QUICK.steps
     points = [{"r": r, "a": a} for r, a in itertools.product(R, (1.0,) if quick else A)]

@@ -10,7 +10,7 @@ import experiment
 import numpy as np
 
 import keras_gud
-from keras_gud import plots, schedules, tasks
+from keras_gud import plots, tasks
 
 SMALL = experiment.Setting(dataset="histology", size=16, seeds=1, sampler_steps=100)
 PAPER = dataclasses.replace(experiment.PAPER, dataset="pcam")
@@ -24,9 +24,7 @@ def main():
     )
 
     def make():
-        return keras_gud.GUD(
-            schedule=schedules.Sequential(b=(0.3, 0.5), over="column"), backbone=setting.backbone
-        )
+        return keras_gud.GUD(preset="columns", backbone=setting.backbone)
 
     model = experiment.train(make, setting, folder, "columns", 0)
     truth = experiment.images(setting, "test", n=SHOWN)

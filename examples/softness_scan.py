@@ -17,7 +17,7 @@ import evaluation
 import experiment
 
 import keras_gud
-from keras_gud import plots, schedules
+from keras_gud import plots, presets
 
 A = (0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6)
 PRIORS = ("isotropic", "matching")
@@ -26,13 +26,8 @@ PAPER = dataclasses.replace(experiment.PAPER, backbone="ncsnpp")
 
 def make(prior, setting):
     """The model for one prior."""
-    linear = schedules.Linear(a=(A[0], A[-1]), gamma_denoise=-3.0)
-    return keras_gud.GUD(
-        basis="pca",
-        prior=prior,
-        schedule=schedules.TimeWarp(linear, power=0.5),
-        backbone=setting.backbone,
-    )
+    path = presets.softness(a=(A[0], A[-1]), prior=prior)
+    return keras_gud.GUD(preset=path, backbone=setting.backbone)
 
 
 def main():

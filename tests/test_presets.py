@@ -156,13 +156,14 @@ MARGINALS = {
     "wavelet_score": by_band(3),
     "cascaded": by_band(2),
 }
-# Held against the formulas of the paper's sec. 5.3 in the schedules' own tests.
-ELSEWHERE = {"haar_columns"}
+# `haar_columns`: held against the formulas of the paper's sec. 5.3 in the schedules' own tests.
+LINEAR = ("softness", "ordering", "power_spectrum")
+ELSEWHERE = {"haar_columns", *LINEAR}
 
 
-def build(name):
+def build(name, x=None):
     model = keras_gud.GUD(preset=name, backbone=OneWeightPerValue())
-    model.adapt(images(), verbose=0)
+    model.adapt(images() if x is None else x, verbose=0)
     return model
 
 
@@ -182,6 +183,46 @@ def test_marginals_are_those_of_the_original(name):
         ours = np.broadcast_to(ops.convert_to_numpy(ours), shape)
         theirs = np.broadcast_to(theirs, shape)[np.broadcast_to(inside, shape)]
         np.testing.assert_allclose(ours[np.broadcast_to(inside, shape)], theirs, atol=1e-5)
+
+
+def component_variance(basis, x):
+    """Of 8-bit images, which are 1/128 wide in every component of an orthogonal basis."""
+    chi = ops.convert_to_numpy(basis((x.astype("float32") + 0.5) / 128 - 1))
+    return chi.astype("float64").var(axis=0) + 1 / (12 * 128**2)
+
+
+def linear(variance, l, a, gamma_denoise, time):
+    """The paper's eqs. 18 and 20, its `gamma_noise` the least that leaves sigma_i(1) >= 0.99."""
+    enough = np.log(0.99**2 / (1 - 0.99**2)) - np.log(variance) - a * (l - l.min())
+    gamma_noise = max(3, enough.max())
+    slope = gamma_noise - gamma_denoise + a * (l.max() - l.min())
+    first = gamma_denoise + np.log(variance) + a * (l - l.max())
+    return first + time[:, None, None, None] * slope
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_linear_schedules_of_the_paper(name):
+    x = images(100)  # more than the principal components
+    model, params, time, gamma_denoise = build(name, x), {"a": 0.8}, T, -7
+    variance = component_variance(model.basis, x)
+    if name == "softness":
+        gamma_denoise, time = -3, np.sqrt(T) / (np.sqrt(T) + np.sqrt(1 - T))
+    else:  # k and -k have one variance, the power spectrum
+        variance = (variance + np.roll(variance[::-1, ::-1], 1, axis=(0, 1))) / 2
+    l, k = -np.log(variance), fourier_frequencies()
+    if name == "ordering":
+        params["r"] = 0.3
+        stretched = l.min() + (k - k.min()) / np.ptp(k) * np.ptp(l)
+        l = 0.7 * l + 0.3 * stretched
+    if name == "power_spectrum":
+        shells = np.round(k, 6)
+        power = sum((shells == s) * variance[shells == s].mean() for s in np.unique(shells))
+        variance = variance / power
+    expected = linear(variance, l, 0.8, gamma_denoise, time)
+    gamma = ops.convert_to_numpy(model.schedule(T.astype("float32"), **params).gamma)
+    np.testing.assert_allclose(
+        1 / (1 + np.exp(-gamma.astype("float64"))), 1 / (1 + np.exp(-expected)), atol=1e-5
+    )
 
 
 def test_every_preset_is_tested_and_known():

@@ -37,7 +37,7 @@ def names(tmp_path_factory):
 
 
 def test_every_block_runs_in_order(names, monkeypatch, capsys):
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 7
     small = keras_gud.backbones.registry.factories
     monkeypatch.setitem(small, "small", small["tiny"])
     defaults = keras_gud.samplers.DPMSolver.__init__.__defaults__

@@ -22,15 +22,16 @@ from keras_gud.presets.frequencies import (
     renormalization,
     shortest_path,
 )
-from keras_gud.presets.scalar import cosine, edm, flow_matching, subvp, variational, ve, vp
-from keras_gud.presets.sequences import (
+from keras_gud.presets.paper import (
     columns,
-    diffusion_forcing,
-    groupwise,
-    pyramid_b,
-    rolling,
+    haar_columns,
+    ordering,
+    power_spectrum,
+    softness,
 )
-from keras_gud.presets.wavelets import cascaded, haar_columns, wavelet_score
+from keras_gud.presets.scalar import cosine, edm, flow_matching, subvp, variational, ve, vp
+from keras_gud.presets.sequences import diffusion_forcing, groupwise, pyramid_b, rolling
+from keras_gud.presets.wavelets import cascaded, wavelet_score
 from keras_gud.registry import near_match
 
 ALL = {
@@ -49,12 +50,15 @@ ALL = {
     "shortest_path": shortest_path,
     "renormalization": renormalization,
     "groupwise": groupwise,
-    "columns": columns,
     "rolling": rolling,
     "diffusion_forcing": diffusion_forcing,
     "wavelet_score": wavelet_score,
-    "haar_columns": haar_columns,
     "cascaded": cascaded,
+    "softness": softness,
+    "ordering": ordering,
+    "columns": columns,
+    "haar_columns": haar_columns,
+    "power_spectrum": power_spectrum,
 }
 
 

@@ -19,16 +19,6 @@ def groupwise(groups: int = 4, over: str | int | None = None) -> dict:
     return {"basis": "pixel", "prior": "isotropic", "schedule": schedule}
 
 
-def columns(b=(0.3, 0.5)) -> dict:
-    """Soft-conditioning column by column (the paper, sec. 5.2).
-
-    Args:
-        b: How sequential, or a range.
-    """
-    schedule = schedules.Sequential(b=b, over="column")
-    return {"basis": "pixel", "prior": "isotropic", "schedule": schedule}
-
-
 def rolling(frames: int = 16, window: int = 4, over: str | int = 0) -> dict:
     """Rolling Diffusion (Ruhe et al., 2024): a window of frames is noised at a time.
 

@@ -24,18 +24,6 @@ def wavelet_score(levels: int = 3) -> dict:
     }
 
 
-def haar_columns(a=(0.3, 0.7), b=(0.3, 0.7), levels: int = 3) -> dict:
-    """Levels from coarse to fine, columns within each (the paper, sec. 5.3).
-
-    Args:
-        a: How sequential levels are, or a range.
-        b: How sequential columns of a level are, or a range.
-        levels: Number of decompositions.
-    """
-    schedule = schedules.Hierarchical(a=a, b=b)
-    return {"basis": Haar(levels), "prior": "isotropic", "schedule": schedule}
-
-
 def cascaded(levels: int = 2) -> dict:
     """Cascaded and pyramidal diffusion (Ho et al., 2022; Ryu and Ye, 2022), approximately.
 
