@@ -131,9 +131,9 @@ class Judge:
         if not self.setting.inception:
             return metrics.frechet_distance(self.features.statistics(samples), self.reference)
         name = self.setting.dataset
-        # The set whose published figures everybody compares with is its training images.
-        training = experiment.training_images(self.setting) if name != "cifar10" else None
-        reference = "cifar10-train" if training is None else training
+        # The reference of published figures is the training images.
+        known = name == "cifar10"
+        reference = "cifar10-train" if known else experiment.training_images(self.setting)
         return metrics.published(samples, reference, "fid", data=f"{name} (train)")["fid"]
 
 

@@ -68,7 +68,7 @@ PAPER = Setting(
 )  # fmt: skip
 
 # CelebA-HQ comes without held-out images.
-_SPLITS = {"celeb_a_hq": {"train": "train[:-3000]", "test": "train[-3000:]"}}
+_SPLITS = {"celeb_a_hq": {"train": "train[:90%]", "test": "train[90%:]"}}
 
 
 def parse_arguments(description, name, default=None, paper=PAPER):
@@ -122,7 +122,7 @@ def _same_setting(path, setting):
 
 def _load(setting, split: str, **kwargs):
     size = None if setting.dataset == "digits" else setting.size
-    split = _SPLITS.get(setting.dataset, {}).get(split, split)
+    split = _SPLITS.get(setting.dataset.split("/")[0], {}).get(split, split)
     return datasets.load(setting.dataset, split, size, **kwargs)
 
 

@@ -170,6 +170,27 @@ def test_a_folder_holds_one_setting(of_examples, tmp_path):
         experiment._same_setting(tmp_path / "setting.json", experiment.Setting(steps=6))
 
 
+@pytest.mark.parametrize(
+    ("name", "dataset", "edge"),
+    [
+        ("softness_scan", "cifar10", 32),
+        ("column_generation", "pcam", 32),
+        ("celeba_fourier", "celeb_a_hq", 256),
+    ],
+)
+def test_the_papers_settings_read_its_data(name, dataset, edge, of_examples, monkeypatch):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    experiment, setting = of_examples("experiment"), of_examples(name).PAPER
+    assert (setting.steps, setting.batch_size, setting.dataset) == (300_000, 128, dataset)
+    # Made-up data have no splits to take parts of.
+    monkeypatch.setattr(experiment, "_SPLITS", {})
+    with tfds.testing.mock_data(num_examples=130):
+        stream = experiment.training_images(setting, seed=1)
+        assert [len(batch) for batch in stream] == [128, 2]
+        held_out = experiment.images(setting, "test" if edge == 32 else "train", n=3)
+    assert held_out.shape == (3, edge, edge, 3)
+
+
 def test_the_linear_estimate_is_the_mean_of_the_gaussian_posterior(of_examples, rng):
     linear = of_examples("rivals").Linear(rng.normal(size=(500, 2, 2, 1)))
     mixing = np.array([[1.0, 0.0], [0.5, 0.0], [0.0, 1.0], [0.0, -1.0]])
