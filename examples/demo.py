@@ -12,6 +12,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
 import numpy as np
+import quick
 
 import keras_gud
 from keras_gud import plots, schedules
@@ -29,7 +30,8 @@ def parse_arguments():
     parser.add_argument("--held-out", type=int, default=359, help="held-out digits to evaluate on")
     parser.add_argument("--out", type=Path, default=Path("out"))
     parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    small = {"epochs": 1, "steps": 3, "samples": 4, "backbone": "tiny", "held_out": 8}
+    return quick.parse_arguments(parser, **small)
 
 
 def forward_strip(model, images, seed=0, n_times=9):

@@ -16,6 +16,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
 import numpy as np
+import quick
 
 import keras_gud
 from keras_gud import plots, regions, schedules, tasks
@@ -44,7 +45,7 @@ def parse_arguments():
     parser.add_argument("--draws", type=int, default=4, help="number of strips")
     parser.add_argument("--steps", type=int, default=50, help="sampler steps")
     parser.add_argument("--out", type=Path, default=Path("out"))
-    arguments = parser.parse_args()
+    arguments = quick.parse_arguments(parser, columns=256, draws=1, steps=4)
     if arguments.columns < 128:
         parser.error("--columns must be at least 128: a window in each quarter")
     return arguments

@@ -14,6 +14,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
 import numpy as np
+import quick
 
 import keras_gud
 from keras_gud import bases, plots, schedules, tasks
@@ -29,7 +30,7 @@ def parse_arguments():
     parser.add_argument("--images", type=int, default=2048, help="number of patches to measure")
     parser.add_argument("--image", type=int, default=1947, help="which of them is noised in fig. 4")
     parser.add_argument("--out", type=Path, default=Path("out"))
-    arguments = parser.parse_args()
+    arguments = quick.parse_arguments(parser, size=8, images=128, image=3)
     if arguments.size < 8 or arguments.size % 8:
         parser.error("--size must be a multiple of 8, for three levels of wavelets")
     if not 0 <= arguments.image < arguments.images:

@@ -11,6 +11,7 @@ from pathlib import Path
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import numpy as np
+import quick
 from keras import ops
 
 import keras_gud
@@ -24,7 +25,7 @@ def parse_arguments():
     parser.add_argument("--size", type=int, default=32, help="edge of the image, a multiple of 8")
     parser.add_argument("--image", type=int, default=454, help="which of 1000 crops")
     parser.add_argument("--out", type=Path, default=Path("out"))
-    arguments = parser.parse_args()
+    arguments = quick.parse_arguments(parser, size=8)
     if arguments.size < 8 or arguments.size % 8:
         parser.error("--size must be a multiple of 8, for three levels of wavelets")
     if not 0 <= arguments.image < 1000:

@@ -17,6 +17,7 @@ import keras
 import measures
 import numpy as np
 import problems
+import quick
 import rivals
 from gallery import gallery, interesting
 
@@ -45,7 +46,9 @@ def parse_arguments():
     parser.add_argument("--seeds", type=int, default=2, help="repetitions with other noise")
     parser.add_argument("--steps", type=int, default=32, help="sampler steps")
     parser.add_argument("--out", type=Path, default=Path("out"))
-    return parser.parse_args()
+    small = {"train": 2, "batch_size": 8, "backbone": "tiny", "tasks": ["inpaint"]}
+    small |= {"images": 3, "draws": 2, "steps": 2, "seeds": 1}
+    return quick.parse_arguments(parser, **small)
 
 
 def train(arguments):

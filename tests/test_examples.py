@@ -46,9 +46,7 @@ def interrupt(process, line):
 
 
 def test_demo(tmp_path):
-    quick = ["--epochs", "1", "--steps", "3", "--samples", "4", "--backbone", "tiny"]
-    quick += ["--held-out", "8"]
-    assert "best component-wise linear model" in run("demo.py", tmp_path, *quick)
+    assert "best component-wise linear model" in run("demo.py", tmp_path, "--quick")
     for name in ("samples.png", "forward.png", "schedule.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "digits.keras").stat().st_size > 1e5
@@ -60,9 +58,7 @@ once = pytest.mark.skipif(keras.backend.backend() != "jax", reason="runs on jax"
 
 @once
 def test_restoration(tmp_path):
-    quick = ["--train", "2", "--batch-size", "8", "--backbone", "tiny", "--tasks", "inpaint"]
-    quick += ["--images", "3", "--draws", "2", "--steps", "2", "--seeds", "1"]
-    table = run("restoration.py", tmp_path, *quick)
+    table = run("restoration.py", tmp_path, "--quick")
     rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")]
     assert {len(row) for row in rows} == {9}
     methods = ["this network", "biharmonic", "replacement", "best linear"]
@@ -73,7 +69,7 @@ def test_restoration(tmp_path):
 
 @once
 def test_extension(tmp_path):
-    printed = run("extension.py", tmp_path, "--columns", "256", "--draws", "1", "--steps", "4")
+    printed = run("extension.py", tmp_path, "--quick")
     assert "Evaluations per column: " in printed
     rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| ")]
     assert {len(row) for row in rows} == {7}
@@ -90,7 +86,7 @@ def of_examples(monkeypatch):
 
 @once
 def test_presets(tmp_path):
-    printed = run("presets.py", tmp_path, "--size", "8")
+    printed = run("presets.py", tmp_path, "--quick")
     rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| `")]
     assert [row[0] for row in rows] == [f"| `{name}`" for name in presets.ALL]
     assert (tmp_path / "presets.png").read_bytes().startswith(b"\x89PNG")
@@ -98,7 +94,7 @@ def test_presets(tmp_path):
 
 @once
 def test_figures(tmp_path):
-    run("figures.py", tmp_path, "--size", "8", "--images", "128", "--image", "3")
+    run("figures.py", tmp_path, "--quick")
     for name in ("paths", "schedules", "forward", "columns"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
