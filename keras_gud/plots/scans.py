@@ -59,7 +59,7 @@ def plane(x, y, figures, xlabel: str, ylabel: str, title: str, marks=()):
         xlabel: Name of the first parameter.
         ylabel: Name of the second.
         title: Name of the figure of merit.
-        marks: Points ``(x, y)`` to mark by a cross, such as those of standard diffusion.
+        marks: Points ``(x, y)`` to mark by a frame, such as those of standard diffusion.
 
     Returns:
         A `matplotlib.figure.Figure` with one axes for the points and one for the colours.
@@ -77,12 +77,13 @@ def plane(x, y, figures, xlabel: str, ylabel: str, title: str, marks=()):
     figure = new_figure(520, 400, layout="constrained")
     axes = figure.subplots()
     points = axes.scatter(x, y, c=figures, s=700, cmap="viridis_r", marker="s")
+    how = {"ha": "center", "va": "center", "fontsize": FONT - 3}
     for across, up, value in zip(x, y, figures, strict=True):
-        axes.annotate(
-            f"{value:.3g}", (across, up), ha="center", va="center", fontsize=FONT - 3, color="white"
-        )
+        text = f"{value:.3g}" if abs(value) >= 1.0 else f"{value:.2g}"  # no wider than the point
+        dark = points.norm(value) > 0.4
+        axes.annotate(text, (across, up), color="white" if dark else "black", **how)
     for across, up in marks:
-        axes.plot(across, up, marker="x", color="black", ms=22, mew=1.0)
+        axes.plot(across, up, marker="s", fillstyle="none", color="black", ms=30, mew=1.5)
     axes.margins(0.15)
     figure.colorbar(points)
     _finish(axes, title, xlabel)
