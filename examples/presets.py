@@ -23,13 +23,13 @@ TIMES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=32, help="edge of the image, a multiple of 8")
-    parser.add_argument("--image", type=int, default=454, help="which of 1000 crops")
+    parser.add_argument("--image", type=int, default=1947, help="which of 2048 crops")
     parser.add_argument("--out", type=Path, default=Path("out"))
     arguments = quick.parse_arguments(parser, size=8)
     if arguments.size < 8 or arguments.size % 8:
         parser.error("--size must be a multiple of 8, for three levels of wavelets")
-    if not 0 <= arguments.image < 1000:
-        parser.error("--image must be from 0 to 999")
+    if not 0 <= arguments.image < 2048:
+        parser.error("--image must be from 0 to 2047")
     return arguments
 
 
@@ -61,7 +61,7 @@ def row(name, model):
 def main():
     arguments = parse_arguments()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    images = keras_gud.datasets.load("patches", size=arguments.size, n=1000)
+    images = keras_gud.datasets.load("patches", size=arguments.size, n=2048)
     print("| preset | what | basis | prior | schedule |\n|---|---|---|---|---|")
     rows = []
     for name in presets.ALL:
