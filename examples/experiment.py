@@ -137,7 +137,7 @@ def training_images(setting, **kwargs):
     """What a model is trained on: crops of an epoch, as an array, or batches of a whole set."""
     if setting.dataset == "digits":
         return _load(setting, "train")
-    if setting.dataset in ("patches", "histology", "textures"):
+    if setting.dataset in datasets.offline.NAMES:
         return _load(setting, "train", n=setting.epoch * setting.batch_size)
     return _load(setting, "train", batch_size=setting.batch_size, **kwargs)
 
