@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_gud import backend
 from keras_gud.bases.batches import Batches
 from keras_gud.checks import check_batch, check_varied
 from keras_gud.statistics import Covariance, Moments
@@ -117,6 +118,9 @@ def fit_components(source, bases, data_shape, kind: str, verbose: int, full: boo
             each.update(values)
         if full:
             covariance.update(components[0].reshape(len(x), -1))
+    for each in [*moments, *([covariance] if full else [])]:
+        each.across_processes()
+    varied = bool(backend.all_processes(np.asarray(varied)).any())
     check_varied(varied, moments[0].count)
     extra = _DEQUANTISATION if kind == "uint8" else 0.0
     whole = covariance.covariance + extra * np.eye(moments[0].mean.size) if full else None

@@ -21,14 +21,22 @@ class ArrayBatches(keras.utils.PyDataset):
         shuffle: Whether to shuffle, anew in every epoch.
         seed: Seed of the order.
         label: `None` or int array ``(n,)``.
+        part: See `EpochOrder`.
     """
 
     def __init__(
-        self, x, sample_weight=None, batch_size=BATCH_SIZE, shuffle=False, seed=0, label=None
+        self,
+        x,
+        sample_weight=None,
+        batch_size=BATCH_SIZE,
+        shuffle=False,
+        seed=0,
+        label=None,
+        part=(0, 1),
     ):
         super().__init__()
         self.x, self.sample_weight, self.label = x, sample_weight, label
-        self.order, self.epoch = EpochOrder(len(x), batch_size, shuffle, seed), 0
+        self.order, self.epoch = EpochOrder(len(x), batch_size, shuffle, seed, part), 0
 
     @property
     def num_batches(self):

@@ -37,12 +37,14 @@ class WeightAverage(keras.layers.Layer):
 
     def attach(self, network):
         """Starts the average at the network's present weights."""
-        self.count = self.add_weight(name="count", shape=(), trainable=False, initializer="zeros")
+        # All replicas of a distributed step compute the same average.
+        kwargs = {"trainable": False, "initializer": "zeros", "aggregation": "only_first_replica"}
+        self.count = self.add_weight(name="count", shape=(), **kwargs)
         self.average = []
         for i, weight in enumerate(averaged_weights(network)):
-            average = self.add_weight(
-                name=f"average_{i}", shape=weight.shape, trainable=False, initializer="zeros"
-            )
+            # The weight's own path is part of the name, for layouts of model parallelism.
+            name = f"average_{i}_{weight.path.replace('/', '_')}"
+            average = self.add_weight(name=name, shape=weight.shape, **kwargs)
             # A copy: on jax an alias would be donated together with the weight.
             average.assign(ops.copy(ops.cast(weight, "float32")))
             self.average.append(average)

@@ -4,7 +4,7 @@ The image is picked out of dictionaries, and string fields (ids) are ignored. La
 unless the model has classes.
 """
 
-from keras_gud import labels
+from keras_gud import checks, labels
 from keras_gud.backend import to_numpy
 
 _IMAGE_KEYS = ("image", "images", "x", "inputs", "data")
@@ -87,6 +87,7 @@ class Prepare:
     def __init__(self, classes: int | None = None, required: bool = True):
         self.classes, self.required = classes, required
         self.check = None  # set once it is known what to check x for
+        self.parts = 1  # of the batch, among devices
 
     def __call__(self, batch) -> tuple:
         """The batch for Keras; an error if it cannot be used."""
@@ -94,6 +95,7 @@ class Prepare:
         x = pick(prepared[0])
         if self.check is not None:
             self.check(to_numpy(x))
+        checks.check_divides(len(x), self.parts)
         self.check_labels(prepared[0])
         if len(prepared) == 3 and len(prepared[1]) != len(x):
             raise ValueError(

@@ -33,6 +33,26 @@ def check_positive(name: str, value) -> float:
     return float(value)
 
 
+def check_divides(size: int, parts: int, n: int | None = None):
+    """Raises a `ValueError` unless the devices of a distributed run can divide a batch.
+
+    Args:
+        size: Examples in the batch.
+        parts: The number of devices that divide it.
+        n: Examples in all, where they are known.
+    """
+    if size % parts == 0:
+        return
+    hint = f"a `batch_size` that is a multiple of {parts}"
+    if n is not None:
+        rest = n % parts
+        hint += f", and {n - rest} or {n - rest + parts} examples in place of {n}" if rest else ""
+    raise ValueError(
+        f"Expected batches that {parts} devices can divide evenly: choose {hint}. "
+        f"Received: a batch of {size} examples."
+    )
+
+
 def check_keywords(function: str, given: dict, known: Iterable[str]):
     """Raises a `ValueError` for a keyword that `function` does not take; names the nearest."""
     known = sorted(known)

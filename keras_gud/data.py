@@ -71,6 +71,8 @@ class Source:
         y: Labels of the examples, only with arrays; ignored without `classes`.
         classes: Number of classes, or `None` to drop labels.
         required: Whether there must be labels, if there are classes.
+        part: Which part of every batch is wanted, see `EpochOrder`, of an array or a PyDataset
+            that has an attribute of this name. Others are taken for this process' part already.
 
     Attributes:
         keras_data: What to hand to Keras as `x`.
@@ -98,11 +100,13 @@ class Source:
         y=None,
         classes: int | None = None,
         required: bool = True,
+        part: tuple[int, int] = (0, 1),
     ):
         batch_size = BATCH_SIZE if batch_size is None else batch_size
         batch_size = checks.check_integer("batch_size", batch_size, 1)
         self._prepare = Prepare(classes, required)
         self.n_batches, self.endless, self.is_array = None, False, False
+        self.part = part
         self.ordered, self.any_order = None, False
         if isinstance(x, Source):
             raise TypeError("Expected data. Received: a Source.")
@@ -116,6 +120,8 @@ class Source:
         elif hasattr(x, "element_spec") and hasattr(x, "map"):
             self._open_tf(x)
         elif isinstance(x, keras.utils.PyDataset):
+            if hasattr(x, "part"):
+                x.part = part
             self.keras_data = self._batches = PickedBatches(x, self._prepare)
             self.n_batches, self.endless = x.num_batches, x.num_batches is None
             self.ordered = self.keras_data.ordered
@@ -144,9 +150,10 @@ class Source:
             sample_weight = checks.check_weight(sample_weight, len(x))
         label = labels_of(given, y, self._prepare.classes, self._prepare.required)
         self.is_array = True
-        self.keras_data = ArrayBatches(x, sample_weight, batch_size, shuffle, seed, label)
+        how = batch_size, shuffle, seed, label, self.part
+        self.keras_data = ArrayBatches(x, sample_weight, *how)
         self.ordered = self.keras_data
-        self._batches = ArrayBatches(x, batch_size=max(batch_size, 1024))
+        self._batches = ArrayBatches(x, batch_size=max(batch_size, 1024), part=self.part)
         self.n_batches = self._batches.num_batches
 
     def _open_tf(self, x):
@@ -193,6 +200,19 @@ class Source:
         self._prepare.check = check
         if hasattr(self.keras_data, "element_spec"):
             self.keras_data = self.keras_data.map(lambda x, *rest: (self._require_usable(x), *rest))
+
+    def check_divides(self):
+        """Makes sure that the devices of a distributed run can divide every batch.
+
+        Raises:
+            ValueError: for an array or a `Stream` at once, for others as batches are read.
+        """
+        parts = backend.batch_parts()
+        order = getattr(self.ordered, "order", None)
+        if order is not None:
+            for size in sorted(order.sizes()):
+                checks.check_divides(size, parts, order.n)
+        self._prepare.parts = parts // self.part[1]
 
     def _require_usable(self, x):
         """A batch of a `tf.data` pipeline, as `call` is given it, with TensorFlow's checks."""

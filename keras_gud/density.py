@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import adaptation, arrays, checks, data, noise
+from keras_gud import adaptation, arrays, backend, checks, data, noise
 from keras_gud.batch import pick
 from keras_gud.evidence import NegativeElbo
 from keras_gud.labels import choose
@@ -21,6 +21,7 @@ _DEQUANTISE = -1
 class Density:
     """Mixin of `GUDModel`: everything here uses the averaged weights."""
 
+    @backend.where_trained
     def log_prob(
         self,
         x,
@@ -220,6 +221,7 @@ class Density:
         terms = self._negative_elbo(x, None, 32, {}, batch_size, **kwargs)
         return sum(terms.values()) / (math.prod(self.data_shape) * math.log(2.0))
 
+    @backend.where_trained
     def _negative_elbo(self, x, labels, draws, params, batch_size, **kwargs):
         self._require_built("likelihoods are computed")
         checks.check_integer("draws", draws, 1)
@@ -237,6 +239,6 @@ class Density:
         if labels is not None and (self.classes is None or arrays.is_array(x)):
             n = len(pick(x)) if arrays.is_array(x) else 0
             labels = choose(labels, n, self.classes)  # beside a stream, the Source refuses them
-        source = self.open_data(x, labels, None, batch_size, required=False)
+        source = self.open_data(x, labels, None, batch_size, required=False, divided=False)
         self._check(source)
         return source

@@ -27,8 +27,9 @@ class NegativeElbo(keras.Model):
         super().__init__(dtype="float32", **kwargs)
         self.model, self.draws = model, draws
         self.params = model.schedule.resolve(params, others=_ARGUMENTS)
+        kwargs = {"initializer": "zeros", "aggregation": "only_first_replica"}
         self.counter = self.add_weight(
-            name="counter", shape=(), dtype="int32", trainable=False, initializer="zeros"
+            name="counter", shape=(), dtype="int32", trainable=False, **kwargs
         )
         self.built = True
 

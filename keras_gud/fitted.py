@@ -19,8 +19,9 @@ class FittedLayer(keras.layers.Layer):
 
     def add_statistic(self, name: str, shape, initializer="zeros", dtype=None):
         """A weight that is assigned by fitting; gradients never change it."""
+        kwargs = {"trainable": False, "aggregation": "only_first_replica"}
         return self.add_weight(
-            name=name, shape=shape, dtype=dtype, initializer=initializer, trainable=False
+            name=name, shape=shape, dtype=dtype, initializer=initializer, **kwargs
         )
 
     def build_from_config(self, config):

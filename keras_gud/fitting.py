@@ -4,7 +4,7 @@ import functools
 
 import keras
 
-from keras_gud import arrays, checks, data
+from keras_gud import arrays, backend, checks, data
 from keras_gud.metrics import LikelihoodMetric
 from keras_gud.safekeeping import Safekeeping
 
@@ -25,6 +25,7 @@ class _Epochs(keras.callbacks.Callback):
 class Fitting:
     """Mixin of `GUDModel`; the training step itself is Keras'."""
 
+    @backend.where_trained
     def compile(self, optimizer=None, loss=None, metrics=None, weighted_metrics=None, **kwargs):
         """Configures training; `fit` calls it with the paper's settings if nobody else did.
 
@@ -62,6 +63,7 @@ class Fitting:
         """As in Keras; the likelihood metrics last."""
         return [*super().metrics, *self._session.metrics]
 
+    @backend.where_trained
     def fit(
         self,
         x=None,
@@ -116,13 +118,15 @@ class Fitting:
             )
             validation_data = (x_held, y_held, weight_held)
         show = 0 if verbose == 0 else 1
-        source = self.open_data(x, y, sample_weight, batch_size, shuffle=shuffle, verbose=show)
+        with backend.together("open its data"):
+            source = self.open_data(x, y, sample_weight, batch_size, shuffle=shuffle, verbose=show)
         if not self.built or adapt:
             self.adapt(source, verbose=show)
         held = self._open_validation(validation_data, kwargs.get("validation_batch_size"))
         for part in (source, held):
             if part is not None:
                 self._check(part)
+                part.check_divides()
         if not self.compiled:
             self.compile()
         self.optimizer.build(self.trainable_variables)
@@ -142,6 +146,7 @@ class Fitting:
                 **kwargs,
             )
 
+    @backend.where_trained
     def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):
         """Loss on held-out data with the averaged weights: the same value every time.
 
@@ -162,6 +167,7 @@ class Fitting:
         if not kwargs.get("_use_cached_eval_dataset"):  # fit has opened its own data already
             source = self.open_data(x, y, sample_weight, batch_size)
             self._check(source)
+            source.check_divides()
             x = source.keras_data
         if not self.compiled:
             self.compile()
@@ -183,6 +189,7 @@ class Fitting:
         shuffle: bool = False,
         required: bool = True,
         verbose: int = 0,
+        divided: bool = True,
     ) -> data.Source:
         """Data in any form that `fit` takes, as the model itself is given them.
 
@@ -194,8 +201,10 @@ class Fitting:
             shuffle: As in `fit`.
             required: Whether there must be labels where the model has `classes`.
             verbose: 1 shows progress, where a model transforms its data first.
+            divided: Whether each of several processes reads its own part of an array's batches.
         """
         kwargs = {"y": y, "classes": self.classes, "required": required}
+        kwargs["part"] = backend.data_part() if divided else (0, 1)
         return data.Source(x, sample_weight, batch_size, shuffle, self.seed, **kwargs)
 
     def update_likelihoods(self, x, sample_weight):
@@ -206,7 +215,8 @@ class Fitting:
 
     def get_metrics_result(self):
         """As in Keras; likelihoods only of evaluated data."""
-        results = super().get_metrics_result()
+        with backend.summed(self.metrics_variables):
+            results = super().get_metrics_result()
         if not self._session.evaluating:
             for metric in self._session.metrics:
                 for name in metric.result():

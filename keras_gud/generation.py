@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 from keras import ops
 
-from keras_gud import adaptation, checks, data, samplers
+from keras_gud import adaptation, backend, checks, data, samplers
 from keras_gud.guides import Guided
 from keras_gud.labels import condition
 from keras_gud.process import x0_from_eps
@@ -14,6 +14,7 @@ from keras_gud.process import x0_from_eps
 class Generation:
     """Mixin of `GUDModel`: everything here uses the averaged weights."""
 
+    @backend.where_trained
     def sample(
         self,
         n: int,

@@ -26,7 +26,7 @@ def guided_eps(eps_null, eps_label, guidance):
     return eps_null + guidance * (eps_label - eps_null)
 
 
-def for_loss(label, classes: int | None, dropout: float | None, seed) -> dict:
+def for_loss(label, classes: int | None, dropout: float | None, uniform) -> dict:
     """What the denoiser is told of a batch: nothing without `classes`.
 
     Args:
@@ -34,7 +34,7 @@ def for_loss(label, classes: int | None, dropout: float | None, seed) -> dict:
         classes: Number of classes.
         dropout: In training, the probability that a label becomes the null label, so that one
             network learns both; else `None`, and no random numbers are drawn.
-        seed: The `keras.random.SeedGenerator` to draw from.
+        uniform: Function of a shape that draws uniform numbers ``(batch, *shape)``.
 
     Raises:
         ValueError: for missing labels.
@@ -45,7 +45,7 @@ def for_loss(label, classes: int | None, dropout: float | None, seed) -> dict:
         raise missing(classes, "x without labels")
     label = ops.cast(label, "int32")
     if dropout is not None:
-        hidden = keras.random.uniform(ops.shape(label), seed=seed) < dropout
+        hidden = uniform(()) < dropout
         label = ops.where(hidden, ops.full_like(label, classes), label)
     return {"label": label}
 

@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from keras_gud import checks, data
+from keras_gud import backend, checks, data
 from keras_gud.backend import to_numpy
 from keras_gud.labels import condition
 
@@ -108,6 +108,7 @@ class Latents:
         path = spherical(z[0], z[1], np.linspace(0.0, 1.0, n))
         return self.decode(path, labels, guidance, **arguments)
 
+    @backend.where_trained
     def _flow(self, z, times, told, sampler, batch_size, arguments) -> np.ndarray:
         batch_size = data.BATCH_SIZE if batch_size is None else batch_size
         parts = self.denoiser, self.schedule, z, times

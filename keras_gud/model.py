@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import adaptation, checks, data, labels, layout, objective, regions
+from keras_gud import adaptation, backend, checks, data, labels, layout, objective, regions
 from keras_gud.average import WeightAverage, training_argument
 from keras_gud.denoiser import Denoiser, build_network, takes_gamma_map
 from keras_gud.density import Density
@@ -111,6 +111,7 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         # Objects that only this process needs; a namespace keeps Keras from tracking them.
         self._session = SimpleNamespace(evidence={}, samplers={}, denoisers={})
         self._session.metrics, self._session.evaluating = [], False
+        self._session.replicated = None
 
     # -- building -------------------------------------------------------------------------------
 
@@ -118,6 +119,7 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         """The network for this shape of data; `GUD` makes it from a name here."""
         return self.backbone
 
+    @backend.where_trained
     def adapt(self, data_, batch_size: int = 1024, verbose: int | str = "auto"):
         """Fits everything that is measured on data: basis, mean, variances, orderings.
 
@@ -156,6 +158,7 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         if not self.built:
             self.build((None, *shape))
 
+    @backend.where_trained
     def build(self, input_shape):
         """Makes the network and its average; `adapt` calls it, or loading."""
         if self.kind is None:
@@ -172,8 +175,9 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         labels.check_network(self.network, self.classes)
         token_shape = (None, self.tokens.n_tokens, 1 + self.tokens.n_labels)
         build_network(self.network, self.data_shape, token_shape)
+        kwargs = {"initializer": "zeros", "aggregation": "only_first_replica"}
         self.eval_index = self.add_weight(
-            name="eval_index", shape=(), dtype="int32", trainable=False, initializer="zeros"
+            name="eval_index", shape=(), dtype="int32", trainable=False, **kwargs
         )
         self.ema.attach(self.network)
         self.built = True
@@ -234,7 +238,9 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
 
         def call(inputs):
             if training:
-                return self.network(inputs, **training_argument(self.network, True))
+                if self._session.replicated is None:
+                    self._session.replicated = backend.replicated(self.network)
+                return self._session.replicated(inputs, **training_argument(self.network, True))
             return self.ema.call_network(self.network, inputs)
 
         variables = [] if training else [*self.network.variables, *self.ema.variables]

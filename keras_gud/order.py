@@ -14,6 +14,7 @@ class EpochOrder:
         batch_size: Examples per batch; the last batch may be smaller.
         shuffle: Whether to shuffle, anew in every epoch.
         seed: Seed of the order.
+        part: Which part of every batch is wanted, and of how many: ``(0, 2)`` is the first half.
 
     Example:
 
@@ -24,8 +25,8 @@ class EpochOrder:
     [0, 1, 2, 3, 4]
     """
 
-    def __init__(self, n: int, batch_size: int, shuffle: bool, seed: int):
-        self.n, self.batch_size = int(n), int(batch_size)
+    def __init__(self, n: int, batch_size: int, shuffle: bool, seed: int, part=(0, 1)):
+        self.n, self.batch_size, self.part = int(n), int(batch_size), part
         self.shuffle, self.seed = bool(shuffle), int(seed)
         self._order = (None, np.arange(self.n))
 
@@ -33,9 +34,17 @@ class EpochOrder:
         return -(-self.n // self.batch_size)
 
     def rows(self, index: int, epoch: int = 0) -> np.ndarray:
-        """Indices of the examples of a batch, int64 ``(batch_size,)`` or fewer."""
+        """Indices of the examples of a batch, or the part of it, int64 ``(batch_size,)`` or fewer.
+        """
         last, order = self._order
         if self.shuffle and last != epoch:
             order = np.random.default_rng([self.seed, epoch]).permutation(self.n)
             self._order = (epoch, order)
-        return order[index * self.batch_size : (index + 1) * self.batch_size]
+        rows = order[index * self.batch_size : (index + 1) * self.batch_size]
+        here, count = self.part
+        return rows[here * len(rows) // count : (here + 1) * len(rows) // count]
+
+    def sizes(self) -> set[int]:
+        """The sizes of whole batches."""
+        whole, rest = divmod(self.n, self.batch_size)
+        return {size for size in (self.batch_size * bool(whole), rest) if size}

@@ -7,6 +7,8 @@ apart can be merged afterwards. Memory does not grow with the number of examples
 
 import numpy as np
 
+from keras_gud import backend
+
 
 class _Streaming:
     """Count, mean and centred second moment M2 of a stream; subclasses say what a square is."""
@@ -40,6 +42,22 @@ class _Streaming:
             )
         if other.count:
             self._merge(other.count, other._mean, other._m2)
+        return self
+
+    def across_processes(self):
+        """Merges what all processes of a run have seen, the same in each of them; returns itself.
+
+        Processes that have all seen the same data leave means and second moments as they are.
+        """
+        _, count = backend.process()
+        if count == 1:
+            return self
+        self._require_examples()
+        counts = backend.all_processes(np.int64(self.count))
+        means, m2s = backend.all_processes(self._mean), backend.all_processes(self._m2)
+        self.count = 0
+        for parts in zip(counts, means, m2s, strict=True):
+            self._merge(int(parts[0]), *parts[1:])
         return self
 
     @property

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
-from keras_gud import batch, labels, noise, objective
+from keras_gud import backend, batch, labels, noise, objective
 
 # Counters of the deterministic noise that evaluation draws for each example.
 _EPS, _UNIFORM, _DEQUANTISE, _VIEW, _OBSERVED = range(5)
@@ -33,8 +33,8 @@ class Training:
         """
         label, x = batch.pick_label(x), batch.pick(x)
         dropout = self.label_dropout if training else None
-        told = labels.for_loss(label, self.classes, dropout, self.random)
         draw = self._training_draws(x) if training else self._evaluation_draws(x)
+        told = labels.for_loss(label, self.classes, dropout, draw.uniform)
         phi = self.to_floats(x, draw.dequantise)
         sides = [self._noised(view, phi, draw, training) for view in self.views]
         # One network call for the whole batch, whatever the view of each example.
@@ -76,19 +76,25 @@ class Training:
         return ops.sum(ops.cast(draw.view() > bounds, "int32"), axis=-1)
 
     def _training_draws(self, x):
-        batch, shape = ops.shape(x)[0], ops.shape(x)
-        # One time in each of `batch` equal intervals: stratified over the batch (DESIGN sec. 3.6).
-        place = ops.cast(ops.arange(batch), "float32")
-        t = (place + keras.random.uniform((batch,), seed=self.random)) / ops.cast(batch, "float32")
+        here, count = backend.replica()
+        local, *shape = ops.shape(x)
+        batch = local * count
+
+        def own(values):
+            """The rows of this replica: noise does not depend on how a batch is divided."""
+            return values if count == 1 else values[here * local : (here + 1) * local]
 
         def uniform(shape):
-            return keras.random.uniform((batch, *shape), dtype="float32", seed=self.random)
+            drawn = keras.random.uniform((batch, *shape), dtype="float32", seed=self.random)
+            return own(drawn)
 
+        # One time in each of `batch` equal intervals: stratified over the batch (DESIGN sec. 3.6).
+        place = own(ops.cast(ops.arange(batch), "float32"))
         return SimpleNamespace(
-            t=t,
+            t=(place + uniform(())) / ops.cast(batch, "float32"),
             parameters=uniform((self._n_parameters,)),
-            eps=keras.random.normal(shape, dtype="float32", seed=self.random),
-            dequantise=lambda: keras.random.uniform(shape, dtype="float32", seed=self.random),
+            eps=own(keras.random.normal((batch, *shape), dtype="float32", seed=self.random)),
+            dequantise=lambda: uniform(shape),
             view=lambda: uniform((1,)),
             uniform=uniform,
         )
@@ -120,8 +126,10 @@ class Training:
         Returns:
             Pair of int32 ``(batch, 2)`` and ``(batch,)``.
         """
-        index = counter + ops.arange(ops.shape(x)[0], dtype="int32")
-        counter.assign(counter + ops.cast(ops.shape(x)[0], "int32"))
+        here, count = backend.replica()
+        size = ops.cast(ops.shape(x)[0], "int32")
+        index = counter + here * size + ops.arange(ops.shape(x)[0], dtype="int32")
+        counter.assign(counter + count * size)
         seed = ops.full_like(index, _EVALUATION_SEED)
         return ops.stack([seed, index], axis=1), index
 
@@ -147,7 +155,11 @@ def _learn(sides, output, draw, which):
         eps_hat = side.denoiser.read(output, side.z, side.state)
         error = objective.weighted_error(draw.eps, eps_hat, side.state, 1.0)
         weight = None if which is None else which == i
-        schedule.learn(draw.t, ops.stop_gradient(error), weight)
+        # All replicas learn from the whole batch, so that they go on to agree.
+        t, error, weight = tree.map_structure(
+            backend.all_rows, (draw.t, ops.stop_gradient(error), weight)
+        )
+        schedule.learn(t, error, weight)
 
 
 def _pick(values: list, which):

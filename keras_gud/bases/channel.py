@@ -94,6 +94,7 @@ class ChannelMix(Basis):
         statistics = Covariance()
         for batch in batches:
             statistics.update(np.reshape(batch, (-1, channels)))
+        statistics.across_processes()
         if statistics.count <= channels:
             raise ValueError(
                 f"Expected at least {channels + 1} positions to fit {channels} principal "

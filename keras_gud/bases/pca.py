@@ -90,6 +90,7 @@ class PCA(Basis):
             if not self.mix_channels:
                 batch = batch.reshape(len(batch), self.matrix.shape[0], -1).mean(axis=-1)
             statistics.update(batch.reshape(len(batch), -1))
+        statistics.across_processes()
         self._check_count(statistics.count)
         matrix, values = eigenbasis(statistics.covariance)
         # Data without any variance leave nothing to be relative to.

@@ -28,7 +28,7 @@ class Stream(keras.utils.PyDataset):
 
     What is in a batch is a function of the seed, the epoch and the batch's index alone: training
     that was interrupted goes on with the same data. `GUD.fit` sets `epoch`; whoever reads batches
-    by hand may set it too.
+    by hand may set it too. Likewise `part`, which part of every batch this process reads.
 
     Args:
         images: Object with a length and a method ``read(rows)``.
@@ -47,6 +47,15 @@ class Stream(keras.utils.PyDataset):
         self.images, self.rows, self.labels, self.seed = images, rows, labels, seed
         self.order, self.epoch = EpochOrder(len(rows), batch_size, shuffle, seed), 0
         self.augment = None if augment is None else Augmentation(augment)
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """Which part of every batch is read, and of how many; see `EpochOrder`."""
+        return self.order.part
+
+    @part.setter
+    def part(self, part):
+        self.order.part = part
 
     def __len__(self):
         return len(self.order)

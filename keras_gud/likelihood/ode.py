@@ -7,11 +7,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import noise
+from keras_gud import backend, noise
 from keras_gud.checks import check_integer
 from keras_gud.likelihood.solve import CompiledSolve, Solve
 from keras_gud.registry import near_match
-from keras_gud.samplers.run import check_rows, take_rows
+from keras_gud.samplers.run import check_rows, divide_rows, take_rows
 from keras_gud.samplers.sampler import STARTS
 from keras_gud.samplers.solver import AdaptiveSolver
 
@@ -118,6 +118,9 @@ class FlowLikelihood:
         for part in arguments:
             check_rows(part, len(z))
         size = len(z) if batch_size is None else check_integer("batch_size", batch_size, 1)
+        # A batch shares its steps, so that only devices of one program can divide it.
+        parts = backend.batch_parts() if backend.one_program() else 1
+        size = -(-size // parts) * parts
         starts = range(0, len(z), size)
         bar = keras.utils.Progbar(100 * len(starts), unit_name="percent") if progress else None
         self.statistics, results = [], []
@@ -129,8 +132,12 @@ class FlowLikelihood:
             def tell(t, b=b):
                 bar.update(round(100 * (b + t)))
 
-            terms = self._solve(functions, z[rows], keys, told, tell if bar else None)
-            results.append([ops.convert_to_numpy(term)[: len(z) - at] for term in terms])
+            batch = z[rows], keys, *told
+            if parts > 1:
+                batch = divide_rows(batch, size)
+            terms = self._solve(functions, *batch[:2], batch[2:], tell if bar else None)
+            terms = [backend.whole(t) if parts > 1 else ops.convert_to_numpy(t) for t in terms]
+            results.append([term[: len(z) - at] for term in terms])
         start, integrals = (np.concatenate(part) for part in zip(*results, strict=True))
         return _report(start, integrals, functions.exact)
 

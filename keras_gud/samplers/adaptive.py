@@ -29,6 +29,7 @@ class AdaptiveRungeKutta(Sampler):
     """
 
     two_way = True
+    splits = False
 
     def __init__(
         self, method: str = "tsit5", rtol: float = 1e-4, atol: float = 1e-4, steps: int = 10_000

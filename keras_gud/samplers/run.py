@@ -2,9 +2,9 @@
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
-from keras_gud import noise
+from keras_gud import backend, noise
 from keras_gud.checks import check_integer
 
 # What a typo in a parameter of the schedule may have meant.
@@ -39,6 +39,10 @@ class Run:
         self.steps = check_integer("steps", sampler.steps if steps is None else steps, 1)
         batch_size = n if batch_size is None else batch_size
         self.batch_size = min(check_integer("batch_size", batch_size, 1), n)
+        # Devices that step each for itself would not agree on steps that a batch chooses.
+        parts = backend.batch_parts() if sampler.splits or backend.one_program() else 1
+        self.shared = parts > 1
+        self.batch_size = -(-self.batch_size // parts) * parts
         self.states = check_integer("states", states, 0)
         # One index for each sample: counted from `first`, or given.
         self.index = first + np.arange(n) if np.ndim(first) == 0 else np.asarray(first)
@@ -72,21 +76,31 @@ class Run:
             rows = rows_of_batch(at, self.batch_size, self.n)
             keys = noise.keys_of(self.seed, self.index[rows])
             params, told = (take_rows(part, rows) for part in self.given)
+            keys, params, told = self.share((keys, params, told))
 
             def tell(done, b=b):
                 bar.update(round(self.steps * (b + done)))
 
-            carry = loop.begin(loop.values(), first_z(keys, rows, params), params, told, self.times)
+            z = first_z(keys, rows, params)
+            carry = loop.begin(loop.values(), z, params, told, self.times)
             parts = keys, params, told, self.times
             how = self.steps, max(self.states, 1), tell if bar else None
             path = sampler.follow(loop, carry, parts, *how)
             z = path[-1]
             if denoise:
                 z = loop.finish(loop.values(), z, self.times[1], params, told)
-            results.append(ops.convert_to_numpy(z)[: self.n - at])
-            paths.append([ops.convert_to_numpy(z)[: self.n - at] for z in path])
+            results.append(self._whole(z)[: self.n - at])
+            if self.states:
+                paths.append([self._whole(z)[: self.n - at] for z in path])
         result = np.concatenate(results)
         return (result, np.concatenate(paths, axis=1)) if self.states else result
+
+    def share(self, arrays):
+        """Arrays with a row for each sample of a batch, divided among the devices; others stay."""
+        return divide_rows(arrays, self.batch_size) if self.shared else arrays
+
+    def _whole(self, z):
+        return backend.whole(z) if self.shared else ops.convert_to_numpy(z)
 
 
 def rows_of_batch(at: int, batch_size: int, n: int) -> np.ndarray:
@@ -95,6 +109,11 @@ def rows_of_batch(at: int, batch_size: int, n: int) -> np.ndarray:
     The last batch is filled up to the common size: one compilation serves all.
     """
     return np.minimum(at + np.arange(batch_size), n - 1)
+
+
+def divide_rows(arrays, rows: int):
+    """Nested arrays, those with so many rows divided among the devices of a distributed run."""
+    return tree.map_structure(lambda x: backend.share_rows(x) if len(x) == rows else x, arrays)
 
 
 def take_rows(arrays: dict, rows) -> dict:

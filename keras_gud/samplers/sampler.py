@@ -41,6 +41,7 @@ class Sampler:
         two_way: Whether it can also integrate from data to noise.
         stochastic: Whether it solves the reverse SDE and nothing else: from one z it then draws
             from the distribution of the z before, where the probability flow leads to one point.
+        splits: Whether each device may take the steps of its samples by itself.
         statistics: For each batch of the last run, a dict of what a sampler that chooses its own
             steps has counted.
 
@@ -50,6 +51,7 @@ class Sampler:
 
     two_way = False
     stochastic = False
+    splits = True
 
     def __init__(self, steps: int = 1000, spacing: str = "uniform"):
         self.steps = check_count("steps", steps)
@@ -165,7 +167,7 @@ class Sampler:
         times = self._check_times(times)
         loop = self.loop_of(denoiser, schedule, z.shape[1:], False)
         run = Run(self, loop, schedule, check_count("n", len(z)), times, **arguments)
-        return run(lambda keys, rows, params: z[rows], denoise)
+        return run(lambda keys, rows, params: run.share(z[rows]), denoise)
 
     def _check_times(self, times):
         begin, end = (float(t) for t in times)

@@ -183,7 +183,8 @@ def test_training_in_two_calls_is_the_same_as_in_one():
 def for_loss(label, dropout, classes=4):
     seed = keras.random.SeedGenerator(0)
     before = as_numpy([seed.state])[0]
-    told = labels.for_loss(label, classes, dropout, seed)
+    uniform = lambda shape: keras.random.uniform((len(label), *shape), seed=seed)  # noqa: E731
+    told = labels.for_loss(label, classes, dropout, uniform)
     drawn = (as_numpy([seed.state])[0] != before).any()
     return {k: ops.convert_to_numpy(v) for k, v in told.items()}, drawn
 

@@ -2,7 +2,47 @@
 
 import keras
 import numpy as np
-from keras import tree
+
+from keras_gud.backend.devices import (
+    all_processes,
+    all_rows,
+    batch_parts,
+    call,
+    data_part,
+    one_program,
+    process,
+    replica,
+    replicated,
+    share_rows,
+    summed,
+    together,
+    where_trained,
+    whole,
+)
+
+__all__ = [
+    "all_processes",
+    "all_rows",
+    "batch_parts",
+    "compile",
+    "data_part",
+    "dtype_name",
+    "gradient",
+    "is_lost",
+    "one_program",
+    "process",
+    "replica",
+    "replicated",
+    "require_finite",
+    "require_labels",
+    "share_rows",
+    "summed",
+    "to_numpy",
+    "together",
+    "torch_has_gpu",
+    "where_trained",
+    "whole",
+]
 
 
 def compile(function):
@@ -40,10 +80,7 @@ def compile(function):
     else:
         compiled = function
 
-    def call(*args):
-        return compiled(*tree.map_structure(keras.ops.convert_to_tensor, args))
-
-    return call
+    return lambda *args: call(compiled, args)
 
 
 def gradient(function, x):
