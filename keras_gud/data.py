@@ -158,6 +158,7 @@ class Source:
 
     def _open_tf(self, x):
         classes = self._prepare.classes
+        x = backend.own_part(x) if self.part[1] > 1 else x
         self.keras_data = x.map(
             lambda *batch: for_keras(batch if len(batch) > 1 else batch[0], classes)
         )

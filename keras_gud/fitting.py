@@ -136,7 +136,7 @@ class Fitting:
             callbacks.insert(0, _Epochs(source.ordered))
         if held is not None:
             kwargs["validation_data"] = held.keras_data
-        with safe.guard():
+        with safe.guard(), backend.reading_own_part():
             return super().fit(
                 source.keras_data,
                 epochs=epochs,
@@ -174,7 +174,7 @@ class Fitting:
         self.eval_index.assign(0)
         self._session.evaluating = True
         try:
-            with Safekeeping(lambda: self.variables).guard():
+            with Safekeeping(lambda: self.variables).guard(), backend.reading_own_part():
                 return super().evaluate(x, **kwargs)
         finally:
             self._session.evaluating = False

@@ -91,6 +91,27 @@ def where_trained(method):
     return run
 
 
+def own_part(dataset):
+    """This process' part of a `tf.data.Dataset` of whole batches, where Keras can tell."""
+    engine = _engine()
+    return dataset if engine is None else engine.own_part(dataset)
+
+
+@contextlib.contextmanager
+def reading_own_part():
+    """A context in which Keras takes data for this process' part, as `data_part` has made them."""
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        yield
+        return
+    before = distribution.auto_shard_dataset
+    distribution.auto_shard_dataset = False
+    try:
+        yield
+    finally:
+        distribution.auto_shard_dataset = before
+
+
 # -- rows of samples over devices -----------------------------------------------------------------
 
 
@@ -143,7 +164,7 @@ def all_processes(array: np.ndarray) -> np.ndarray:
     >>> all_processes(np.arange(2)).tolist()
     [[0, 1]]
     """
-    array = np.ascontiguousarray(array)
+    array = np.asarray(array)
     if process()[1] == 1:
         return array[None]
     # As bytes, for jax would round 64 bits to 32.
@@ -233,6 +254,7 @@ def _jax():
         process=(here, count),
         data_part=(distribution.data_shard_id, min(parts, count)),
         batch_parts=parts,
+        own_part=distribution.distribute_dataset,
         replica=lambda: (0, 1),
         share_rows=share_rows,
         is_shared=lambda x: False,
@@ -292,6 +314,7 @@ def _tensorflow():
         process=(here, count // local),
         data_part=(0, 1),
         batch_parts=count,
+        own_part=lambda dataset: dataset,
         replica=replica,
         share_rows=share_rows,
         is_shared=is_shared,
@@ -323,6 +346,7 @@ def _torch():
         process=(here, count),
         data_part=(here, count),
         batch_parts=count,
+        own_part=lambda dataset: dataset,
         replica=lambda: (here, count),
         share_rows=lambda x: np.split(np.asarray(x), count)[here],
         is_shared=lambda x: False,
