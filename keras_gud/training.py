@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import keras
 import numpy as np
-from keras import ops, tree
+from keras import ops
 
 from keras_gud import backend, batch, labels, noise, objective
 
@@ -143,7 +143,7 @@ class Training:
             self.update_likelihoods(x, sample_weight)
         for extra in self.losses:
             loss = loss + ops.sum(extra)
-        return loss
+        return backend.share_of_loss(loss)
 
 
 def _learn(sides, output, draw, which):
@@ -154,12 +154,10 @@ def _learn(sides, output, draw, which):
             continue
         eps_hat = side.denoiser.read(output, side.z, side.state)
         error = objective.weighted_error(draw.eps, eps_hat, side.state, 1.0)
-        weight = None if which is None else which == i
+        own = [draw.t, ops.stop_gradient(error)]
+        own += [] if which is None else [ops.cast(which == i, "float32")]
         # All replicas learn from the whole batch, so that they go on to agree.
-        t, error, weight = tree.map_structure(
-            backend.all_rows, (draw.t, ops.stop_gradient(error), weight)
-        )
-        schedule.learn(t, error, weight)
+        schedule.learn(*map(backend.all_rows, own))
 
 
 def _pick(values: list, which):

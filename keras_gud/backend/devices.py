@@ -9,6 +9,7 @@ A *process* is one Python interpreter of a run; a *part* is what of a batch one 
 
 import contextlib
 import functools
+import weakref
 from types import SimpleNamespace
 
 import keras
@@ -137,6 +138,15 @@ def all_rows(x):
     return x if engine is None else engine.all_rows(x)
 
 
+def share_of_loss(loss):
+    """What a replica contributes to the loss of the whole batch, as Keras expects it of `compute_loss`.
+
+    On tensorflow gradients of replicas are added up; elsewhere the engine takes means.
+    """
+    engine = _engine()
+    return loss if engine is None else engine.share_of_loss(loss)
+
+
 def replicated(network):
     """The network to call in training: its gradients are averaged over the processes."""
     engine = _engine()
@@ -255,6 +265,7 @@ def _jax():
         data_part=(distribution.data_shard_id, min(parts, count)),
         batch_parts=parts,
         own_part=distribution.distribute_dataset,
+        share_of_loss=lambda loss: loss,
         replica=lambda: (0, 1),
         share_rows=share_rows,
         is_shared=lambda x: False,
@@ -264,6 +275,10 @@ def _jax():
         run=lambda compiled, args: compiled(*args),
         all_processes=lambda x: np.asarray(multihost().process_allgather(x)),
     )
+
+
+# For each compiled function of TensorFlow, the one that runs it on all replicas.
+_ON_REPLICAS = weakref.WeakKeyDictionary()
 
 
 def _tensorflow():
@@ -296,11 +311,20 @@ def _tensorflow():
         )
 
     def is_shared(x):
-        return isinstance(x, tf.distribute.DistributedValues)
+        # Mirrored variables are distributed values too, but none with rows of their own.
+        rows = tf.distribute.DistributedValues, tf.__internal__.CompositeTensor
+        return all(isinstance(x, kind) for kind in rows)
 
     def run(compiled, args):
-        shared = any(is_shared(x) for x in tree.flatten(args))
-        return strategy.run(compiled, args) if shared else compiled(*args)
+        if not any(is_shared(x) for x in tree.flatten(args)):
+            return compiled(*args)
+        if compiled not in _ON_REPLICAS:
+            # Within one graph the devices work side by side. A plain function around the compiled
+            # one, because the strategy would make one XLA program of those of all devices.
+            of_weak = weakref.proxy(compiled)
+            graph = tf.function(lambda *args: strategy.run(lambda *x: of_weak(*x), args))
+            _ON_REPLICAS[compiled] = graph
+        return _ON_REPLICAS[compiled](*args)
 
     def all_rows(x):
         found = context()
@@ -315,6 +339,7 @@ def _tensorflow():
         data_part=(0, 1),
         batch_parts=count,
         own_part=lambda dataset: dataset,
+        share_of_loss=lambda loss: loss if context() is None else loss / count,
         replica=replica,
         share_rows=share_rows,
         is_shared=is_shared,
@@ -347,6 +372,7 @@ def _torch():
         data_part=(here, count),
         batch_parts=count,
         own_part=lambda dataset: dataset,
+        share_of_loss=lambda loss: loss,
         replica=lambda: (here, count),
         share_rows=lambda x: np.split(np.asarray(x), count)[here],
         is_shared=lambda x: False,
