@@ -100,17 +100,21 @@ def own_part(dataset):
 
 @contextlib.contextmanager
 def reading_own_part():
-    """A context in which Keras takes data for this process' part, as `data_part` has made them."""
+    """A context in which batches are this process' part of whole ones, see `data_part`."""
     distribution = keras.distribution.distribution()
-    if distribution is None:
-        yield
-        return
-    before = distribution.auto_shard_dataset
-    distribution.auto_shard_dataset = False
+    before = _reading.own_part, getattr(distribution, "auto_shard_dataset", None)
+    _reading.own_part = True
+    if distribution is not None:  # Keras would divide tf.data once more, and refuse all others
+        distribution.auto_shard_dataset = False
     try:
         yield
     finally:
-        distribution.auto_shard_dataset = before
+        _reading.own_part = before[0]
+        if distribution is not None:
+            distribution.auto_shard_dataset = before[1]
+
+
+_reading = SimpleNamespace(own_part=False)
 
 
 # -- rows of samples over devices -----------------------------------------------------------------
@@ -373,7 +377,7 @@ def _torch():
         batch_parts=count,
         own_part=lambda dataset: dataset,
         share_of_loss=lambda loss: loss,
-        replica=lambda: (here, count),
+        replica=lambda: (here, count) if _reading.own_part else (0, 1),
         share_rows=lambda x: np.split(np.asarray(x), count)[here],
         is_shared=lambda x: False,
         whole=whole,
