@@ -18,8 +18,9 @@ from keras_gud.arrays import BATCH_SIZE, ArrayBatches, is_array, labels_of
 from keras_gud.backend import to_numpy
 from keras_gud.batch import Prepare, for_keras, pick, pick_label, with_label
 
-# How much of endless or one-shot data is read to fit the statistics.
+# How much of endless or one-shot data is read to fit the statistics; a generator's is also held.
 MAX_PEEK_BATCHES = 256
+MAX_PEEK_BYTES = 2**30
 NOT_FINITE = "Expected finite data. Received: NaN or inf in a batch of x"
 
 
@@ -218,9 +219,13 @@ class Source:
 
     def __iter__(self):
         """One pass over x as NumPy batches; of endless data, the first batches."""
-        batches = itertools.islice(self._batches, MAX_PEEK_BATCHES if self.endless else None)
-        for batch in batches:
-            yield to_numpy(pick(batch[0]))
+        size = 0
+        for i, batch in enumerate(self._batches, start=1):
+            x = to_numpy(pick(batch[0]))
+            yield x
+            size += x.nbytes
+            if self.endless and (i >= MAX_PEEK_BATCHES or size >= MAX_PEEK_BYTES):
+                return
 
     def examples(self):
         """One pass over batches as NumPy, each a pair of x and its labels or `None`."""

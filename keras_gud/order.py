@@ -27,15 +27,18 @@ class EpochOrder:
     def __init__(self, n: int, batch_size: int, shuffle: bool, seed: int):
         self.n, self.batch_size = int(n), int(batch_size)
         self.shuffle, self.seed = bool(shuffle), int(seed)
-        self._order = (None, np.arange(self.n))
+        self._order = (None, None)
 
     def __len__(self):
         return -(-self.n // self.batch_size)
 
     def rows(self, index: int, epoch: int = 0) -> np.ndarray:
         """Indices of the examples of a batch, int64 ``(batch_size,)`` or fewer."""
+        start, stop = index * self.batch_size, (index + 1) * self.batch_size
+        if not self.shuffle:
+            return np.arange(min(start, self.n), min(stop, self.n))
         last, order = self._order
-        if self.shuffle and last != epoch:
+        if last != epoch:
             order = np.random.default_rng([self.seed, epoch]).permutation(self.n)
             self._order = (epoch, order)
-        return order[index * self.batch_size : (index + 1) * self.batch_size]
+        return order[start:stop]

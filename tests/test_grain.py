@@ -145,7 +145,8 @@ def test_a_map_dataset_shuffles_anew_in_every_epoch_and_only_by_the_epoch():
 def test_of_endless_data_the_head_is_measured(make, monkeypatch):
     monkeypatch.setattr(data, "MAX_PEEK_BATCHES", 4)
     source = data.Source(make())
-    assert source.n_batches is None and source.endless
+    assert source.n_batches is None
+    assert source.endless
     assert len(list(source)) == 4
 
 

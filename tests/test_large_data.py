@@ -1,9 +1,15 @@
 """Data larger than memory: measured in one pass, with few batches in memory at a time."""
 
+import tracemalloc
+import weakref
+
+import keras
 import numpy as np
 import pytest
+from one_weight import OneWeightPerValue
 
-from keras_gud import adaptation, bases
+import keras_gud
+from keras_gud import adaptation, bases, data, metrics
 from keras_gud.bases.batches import join
 from keras_gud.statistics import Covariance, Moments
 
@@ -72,13 +78,14 @@ def test_a_basis_that_needs_more_than_the_covariance_is_given_the_data():
     x, basis = correlated("float"), Largest()
     stream = Stream([x[:100], x[100:]])
     adaptation.fit_components(stream, [basis], x.shape[1:], "float", 0)
-    assert basis.largest == x.max() and stream.passes == 2
+    assert basis.largest == x.max()
+    assert stream.passes == 2
 
 
 # -- statistics of 8-bit data ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("low, high", [(0, 256), (254, 256), (0, 2)])
+@pytest.mark.parametrize(("low", "high"), [(0, 256), (254, 256), (0, 2)])
 def test_8_bit_data_are_measured_exactly(low, high, rng):
     x = rng.integers(low, high, size=(3000, 5), dtype="uint8")
     x[:, 4] = 255
@@ -107,3 +114,100 @@ def test_joined_batches_are_the_same_examples():
     assert [len(block) for block in blocks] == [3, 9, 7, 1]
     np.testing.assert_array_equal(np.concatenate(blocks), x)
     assert list(join([], size=9)) == []
+
+
+# -- few batches in memory at a time ---------------------------------------------------------------
+
+
+class Kept:
+    """Makes batches anew and knows how many of them are alive at most."""
+
+    def __init__(self, n_batches=20, size=8):
+        self.n_batches, self.size, self.alive, self.most = n_batches, size, set(), 0
+
+    def __call__(self, index):
+        class Batch(np.ndarray):  # a plain array has no weak references to its buffer's users
+            pass
+
+        rng = np.random.default_rng(index)
+        batch = rng.integers(0, 256, (self.size, 4, 4, 1)).astype("uint8").view(Batch)
+        self.alive.add(index)
+        weakref.finalize(batch, self.alive.discard, index)
+        self.most = max(self.most, len(self.alive))
+        return batch
+
+
+class Dataset(keras.utils.PyDataset):
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+
+    def __len__(self):
+        return self.make.n_batches
+
+    def __getitem__(self, index):
+        return (self.make(index),)
+
+
+def of_generator(make):
+    return (make(i) for i in range(make.n_batches))
+
+
+USES = {
+    "adapt": lambda model, x: model.adapt(x, verbose=0),
+    "fit": lambda model, x: model.fit(x, verbose=0),
+    "evaluate": lambda model, x: model.evaluate(x, verbose=0),
+    "predict": lambda model, x: model.predict(x, verbose=0),
+    "log_prob": lambda model, x: model.log_prob(x, trace="hutchinson", rtol=1.0, atol=1.0),
+    "features": lambda model, x: FLAT.statistics(x),
+    "spectrum": lambda model, x: metrics.radial_spectrum(x),
+}
+FLAT = metrics.Features(lambda x: keras.ops.reshape(x, (-1, 16)), "pixels")
+
+
+@pytest.fixture(scope="module")
+def model():
+    made = keras_gud.GUD(basis="haar", schedule="cosine", backbone=OneWeightPerValue(), seed=0)
+    made.adapt(Kept(1, 100)(0), verbose=0)
+    return made
+
+
+@pytest.mark.parametrize("use", USES)
+def test_of_a_data_set_few_batches_are_in_memory(model, use, monkeypatch):
+    monkeypatch.setattr(adaptation, "_BLOCK", 512)  # four batches
+    kept = Kept()
+    USES[use](model, Dataset(kept))
+    assert not kept.alive
+    assert 1 <= kept.most <= 12  # those that Keras or TensorFlow read ahead
+
+
+@pytest.mark.parametrize("use", ["evaluate", "features", "spectrum"])
+def test_of_a_generator_likewise(model, use):
+    kept = Kept()
+    USES[use](model, of_generator(kept))
+    assert 1 <= kept.most <= 12
+
+
+def test_what_is_held_of_a_generator_is_limited(monkeypatch):
+    kept = Kept()
+    monkeypatch.setattr(data, "MAX_PEEK_BYTES", 5 * 8 * 16)
+    source = data.Source(of_generator(kept))
+    assert len(list(source)) == kept.most == 5
+    assert sum(len(batch[0]) for batch in source.keras_data) == 20 * 8
+
+
+def test_a_memory_mapped_array_is_not_copied(model, tmp_path):
+    x = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", "uint8", (200_000, 4, 4, 1))
+    x[:] = np.arange(16, dtype="uint8").reshape(4, 4, 1)
+    x[::3] += 9
+    tracemalloc.start()
+    try:
+        model.adapt(x, verbose=0)
+        source = model.open_data(x)
+        model._check(source)
+        statistics = FLAT.statistics(x)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert statistics.n == len(x)
+    assert peak < x.nbytes / 2
