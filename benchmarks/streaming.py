@@ -17,6 +17,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
 import numpy as np
+from memory import Narrow
 
 import keras_gud
 
@@ -116,7 +117,8 @@ READERS = {
 def read(batches):
     """One pass that does nothing but make NumPy arrays."""
     if isinstance(batches, np.ndarray):
-        batches = (np.array(batches[i : i + 1024]) for i in range(0, len(batches), 1024))
+        x = batches
+        batches = (np.array(x[i : i + 1024]) for i in range(0, len(x), 1024))
     for batch in batches:
         np.asarray(batch[0] if isinstance(batch, tuple) else batch)
 
@@ -143,7 +145,7 @@ def main():
         whole = write(Path(folder, "images.npy"), arguments.n, arguments.channels)
         models = {}
         for basis in arguments.bases:  # built here: that is not what is timed
-            models[basis] = keras_gud.GUD(basis=basis, schedule="cosine", backbone="tiny")
+            models[basis] = keras_gud.GUD(basis=basis, schedule="cosine", backbone=Narrow())
             models[basis].adapt(np.array(whole[:2000]), verbose=0)
         for name in arguments.readers:
             make, slow = READERS[name]
