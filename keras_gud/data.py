@@ -13,13 +13,14 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from keras_gud import backend, checks
+from keras_gud import backend, checks, grains
 from keras_gud.arrays import BATCH_SIZE, ArrayBatches, is_array, labels_of
 from keras_gud.backend import to_numpy
 from keras_gud.batch import Prepare, for_keras, pick, pick_label, with_label
 
-# How much of endless or one-shot data is read to fit the statistics.
+# How much of endless or one-shot data is read to fit the statistics; a generator's is also held.
 MAX_PEEK_BATCHES = 256
+MAX_PEEK_BYTES = 2**30
 NOT_FINITE = "Expected finite data. Received: NaN or inf in a batch of x"
 
 
@@ -63,7 +64,8 @@ class Source:
 
     Args:
         x: NumPy array or tensor, dict of arrays, `tf.data.Dataset`, `keras.utils.PyDataset`,
-            torch `DataLoader`, or a generator of batches.
+            torch `DataLoader`, `grain.MapDataset`, `grain.IterDataset`, `grain.DataLoader`, or a
+            generator of batches.
         sample_weight: Weights of the examples, only with arrays.
         batch_size: Examples per batch, only used with arrays; default 128.
         shuffle: Whether to shuffle arrays.
@@ -110,6 +112,9 @@ class Source:
         self.ordered, self.any_order = None, False
         if isinstance(x, Source):
             raise TypeError("Expected data. Received: a Source.")
+        grain = grains.kind_of(x)
+        if grain == "MapDataset":
+            x = grains.MapBatches(x)
         if is_array(x):
             self._open_array(x, y, sample_weight, batch_size, shuffle, seed)
         elif sample_weight is not None:
@@ -126,6 +131,9 @@ class Source:
             self.n_batches, self.endless = x.num_batches, x.num_batches is None
             self.ordered = self.keras_data.ordered
             self.any_order = self.ordered is None and not getattr(x, "in_order", False)
+        elif grain:
+            self.keras_data = self._batches = grains.prepared(x, self._prepare)
+            self.endless = grains.is_endless(x)
         elif hasattr(x, "collate_fn") and hasattr(x, "dataset"):
             self.keras_data = self._batches = copy.copy(x)
             self._batches.collate_fn = _Collate(x.collate_fn, self._prepare)
@@ -135,7 +143,8 @@ class Source:
         else:
             raise TypeError(
                 "Expected `x` to be an array, a dict of arrays, a tf.data.Dataset, a "
-                "keras.utils.PyDataset, a torch DataLoader or a generator of batches. "
+                "keras.utils.PyDataset, a torch DataLoader, a grain.MapDataset, IterDataset or "
+                "DataLoader, or a generator of batches. "
                 f"Received: x of type {type(x).__name__}.{_hint(x)}"
             )
         if not self.is_array:
@@ -231,9 +240,13 @@ class Source:
 
     def __iter__(self):
         """One pass over x as NumPy batches; of endless data, the first batches."""
-        batches = itertools.islice(self._batches, MAX_PEEK_BATCHES if self.endless else None)
-        for batch in batches:
-            yield to_numpy(pick(batch[0]))
+        size = 0
+        for i, batch in enumerate(self._batches, start=1):
+            x = to_numpy(pick(batch[0]))
+            yield x
+            size += x.nbytes
+            if self.endless and (i >= MAX_PEEK_BATCHES or size >= MAX_PEEK_BYTES):
+                return
 
     def examples(self):
         """One pass over batches as NumPy, each a pair of x and its labels or `None`."""

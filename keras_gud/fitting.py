@@ -84,8 +84,8 @@ class Fitting:
         Args:
             x: Data ``(n, *data_shape)``: uint8 images (dequantised and scaled to [-1, 1] inside)
                 or floats (taken as they are), as an array, a dict with an ``"image"``, a
-                `tf.data.Dataset`, a `keras.utils.PyDataset`, a torch `DataLoader` or a generator
-                of batches.
+                `tf.data.Dataset`, a `keras.utils.PyDataset`, a torch `DataLoader`, a
+                `grain.MapDataset`, `IterDataset` or `DataLoader`, or a generator of batches.
             y: Labels of an array, int ``(n,)`` in 0 .. classes - 1, where the model has `classes`;
                 others carry them in their batches, ``(x, y[, sample_weight])``, or dictionaries
                 under ``"label"``. Ignored by a model without classes.

@@ -28,21 +28,24 @@ class EpochOrder:
     def __init__(self, n: int, batch_size: int, shuffle: bool, seed: int, part=(0, 1)):
         self.n, self.batch_size, self.part = int(n), int(batch_size), part
         self.shuffle, self.seed = bool(shuffle), int(seed)
-        self._order = (None, np.arange(self.n))
+        self._order = (None, None)
 
     def __len__(self):
         return -(-self.n // self.batch_size)
 
     def rows(self, index: int, epoch: int = 0) -> np.ndarray:
-        """Indices of the examples of a batch, or the part of it, int64 ``(batch_size,)`` or fewer.
-        """
+        """Indices of the examples of a batch, or of its part, int64 ``(batch_size,)`` or fewer."""
+        start = min(index * self.batch_size, self.n)
+        size = min(self.batch_size, self.n - start)
+        here, count = self.part
+        start, stop = (start + k * size // count for k in (here, here + 1))
+        if not self.shuffle:
+            return np.arange(start, stop)
         last, order = self._order
-        if self.shuffle and last != epoch:
+        if last != epoch:
             order = np.random.default_rng([self.seed, epoch]).permutation(self.n)
             self._order = (epoch, order)
-        rows = order[index * self.batch_size : (index + 1) * self.batch_size]
-        here, count = self.part
-        return rows[here * len(rows) // count : (here + 1) * len(rows) // count]
+        return order[start:stop]
 
     def sizes(self) -> set[int]:
         """The sizes of whole batches."""

@@ -12,7 +12,7 @@ BACKENDS = {"jax", "jaxlib", "tensorflow", "torch"}
 
 # From bottom to top. A part (a file or a folder of keras_gud/) may import from lower levels only.
 LEVELS = (
-    {"backend", "extras", "fitted", "layout", "noise", "order", "process", "recent"}
+    {"backend", "extras", "fitted", "grains", "layout", "noise", "order", "process", "recent"}
     | {"registry", "version"},
     {"checks", "gaussian", "guides", "labels", "statistics"},
     {

@@ -13,6 +13,7 @@ from keras_gud import layout
 from keras_gud.bases.batches import Batches, as_batches
 from keras_gud.fitted import FittedLayer
 from keras_gud.registry import Registry
+from keras_gud.statistics import Covariance
 
 
 class Basis(FittedLayer):
@@ -26,12 +27,15 @@ class Basis(FittedLayer):
         labels: Dict from label name to a NumPy array of shape `data_shape`: where each component
             sits (frequency, band, row, ...). Schedules order and group components by labels.
         needs_data: Whether `adapt` has to see the data (only the principal components do).
+        fits_covariance: Whether mean and covariance of the data are all that it is fitted to, so
+            that it implements `fit_covariance` too.
         mixes_space: Whether components are no longer pixels, so that labels of space made by an
             earlier basis of a `Compose` lose their meaning.
         mixes_channels: The same for the label ``"channel"``.
     """
 
     needs_data = False
+    fits_covariance = False
     mixes_space = True
     mixes_channels = False
 
@@ -78,6 +82,13 @@ class Basis(FittedLayer):
 
         `batches` can be read several times and holds one batch in memory at a time.
         """
+
+    def fit_covariance(self, whole: Covariance):
+        """What `fit_batches` does, given mean and covariance of the flattened data.
+
+        Where the covariance of all components is small, it is measured once and serves everything.
+        """
+        raise NotImplementedError("A Basis with fits_covariance=True implements fit_covariance.")
 
     def adapt(self, data, batch_size: int = 1024):
         """Builds the basis and fits what must be fitted, with one batch in memory at a time.

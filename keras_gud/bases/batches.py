@@ -73,6 +73,24 @@ def as_batches(data, batch_size: int = 1024) -> Batches:
     return Batches(lambda: (_checked(batch) for batch in data))
 
 
+def join(batches: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """The same examples in order, small batches joined until they hold at least `size` values.
+
+    Example:
+    >>> [len(block) for block in join([np.zeros((2, 3))] * 5, size=10)]
+    [4, 4, 2]
+    """
+    waiting, values = [], 0
+    for batch in batches:
+        waiting.append(batch)
+        values += batch.size
+        if values >= size:
+            yield waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
+            waiting, values = [], 0
+    if waiting:
+        yield np.concatenate(waiting)
+
+
 def _checked(batch) -> np.ndarray:
     """The batch as NumPy; containers are refused, NumPy would stack a tuple into a wrong shape."""
     if not hasattr(batch, "shape"):

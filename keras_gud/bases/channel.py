@@ -1,5 +1,7 @@
 """Orthogonal mixing of channels: grey and colour, or the principal colours."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
@@ -55,6 +57,7 @@ class ChannelMix(Basis):
 
     mixes_space = False
     mixes_channels = True
+    fits_covariance = True
 
     def __init__(self, matrix="luma", **kwargs):
         super().__init__(**kwargs)
@@ -94,7 +97,17 @@ class ChannelMix(Basis):
         statistics = Covariance()
         for batch in batches:
             statistics.update(np.reshape(batch, (-1, channels)))
-        statistics.across_processes()
+        self._fit(statistics.across_processes())
+
+    def fit_covariance(self, whole):
+        """The same from the covariance of the data, whose diagonal blocks are the positions'."""
+        channels, statistics = layout.channels(self.data_shape), Covariance()
+        for position in np.split(np.eye(math.prod(self.data_shape)), len(whole.mean) // channels):
+            statistics.merge(whole.transformed(position))
+        self._fit(statistics)
+
+    def _fit(self, statistics: Covariance):
+        channels = layout.channels(self.data_shape)
         if statistics.count <= channels:
             raise ValueError(
                 f"Expected at least {channels + 1} positions to fit {channels} principal "

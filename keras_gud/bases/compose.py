@@ -4,6 +4,7 @@ import keras
 
 from keras_gud.bases.basis import Basis, registry
 from keras_gud.bases.batches import as_batches
+from keras_gud.bases.linear import matrix_of
 from keras_gud.registry import PACKAGE
 
 
@@ -43,6 +44,11 @@ class Compose(Basis):
         return any(basis.needs_data for basis in self.bases)
 
     @property
+    def fits_covariance(self):
+        """Whether all bases that need data are fitted to mean and covariance alone."""
+        return all(basis.fits_covariance for basis in self.bases if basis.needs_data)
+
+    @property
     def mixes_space(self):
         """Whether any basis mixes space."""
         return any(basis.mixes_space for basis in self.bases)
@@ -70,6 +76,13 @@ class Compose(Basis):
             if basis.needs_data:
                 basis.fit_batches(batches)
             batches = batches.map(basis)
+
+    def fit_covariance(self, whole):
+        """The same from the covariance of the data."""
+        for basis in self.bases:
+            if basis.needs_data:
+                basis.fit_covariance(whole)
+            whole = whole.transformed(matrix_of(basis))
 
     def call(self, x):
         """U x."""

@@ -8,6 +8,16 @@ from keras import ops
 TOLERANCE = 1e-4
 
 
+def matrix_of(basis) -> np.ndarray:
+    """U of a built basis as a matrix, float64 ``(d, d)``; components are ``U @ phi.ravel()``."""
+    shape = getattr(basis, "data_shape", None)
+    if shape is None:
+        raise ValueError(f"Expected a built `basis`. Received: basis={basis!r}.")
+    identity = np.eye(int(np.prod(shape)), dtype="float32")
+    columns = ops.convert_to_numpy(basis(identity.reshape(-1, *shape)))
+    return columns.reshape(identity.shape).T.astype("float64")
+
+
 def multiply_axis(matrix, x, axis: int):
     """``sum_j matrix[k, j] x[.., j, ..]`` with j and k on the same axis of x.
 

@@ -51,6 +51,7 @@ class PCA(Basis):
     """
 
     needs_data = True
+    fits_covariance = True
 
     def __init__(
         self,
@@ -86,11 +87,21 @@ class PCA(Basis):
         """Fits eigenvectors and eigenvalues in one pass."""
         statistics = Covariance()
         for batch in batches:
-            batch = np.asarray(batch, dtype="float64")
             if not self.mix_channels:
-                batch = batch.reshape(len(batch), self.matrix.shape[0], -1).mean(axis=-1)
-            statistics.update(batch.reshape(len(batch), -1))
-        statistics.across_processes()
+                batch = np.reshape(batch, (len(batch), self.matrix.shape[0], -1))
+                batch = batch.mean(axis=-1, dtype="float64")
+            statistics.update(np.reshape(batch, (len(batch), -1)))
+        self._fit(statistics.across_processes())
+
+    def fit_covariance(self, whole):
+        """The same from the covariance of the data."""
+        if not self.mix_channels:
+            rows = self.matrix.shape[0]
+            channels = math.prod(self.data_shape) // rows
+            whole = whole.transformed(np.kron(np.eye(rows), np.ones(channels) / channels))
+        self._fit(whole)
+
+    def _fit(self, statistics: Covariance):
         self._check_count(statistics.count)
         matrix, values = eigenbasis(statistics.covariance)
         # Data without any variance leave nothing to be relative to.

@@ -6,8 +6,21 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_gud.backend import to_numpy
+from keras_gud.batch import pick
 from keras_gud.checks import check_integer
 from keras_gud.statistics import Covariance
+
+
+def batches_of(images):
+    """Images of any kind, read one NumPy batch at a time.
+
+    Args:
+        images: An array, which is one batch, or an iterable of batches in any form that `fit`
+            takes, labels and all: a list, a generator, a data set.
+    """
+    whole = hasattr(images, "shape")
+    return (to_numpy(pick(batch)) for batch in ((images,) if whole else images))
 
 
 @dataclass(frozen=True)
@@ -73,17 +86,18 @@ class Features:
         return np.concatenate(parts)
 
     def statistics(self, images, data: str = "unnamed images") -> FeatureStatistics:
-        """Mean and covariance over an array of images, or over an iterable of batches.
+        """Mean and covariance over images of any number, with one batch in memory at a time.
 
         Args:
-            images: Array ``(n, height, width, channels)`` in 0..255, or batches of them.
+            images: Array ``(n, height, width, channels)`` in 0..255, or an iterable of
+                batches of them: a list, a generator, or a data set that `fit` takes.
             data: What they are called in results.
 
         Raises:
             ValueError: for no more images than features: the covariance would be singular.
         """
         covariance = Covariance()
-        for batch in images if not hasattr(images, "shape") else (images,):
+        for batch in batches_of(images):
             for i in self._starts(batch):
                 covariance.update(self._batch(batch[i : i + self.batch_size]))
         d = covariance.mean.size

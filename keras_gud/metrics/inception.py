@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_gud import backend, extras
 from keras_gud.checks import check_integer
+from keras_gud.metrics.features import batches_of
 from keras_gud.metrics.score import Score
 from keras_gud.registry import near_match
 
@@ -162,8 +163,7 @@ def _write(argument: str, images, folder: Path) -> int:
     from PIL import Image  # torchvision, and so torch-fidelity, requires it
 
     n = 0
-    for batch in (images,) if hasattr(images, "shape") else images:
-        batch = backend.to_numpy(batch)
+    for batch in batches_of(images):
         if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[-1] not in (1, 3):
             raise ValueError(
                 f"Expected `{argument}` to be uint8 images (n, height, width, 1 or 3), or batches "

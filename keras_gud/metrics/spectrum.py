@@ -2,16 +2,20 @@
 
 import numpy as np
 
+from keras_gud.metrics.features import batches_of
 from keras_gud.metrics.score import Score
+from keras_gud.statistics import Moments
 
 _OCTAVES = 2  # shells per octave
+_BLOCK = 256  # images transformed at a time
 
 
 def radial_spectrum(images) -> tuple[np.ndarray, np.ndarray]:
     """Mean power of the images, less that of their mean, in shells of spatial frequency.
 
     Args:
-        images: ``(n, height, width, channels)``, any real values.
+        images: ``(n, height, width, channels)``, any real values, or an iterable of batches of
+            them; one is in memory at a time.
 
     Returns:
         Pair of float64 arrays: geometric centres of the shells in cycles per pixel, half an octave
@@ -28,22 +32,36 @@ def radial_spectrum(images) -> tuple[np.ndarray, np.ndarray]:
     >>> bool(abs(power - 1.0).max() < 0.1)
     True
     """
-    images = np.asarray(images, "float64")
-    if images.ndim != 4 or len(images) < 2:
-        raise ValueError(
-            "Expected at least two images (n, height, width, channels). "
-            f"Received: shape {images.shape}."
-        )
-    images = images - images.mean(axis=0)
-    height, width = images.shape[1:3]
-    power = np.abs(np.fft.fft2(images, axes=(1, 2), norm="ortho")) ** 2
-    power = power.sum(axis=0).mean(axis=-1) / (len(images) - 1)
+    return _spectrum(images)[:2]
+
+
+def _spectrum(images):
+    """`radial_spectrum`, then the number of images and the shape of one."""
+    moments = Moments()
+    for batch in batches_of(images):
+        if batch.ndim != 4:
+            raise _unusable(batch.shape)
+        for i in range(0, len(batch), _BLOCK):
+            waves = np.fft.fft2(batch[i : i + _BLOCK], axes=(1, 2), norm="ortho")
+            moments.update(np.stack([waves.real, waves.imag], axis=1))
+    if moments.count < 2:
+        raise _unusable((moments.count, *(moments.mean.shape[1:] if moments.count else ())))
+    height, width, _ = shape = moments.mean.shape[1:]
+    power = moments.variance.sum(axis=0).mean(axis=-1) * (moments.count / (moments.count - 1))
     k = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width))
     lowest = 1.0 / max(height, width)
     shell = np.floor(_OCTAVES * np.log2(np.maximum(k, 1e-9) / lowest) + 1e-6).astype(int)
     shells = np.unique(shell[k > 0.0])
     centres = lowest * 2.0 ** ((shells + 0.5) / _OCTAVES)
-    return centres, np.array([power[(shell == i) & (k > 0.0)].mean() for i in shells])
+    power = np.array([power[(shell == i) & (k > 0.0)].mean() for i in shells])
+    return centres, power, moments.count, shape
+
+
+def _unusable(shape) -> ValueError:
+    return ValueError(
+        "Expected at least two images (n, height, width, channels). "
+        f"Received: shape {tuple(shape)}."
+    )
 
 
 def spectrum_distance(images, reference, data: str = "unnamed images") -> Score:
@@ -52,24 +70,18 @@ def spectrum_distance(images, reference, data: str = "unnamed images") -> Score:
     0.1 means that powers differ by 10%. What it cannot see is how scales go together.
 
     Args:
-        images: Images to judge, ``(n, height, width, channels)``.
-        reference: The reference set, of the same size and range.
+        images: Images to judge, ``(n, height, width, channels)``, or batches of them.
+        reference: The reference set in either form, of the same size and range.
         data: What the reference is called in the result.
 
     Raises:
         ValueError: for images of another size, or fewer than two.
     """
-    if np.shape(images)[1:] != np.shape(reference)[1:]:
-        raise ValueError(
-            f"Expected images of the reference's shape {np.shape(reference)[1:]}. "
-            f"Received: {np.shape(images)[1:]}."
-        )
-    powers = [radial_spectrum(part)[1] for part in (images, reference)]
+    (_, *power, n, shape), (_, *expected, of, wanted) = map(_spectrum, (images, reference))
+    if shape != wanted:
+        raise ValueError(f"Expected images of the reference's shape {wanted}. Received: {shape}.")
     # A power of rounding to 8 bits is added, so that flat images are far away and not infinitely.
-    logs = [np.log(power + 1.0 / 12.0) for power in powers]
+    logs = [np.log(power + 1.0 / 12.0) for power in (*power, *expected)]
     value = float(np.sqrt(np.mean((logs[0] - logs[1]) ** 2)))
-    size = "x".join(str(n) for n in np.shape(reference)[1:3])
-    return Score(
-        value,
-        f"radial spectrum, {size}, {len(images)} images against {len(reference)} of {data}",
-    )
+    size = "x".join(map(str, wanted[:2]))
+    return Score(value, f"radial spectrum, {size}, {n} images against {of} of {data}")

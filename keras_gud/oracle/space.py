@@ -3,15 +3,7 @@
 import numpy as np
 from keras import ops
 
-
-def matrix_of(basis) -> np.ndarray:
-    """U of a built basis as a matrix, float64 ``(d, d)``; components are ``U @ phi.ravel()``."""
-    shape = getattr(basis, "data_shape", None)
-    if shape is None:
-        raise ValueError(f"Expected a built `basis`. Received: basis={basis!r}.")
-    identity = np.eye(int(np.prod(shape)), dtype="float32")
-    columns = ops.convert_to_numpy(basis(identity.reshape(-1, *shape)))
-    return columns.reshape(identity.shape).T.astype("float64")
+from keras_gud.bases.linear import matrix_of
 
 
 def to_components(means, covariances, basis, prior=None):
