@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import adaptation, checks, data, labels, layout, objective, regions
+from keras_gud import adaptation, checks, data, health, labels, layout, objective, regions
 from keras_gud.average import WeightAverage, training_argument
 from keras_gud.denoiser import Denoiser, build_network, takes_gamma_map
 from keras_gud.density import Density
@@ -111,6 +111,7 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         # Objects that only this process needs; a namespace keeps Keras from tracking them.
         self._session = SimpleNamespace(evidence={}, samplers={}, denoisers={})
         self._session.metrics, self._session.evaluating = [], False
+        self._session.health = health.Record()
 
     # -- building -------------------------------------------------------------------------------
 
