@@ -39,8 +39,8 @@ def without(function):
     def call():
         with (
             mock.patch.object(health, "describe", nothing),
-            mock.patch.object(health.Record, "update_state", lambda *args: None),
-            mock.patch.object(watching.Watch, "look", lambda self: None),
+            mock.patch.object(health.Record, "update_state", return_value=None),
+            mock.patch.object(watching.Watch, "look", return_value=None),
         ):
             return function()
 
