@@ -38,6 +38,12 @@ class Batches(keras.utils.PyDataset):
         return x, weight, weight
 
 
+@pytest.fixture(autouse=True)
+def only_at_the_end_of_epochs(monkeypatch):
+    """Whatever the speed of the machine."""
+    monkeypatch.setattr(watching, "SHORTEST", np.inf)
+
+
 @pytest.fixture(scope="module")
 def trained():
     """A model after one epoch of four steps."""
@@ -114,6 +120,7 @@ def test_long_epochs_are_looked_at_in_between(trained, monkeypatch):
 
 def test_looking_takes_its_share_of_the_time(trained, monkeypatch):
     """Once a look has cost a second, the next one is a hundred seconds away."""
+    monkeypatch.setattr(watching, "SHORTEST", 1.0)
     now = [0.0]
     monkeypatch.setattr(watching.time, "perf_counter", lambda: now[0])
     take = Safekeeping.take_if_finite
