@@ -26,12 +26,14 @@ from keras_gud.model import GUDModel
 from keras_gud.pretrained import load
 from keras_gud.process import NoisingState
 from keras_gud.version import __version__
+from keras_gud.watching import NonFiniteLossError
 
 __all__ = [
     "GUD",
     "GUDModel",
     "LatentGUD",
     "NoisingState",
+    "NonFiniteLossError",
     "__version__",
     "backbones",
     "bases",

@@ -1,5 +1,6 @@
 """Callbacks for looking at a model while it trains."""
 
+import warnings
 from pathlib import Path
 
 import keras
@@ -10,6 +11,8 @@ from keras_gud.plots.canvas import new_figure
 
 class SampleGrid(keras.callbacks.Callback):
     """Writes a grid of samples as a PNG after every few epochs, always from the same noise.
+
+    A full disk costs the picture, not the run: that is a warning.
 
     Args:
         directory: Where to write ``epoch_0001.png``, ...; made if it does not exist.
@@ -36,8 +39,15 @@ class SampleGrid(keras.callbacks.Callback):
         """Samples with the averaged weights; the training stream is not touched."""
         if (epoch + 1) % self.every and epoch + 1 != self.params.get("epochs"):
             return
-        self.directory.mkdir(parents=True, exist_ok=True)
         figure = plots.image_grid(
             self.model.sample(self.n, **self.sample_arguments), title=f"epoch {epoch + 1}"
         )
-        figure.savefig(self.directory / f"epoch_{epoch + 1:04d}.png")
+        path = self.directory / f"epoch_{epoch + 1:04d}.png"
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path)
+        except OSError as error:
+            warnings.warn(
+                f"Expected to write {path}. Received: {error}. Training goes on without it.",
+                stacklevel=2,
+            )

@@ -7,6 +7,7 @@ import keras
 from keras_gud import arrays, backend, checks, data
 from keras_gud.metrics import LikelihoodMetric
 from keras_gud.safekeeping import Safekeeping
+from keras_gud.watching import Watch
 
 LEARNING_RATE = 5e-4  # the paper's (app. B)
 
@@ -60,8 +61,13 @@ class Fitting:
 
     @property
     def metrics(self):
-        """As in Keras; the likelihood metrics last."""
-        return [*super().metrics, *self._session.metrics]
+        """As in Keras; the record of bad batches and the likelihood metrics last."""
+        return [*super().metrics, self.health, *self._session.metrics]
+
+    @property
+    def health(self):
+        """What the training steps have recorded, a `health.Record`."""
+        return self._session.health
 
     @backend.where_trained
     def fit(
@@ -109,6 +115,8 @@ class Fitting:
 
         Raises:
             ValueError: for data that cannot be used, before training starts.
+            NonFiniteLossError: if a loss or weights cease to be finite; the model is put back to
+                its last good state.
         """
         checks.check_integer("epochs", epochs, 0)
         if validation_split and validation_data is None:
@@ -130,13 +138,13 @@ class Fitting:
         if not self.compiled:
             self.compile()
         self.optimizer.build(self.trainable_variables)
-        safe = Safekeeping(lambda: [*self.variables, *self.optimizer.variables])
-        callbacks = [*_as_list(callbacks), safe]
+        watch = Watch(self)
+        callbacks = [watch, *_as_list(callbacks)]
         if source.ordered is not None:
             callbacks.insert(0, _Epochs(source.ordered))
         if held is not None:
             kwargs["validation_data"] = held.keras_data
-        with safe.guard(), backend.reading_own_part():
+        with watch.guard(), backend.reading_own_part():
             return super().fit(
                 source.keras_data,
                 epochs=epochs,

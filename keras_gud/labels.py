@@ -5,7 +5,6 @@ Labels are integers 0 .. classes - 1; `classes` itself is the null label, "no la
 
 from numbers import Integral, Real
 
-import keras
 import numpy as np
 from keras import ops
 

@@ -7,7 +7,17 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import adaptation, backend, checks, data, labels, layout, objective, regions
+from keras_gud import (
+    adaptation,
+    backend,
+    checks,
+    data,
+    health,
+    labels,
+    layout,
+    objective,
+    regions,
+)
 from keras_gud.average import WeightAverage, training_argument
 from keras_gud.denoiser import Denoiser, build_network, takes_gamma_map
 from keras_gud.density import Density
@@ -112,6 +122,7 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         self._session = SimpleNamespace(evidence={}, samplers={}, denoisers={})
         self._session.metrics, self._session.evaluating = [], False
         self._session.replicated = None
+        self._session.health = health.Record()
 
     # -- building -------------------------------------------------------------------------------
 

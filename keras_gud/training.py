@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import backend, batch, labels, noise, objective
+from keras_gud import backend, batch, health, labels, noise, objective
 
 # Counters of the deterministic noise that evaluation draws for each example.
 _EPS, _UNIFORM, _DEQUANTISE, _VIEW, _OBSERVED = range(5)
@@ -29,7 +29,7 @@ class Training:
 
         Returns:
             float32 ``(batch, 2)``: the loss of every example, and that of the best component-wise
-            linear model with the same noise.
+            linear model with the same noise. In training, `health.FACTS` in further columns.
         """
         label, x = batch.pick_label(x), batch.pick(x)
         dropout = self.label_dropout if training else None
@@ -45,7 +45,12 @@ class Training:
         if training:
             self.ema.update(self.network)
             _learn(sides, output, draw, which)
-        return _pick([[self._score_matching(side, output, draw.eps)] for side in sides], which)[0]
+        columns = [[self._score_matching(side, output, draw.eps)] for side in sides]
+        if training:
+            for side, entries in zip(sides, columns, strict=True):
+                weight = self._weight(side.state, side.view.prior.variance)
+                entries.append(health.describe(draw.t, phi, side.z, output, weight))
+        return ops.concatenate(_pick(columns, which), axis=-1)
 
     def _noised(self, view, phi, draw, training):
         """Components of a batch in one view, noised to states of its paths."""
@@ -135,6 +140,7 @@ class Training:
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Batch mean of weight times loss (paper eq. 11), as in Keras; there is no target."""
+        losses, facts, y_pred = y_pred[:, 0], y_pred[:, 2:], y_pred[:, :2]
         if sample_weight is not None:
             y_pred = y_pred * ops.expand_dims(ops.cast(sample_weight, "float32"), -1)
         loss = ops.mean(y_pred[:, 0])
@@ -143,6 +149,8 @@ class Training:
             self.update_likelihoods(x, sample_weight)
         for extra in self.losses:
             loss = loss + ops.sum(extra)
+        if training:
+            self.health.update_state(loss, losses, facts, self.ema.count)
         return backend.share_of_loss(loss)
 
 

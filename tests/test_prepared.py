@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import shutil
 import sys
 import tarfile
 from importlib.machinery import PathFinder
@@ -147,6 +148,33 @@ def test_sets_prepared_in_another_format_are_told_so(prepared, faces, tmp_path):
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=archive))
     with pytest.raises(ValueError, match=r"prepared as array_record.*Received: tfrecord"):
         datasets.load("celeb_a_hq/8", data_dir=tmp_path)
+
+
+@pytest.fixture
+def damaged(prepared, tmp_path):
+    """A copy of a prepared set, and the one file that its images are in."""
+    shutil.copytree(prepared, tmp_path / "copy")
+    (shard,) = tmp_path.rglob("*.array_record-*-of-*")
+    return {"name": "celeb_a_hq/8", "data_dir": tmp_path / "copy"}, shard
+
+
+def test_missing_files_are_named_and_how_to_prepare_them_again(damaged):
+    known, shard = damaged
+    stream = datasets.load(batch_size=4, **known)
+    shard.unlink()
+    for read in (lambda: stream[0], lambda: datasets.load(**known)):
+        with pytest.raises(FileNotFoundError, match="1 missing") as error:
+            read()
+        for words in (str(shard), f"Delete {shard.parent} and prepare it with", "data_dir="):
+            assert words in str(error.value)
+
+
+def test_files_that_were_cut_short_are_told(damaged):
+    known, shard = damaged
+    for size in (len(shard.read_bytes()) // 2, 0):
+        shard.write_bytes(shard.read_bytes()[:size])
+        with pytest.raises(OSError, match="files that can be read.*Delete .* and prepare it with"):
+            datasets.load(verbose=0, **known)
 
 
 def test_unknown_names_and_impossible_requests(prepared):

@@ -1,7 +1,7 @@
 """Several devices and several processes, by each engine's own means.
 
-On jax it is `keras.distribution`, on tensorflow `tf.distribute`, on torch `torch.distributed`. Without
-any of them every function here answers for the one device that there is.
+On jax it is `keras.distribution`, on tensorflow `tf.distribute`, on torch `torch.distributed`.
+Without any of them every function here answers for the one device that there is.
 
 A *process* is one Python interpreter of a run; a *part* is what of a batch one of them reads; a
 *replica* is a device that computes a step on its own share of a batch.
@@ -143,7 +143,7 @@ def all_rows(x):
 
 
 def share_of_loss(loss):
-    """What a replica contributes to the loss of the whole batch, as Keras expects it of `compute_loss`.
+    """What a replica adds to the loss of the whole batch, as Keras expects it of `compute_loss`.
 
     On tensorflow gradients of replicas are added up; elsewhere the engine takes means.
     """

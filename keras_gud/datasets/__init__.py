@@ -75,7 +75,9 @@ def load(
         ValueError: for an unknown name or split, or a size or number that the data cannot serve,
             or labels where there are none.
         ImportError: where a package is missing; it names the extra.
-        FileNotFoundError: for a set that has not been prepared; it names the command.
+        FileNotFoundError: for a set that has not been prepared, or of which files are missing; it
+            names them and the command.
+        OSError: for files that cannot be read any more; likewise while a stream is read.
 
     Example:
 

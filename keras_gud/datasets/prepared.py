@@ -38,16 +38,21 @@ class Prepared:
         self.size = as_size(default if size is None else size)
         self._threads = ThreadPool(checks.check_integer("workers", workers, 1))
         builder = _builder(name, data_dir)
+        self._again = f"Delete {builder.data_dir} and p{_command(builder, name, data_dir)[1:]}"
         if "image" not in builder.info.features:
             raise ValueError(
                 'Expected a data set whose examples have an "image". '
                 f"Received: name={name!r}, with {sorted(builder.info.features)}."
             )
         self.has_labels = "label" in builder.info.features
+        split = "all" if split is None else split
         try:
-            self._source = builder.as_data_source(split="all" if split is None else split)
+            self._source = builder.as_data_source(split=split)
         except (NotImplementedError, ValueError) as error:
             raise _diagnosis(builder, name, split, data_dir) from error
+        # Mock data have no files.
+        self._files = builder.info.splits[split].filepaths if builder.info.splits else []
+        self._require_files()
 
     def __len__(self):
         return len(self._source)
@@ -63,9 +68,25 @@ class Prepared:
         return np.stack(images), np.array(labels, "int32") if self.has_labels else None
 
     def _example(self, row):
-        example = self._source[int(row)]
+        try:
+            example = self._source[int(row)]
+        except Exception as error:
+            self._require_files()
+            raise OSError(
+                f"Expected image {row} of {self.name!r} in files that can be read, as they were "
+                f"prepared. Received: {type(error).__name__}: {error}. {self._again}"
+            ) from error
         image = example["image"]
         return image if self.size is None else resize(image, self.size), example.get("label")
+
+    def _require_files(self):
+        """Raises an error that names the files which are not there."""
+        gone = [str(path) for path in self._files if not path.exists()]
+        if gone:
+            raise FileNotFoundError(
+                f"Expected the {len(self._files)} files of {self.name!r} as they were prepared. "
+                f"Received: {len(gone)} missing, the first is {gone[0]}. {self._again}"
+            )
 
 
 def prepare(name: str, data_dir=None, manual_dir=None) -> None:
@@ -119,14 +140,9 @@ def unknown(name: str, known) -> ValueError:
 def _diagnosis(builder, name: str, split, data_dir) -> Exception:
     """Why a split cannot be opened, and what to do about it."""
     if not builder.info.splits:
-        given = "" if data_dir is None else f", data_dir={str(data_dir)!r}"
-        instructions = builder.MANUAL_DOWNLOAD_INSTRUCTIONS
-        if instructions:
-            given += ", manual_dir='...'"
         return FileNotFoundError(
-            f"Expected {name!r} to have been prepared in {builder.data_dir}. Prepare it with\n"
-            f"  python -c \"from keras_gud import datasets; datasets.prepare('{name}'{given})\""
-            + (f"\n{instructions.strip()}" if instructions else "")
+            f"Expected {name!r} to have been prepared in {builder.data_dir}. "
+            + _command(builder, name, data_dir)
         )
     if builder.info.file_format.value != _FORMAT:
         return ValueError(
@@ -138,4 +154,17 @@ def _diagnosis(builder, name: str, split, data_dir) -> Exception:
     return ValueError(
         f"Expected `split` to be one of {sorted(builder.info.splits)}, a part of one, such as "
         f'"train[:90%]", or None. Received: split={split!r}.'
+    )
+
+
+def _command(builder, name: str, data_dir) -> str:
+    """How to prepare a set, in words that begin with "Prepare"."""
+    given = "" if data_dir is None else f", data_dir={str(data_dir)!r}"
+    instructions = builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+    if instructions:
+        given += ", manual_dir='...'"
+    return (
+        f"Prepare it with\n"
+        f"  python -c \"from keras_gud import datasets; datasets.prepare('{name}'{given})\""
+        + (f"\n{instructions.strip()}" if instructions else "")
     )
