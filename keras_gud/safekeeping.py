@@ -80,4 +80,4 @@ def is_finite(value) -> bool:
 
 def _copy(variable):
     # A copy on torch too, where NumPy would see the optimizer change the values in place.
-    return np.array(keras.ops.convert_to_numpy(variable.value))
+    return np.array(backend.value_of(variable))

@@ -5,6 +5,7 @@ from keras_gud.backbones.backbone import Backbone, registry
 from keras_gud.backbones.embedding import NoisingStateEmbedding
 from keras_gud.backbones.mlp import MLP
 from keras_gud.backbones.ncsnpp import NCSNpp
+from keras_gud.backbones.sharding import layout_map
 from keras_gud.backbones.sizes import get
 from keras_gud.backbones.unet import UNet
 
@@ -17,5 +18,6 @@ __all__ = [
     "NoisingStateEmbedding",
     "UNet",
     "get",
+    "layout_map",
     "registry",
 ]

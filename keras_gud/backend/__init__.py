@@ -19,6 +19,7 @@ from keras_gud.backend.devices import (
     share_rows,
     summed,
     together,
+    value_of,
     where_trained,
     whole,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "to_numpy",
     "together",
     "torch_has_gpu",
+    "value_of",
     "where_trained",
     "whole",
 ]

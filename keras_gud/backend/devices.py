@@ -136,6 +136,13 @@ def whole(x) -> np.ndarray:
     return keras.ops.convert_to_numpy(x) if engine is None else engine.whole(x)
 
 
+def value_of(variable) -> np.ndarray:
+    """The whole value of a Keras variable, whichever devices hold parts of it."""
+    if keras.backend.backend() == "jax" and _jax() is not None:
+        return _jax().whole(variable.value)
+    return keras.ops.convert_to_numpy(variable.value)
+
+
 def all_rows(x):
     """The rows of all replicas, in order, within a training step; see `replica`."""
     engine = _engine()
