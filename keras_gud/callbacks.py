@@ -1,4 +1,4 @@
-"""Callbacks for looking at a model while it trains."""
+"""Callbacks for looking at a model while it trains, and for going on after an interruption."""
 
 from pathlib import Path
 
@@ -6,6 +6,9 @@ import keras
 
 from keras_gud import plots
 from keras_gud.plots.canvas import new_figure
+from keras_gud.resuming import Checkpoint
+
+__all__ = ["Checkpoint", "SampleGrid"]
 
 
 class SampleGrid(keras.callbacks.Callback):

@@ -17,6 +17,7 @@ from keras_gud import backend, checks
 from keras_gud.arrays import BATCH_SIZE, ArrayBatches, is_array, labels_of
 from keras_gud.backend import to_numpy
 from keras_gud.batch import Prepare, for_keras, pick, pick_label, with_label
+from keras_gud.order import EpochOrder, LoaderOrder
 
 # How much of endless or one-shot data is read to fit the statistics.
 MAX_PEEK_BATCHES = 256
@@ -24,12 +25,15 @@ NOT_FINITE = "Expected finite data. Received: NaN or inf in a batch of x"
 
 
 class PickedBatches(keras.utils.PyDataset):
-    """Another PyDataset with `prepare` applied to its batches."""
+    """Another PyDataset with `prepare` applied to its batches; with a seed, these are shuffled."""
 
-    def __init__(self, inner, prepare):
+    def __init__(self, inner, prepare, seed: int | None = None):
         super().__init__(inner.workers, inner.use_multiprocessing, inner.max_queue_size)
         self.inner, self.prepare = inner, prepare
         self.ordered = getattr(inner, "ordered", inner if hasattr(inner, "epoch") else None)
+        self.in_order = getattr(inner, "in_order", False)
+        self.order = None if seed is None else EpochOrder(inner.num_batches, 1, True, seed)
+        self.epoch = 0
 
     @property
     def num_batches(self):
@@ -37,7 +41,9 @@ class PickedBatches(keras.utils.PyDataset):
         return self.inner.num_batches
 
     def __getitem__(self, index):
-        return self.prepare(self.inner[index])
+        if self.order is not None:
+            (index,) = self.order.rows(index, self.epoch)
+        return self.prepare(self.inner[int(index)])
 
     def on_epoch_begin(self):
         """Tells the other."""
@@ -76,10 +82,12 @@ class Source:
         keras_data: What to hand to Keras as `x`.
         first: The first batch's x, NumPy.
         n_batches: Number of batches in one pass, or `None` where it is not known.
-        ordered: The `keras.utils.PyDataset` that shuffles itself and has to be told the `epoch`:
-            the batches of an array, or one that has an attribute of this name; else `None`.
-        any_order: Whether Keras may read the batches in another order: those of any other
-            PyDataset, unless it has an attribute ``in_order = True``.
+        ordered: What shuffles by itself and has to be told the `epoch`: the batches of an array, a
+            `keras.utils.PyDataset` that has an attribute of this name, or the `LoaderOrder` of a
+            DataLoader; else `None`.
+        passes: How often reading x has begun so far, other than by Keras.
+        any_order: Whether Keras is to shuffle the batches: those of another PyDataset that has
+            workers, unless it has an attribute ``in_order = True``.
 
     Raises:
         ValueError: for empty data, unusable sample weights or labels, or a batch size that is not
@@ -103,7 +111,7 @@ class Source:
         batch_size = checks.check_integer("batch_size", batch_size, 1)
         self._prepare = Prepare(classes, required)
         self.n_batches, self.endless, self.is_array = None, False, False
-        self.ordered, self.any_order = None, False
+        self.ordered, self.any_order, self.passes = None, False, 0
         if isinstance(x, Source):
             raise TypeError("Expected data. Received: a Source.")
         if is_array(x):
@@ -119,10 +127,11 @@ class Source:
             self.keras_data = self._batches = PickedBatches(x, self._prepare)
             self.n_batches, self.endless = x.num_batches, x.num_batches is None
             self.ordered = self.keras_data.ordered
-            self.any_order = self.ordered is None and not getattr(x, "in_order", False)
+            self._shuffle_batches(x, shuffle, seed)
         elif hasattr(x, "collate_fn") and hasattr(x, "dataset"):
             self.keras_data = self._batches = copy.copy(x)
             self._batches.collate_fn = _Collate(x.collate_fn, self._prepare)
+            self.ordered = LoaderOrder(x)
             self.n_batches = len(x) if hasattr(x.dataset, "__len__") else None
         elif isinstance(x, Iterator):
             self._open_generator(x)
@@ -148,6 +157,15 @@ class Source:
         self.ordered = self.keras_data
         self._batches = ArrayBatches(x, batch_size=max(batch_size, 1024))
         self.n_batches = self._batches.num_batches
+
+    def _shuffle_batches(self, x, shuffle, seed):
+        """Those of a PyDataset that leaves it to Keras, which would draw from Python's `random`."""
+        if self.ordered is not None or self.keras_data.in_order or self.endless:
+            return
+        if x.workers > 1 or x.use_multiprocessing:  # they read ahead of the epoch that is told
+            self.any_order = True
+        elif shuffle:
+            self.keras_data = self.ordered = PickedBatches(x, self._prepare, seed)
 
     def _open_tf(self, x):
         classes = self._prepare.classes
@@ -202,6 +220,7 @@ class Source:
         return with_label(x, label)
 
     def _first(self) -> np.ndarray:
+        self.passes += 1
         for batch in self._batches:
             if not self.is_array:
                 self._prepare.check_labels(batch[0])
@@ -210,6 +229,7 @@ class Source:
 
     def __iter__(self):
         """One pass over x as NumPy batches; of endless data, the first batches."""
+        self.passes += 1
         batches = itertools.islice(self._batches, MAX_PEEK_BATCHES if self.endless else None)
         for batch in batches:
             yield to_numpy(pick(batch[0]))

@@ -104,6 +104,7 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         self.kind: str | None = None
         self.classes = None if classes is None else checks.check_integer("classes", classes, 1)
         self.label_dropout = labels.check_dropout(label_dropout)
+        self.seed_drawn = seed is None
         seed = np.random.randint(2**31) if seed is None else seed
         self.seed = checks.check_integer("seed", seed)
         self.random = keras.random.SeedGenerator(self.seed)

@@ -30,8 +30,9 @@ class _InOrder(keras.utils.PyDataset):
 
     in_order = True
 
-    def __init__(self, batches, n_batches: int | None, transform):
+    def __init__(self, batches, n_batches: int | None, transform, ordered=None):
         super().__init__()
+        self.ordered = ordered
         self.batches, self.transform, self._n_batches = batches, transform, n_batches
         self._pass = iter(())
 
@@ -76,4 +77,4 @@ def stream(source: data.Source, function):
     n_batches = source.n_batches
     if n_batches is None and not source.endless:
         n_batches = sum(1 for _ in batches)
-    return _InOrder(batches, n_batches, transform)
+    return _InOrder(batches, n_batches, transform, source.ordered)
