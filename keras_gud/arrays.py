@@ -27,6 +27,7 @@ class ArrayBatches(keras.utils.PyDataset):
         self, x, sample_weight=None, batch_size=BATCH_SIZE, shuffle=False, seed=0, label=None
     ):
         super().__init__()
+        self.in_order = False  # they can be read in any
         self.x, self.sample_weight, self.label = x, sample_weight, label
         self.order, self.epoch = EpochOrder(len(x), batch_size, shuffle, seed), 0
 

@@ -1,7 +1,5 @@
 """`fit` in two parts that look like one: what is left of an epoch, and the epochs after it."""
 
-import itertools
-
 import keras
 
 from keras_gud import restoring, tails
@@ -27,7 +25,7 @@ def parts(source, start: dict, epochs: int, steps: int | None):
         data = tails.rest(source, start["step"])
     if batch:
         if once:  # Keras may read ahead, but not what is for the next epoch
-            left = itertools.islice(data, steps - batch), steps - batch
+            left = tails.head(data, steps - batch), steps - batch
         else:
             left = tails.tail(source, epoch, batch)
         yield left[0], epoch, epoch + 1, left[1]

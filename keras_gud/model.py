@@ -144,8 +144,7 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
                 source, bases, shape, kind, show, self.moments.full
             )
             self.prior.adapt(*own, self.basis.labels)
-            if covariance is not None:
-                self.moments.adapt(covariance, ops.convert_to_numpy(self.prior.scale))
+            self.moments.adapt(covariance, ops.convert_to_numpy(self.prior.scale))
             data_variance = ops.convert_to_numpy(self.prior.data_variance)
             variance = ops.convert_to_numpy(self.prior.variance)
             self.schedule.adapt(variance, data_variance, self.basis.labels)

@@ -65,10 +65,16 @@ def begin_passes(source, before: int, epochs: int):
         iter(source.keras_data)
 
 
+def head(batches: Iterator, count: int) -> Iterator:
+    """The first of them, and not one more is read."""
+    yield from itertools.islice(batches, count)  # Keras knows no iterators but generators
+
+
 def _from(batches, start: int) -> Iterator:
     """Batches from one on; those before are read only where there is no other way to it."""
-    if isinstance(batches, keras.utils.PyDataset) and not getattr(batches, "in_order", False):
+    if isinstance(batches, keras.utils.PyDataset) and not batches.in_order:
         count = batches.num_batches
-        indices = itertools.count(start) if count is None else range(start, count)
-        return (batches[index] for index in indices)
-    return itertools.islice(iter(batches), start, None)
+        for index in itertools.count(start) if count is None else range(start, count):
+            yield batches[index]
+    else:
+        yield from itertools.islice(iter(batches), start, None)
