@@ -4,6 +4,12 @@ import keras
 
 from keras_gud import restoring, tails
 
+_COUNTERS = {
+    keras.callbacks.EarlyStopping: ("best", "best_epoch", "wait", "stopped_epoch"),
+    keras.callbacks.ReduceLROnPlateau: ("best", "wait", "cooldown_counter"),
+    keras.callbacks.ModelCheckpoint: ("best",),
+}
+
 
 def parts(source, start: dict, epochs: int, steps: int | None):
     """The calls of Keras' `fit` that are left to do: data, first epoch, end, `steps_per_epoch`.
@@ -66,10 +72,7 @@ class Calls(keras.callbacks.CallbackList):
             "stopped": self.params["epochs"] if stopped else None,
             "history": self._history.history,
             "epochs": self._history.epoch,
-            "others": {
-                name: {k: v for k, v in numbers.items() if self.numbers[name].get(k) != v}
-                for name, numbers in _numbers(self.others).items()
-            },
+            "others": [_counters(callback) for callback in self.others],
         } | {name: self.start[name] for name in ("first_epoch", "passes")}
 
     def on_train_begin(self, logs=None):
@@ -78,11 +81,11 @@ class Calls(keras.callbacks.CallbackList):
             return
         self.begun = True
         super().on_train_begin(logs)
-        self.numbers = _numbers(self.others)
         self._history.history = {k: list(v) for k, v in self.start["history"].items()}
         self._history.epoch = list(self.start["epochs"])
-        for i, callback in enumerate(self.others):
-            vars(callback).update(self.start["others"].get(_name(i, callback), {}))
+        for callback, counters in zip(self.others, self.start["others"], strict=False):
+            if counters.keys() == _counters(callback).keys():  # the same kind of callback
+                vars(callback).update(counters)
         self._model.stop_training = False
         self.checkpoint.before_step(self.start["step"], self.position)
 
@@ -122,14 +125,7 @@ class Calls(keras.callbacks.CallbackList):
         super().on_train_end(self.logs)
 
 
-def _name(index, callback) -> str:
-    return f"{index} {type(callback).__name__}"
-
-
-def _numbers(callbacks) -> dict:
-    """The numbers among the attributes of callbacks, e.g. how long one has been waiting."""
-    kinds = bool, int, float, type(None)
-    return {
-        _name(i, callback): {k: v for k, v in vars(callback).items() if isinstance(v, kinds)}
-        for i, callback in enumerate(callbacks)
-    }
+def _counters(callback) -> dict:
+    """How far a callback of Keras has come that decides by what it has seen before."""
+    names = (names for kind, names in _COUNTERS.items() if isinstance(callback, kind))
+    return {name: getattr(callback, name) for name in next(names, ())}

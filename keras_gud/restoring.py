@@ -90,10 +90,12 @@ def _require_same(model, path, state):
             list(model.data_shape),
             state["build"]["data_shape"],
         )
+    # Parts take what they leave open from the data, and then have it in their configs.
+    fitted = {k for k, v in ours.items() if v is None and ".config." in k and not model.built}
     missing = "nothing"
     different = [
         f"{key[1:]}={theirs.get(key, missing)!r} (here {ours.get(key, missing)!r})"
-        for key in sorted(ours.keys() | theirs.keys())
+        for key in sorted((ours.keys() | theirs.keys()) - fitted)
         if ours.get(key, missing) != theirs.get(key, missing)
     ]
     if different:
@@ -156,6 +158,8 @@ def _essence(config):
 
 
 def _flat(config, prefix="") -> dict:
+    if isinstance(config, list) and any(isinstance(value, dict) for value in config):
+        config = dict(enumerate(config))
     if isinstance(config, dict) and config:
         return {k: v for key in config for k, v in _flat(config[key], f"{prefix}.{key}").items()}
     return {prefix: config}

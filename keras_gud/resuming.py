@@ -33,8 +33,8 @@ class Checkpoint(keras.callbacks.Callback):
     SIGTERM, where nothing else handles it, waits for the end of the step, a checkpoint is written,
     and then the process ends by it. A second SIGTERM ends it at once.
 
-    Counters of other callbacks (numbers among their attributes, e.g. those of `EarlyStopping` and
-    `ReduceLROnPlateau`) are kept too, ``restore_best_weights`` is not.
+    What Keras' `EarlyStopping`, `ReduceLROnPlateau` and `ModelCheckpoint` have counted is kept too,
+    but not the weights of ``restore_best_weights``; other callbacks begin anew.
 
     Args:
         directory: Where to write them: of one run only; made if it does not exist.
@@ -144,7 +144,7 @@ class Checkpoint(keras.callbacks.Callback):
         length = steps or tails.length(source)
         self._check_length(length, steps, source)
         start = self._state or {
-            **{"epoch": first, "batch": 0, "step": 0, "stopped": None, "others": {}},
+            **{"epoch": first, "batch": 0, "step": 0, "stopped": None, "others": []},
             **{"first_epoch": first, "passes": source.passes, "history": {}, "epochs": []},
         }
         params = {"epochs": epochs, "steps": length, "verbose": kwargs["verbose"]}

@@ -29,7 +29,10 @@ class Kill(keras.callbacks.Callback):
 
 def train(data, callbacks=(), epochs=3, model=None, **kwargs):
     """The model and the history of a small run; `data` makes the data."""
-    model = make(dropout=0.3, schedule="linear") if model is None else model
+    if model is None:
+        model = make(dropout=0.3, schedule="linear")
+        # A compilation for every model would take most of the time.
+        model.compile(keras.optimizers.Adam(1e-2), run_eagerly=True)
     kwargs = {"batch_size": 16} | kwargs
     history = model.fit(data(), epochs=epochs, callbacks=list(callbacks), verbose=0, **kwargs)
     return model, history
