@@ -6,7 +6,7 @@ import signal
 import keras
 import numpy as np
 import pytest
-from model_helpers import assert_same, everything, make, vectors
+from model_helpers import TinyNet, assert_same, everything, make, vectors
 from resuming import Kill, KilledError, arrays, assert_same_run, interrupted, train
 
 import keras_gud
@@ -62,7 +62,7 @@ def test_an_interrupted_model_can_be_sampled_without_its_data(resumed):
     model, checkpoint = make(dropout=0.3, schedule="linear"), Checkpoint(resumed[3])
     assert checkpoint.restore(model) == {"epoch": 3, "batch": 0, "step": 12}
     assert not model.compiled
-    samples = [m.sample(3, steps=4, seed=0) for m in (model, resumed[0])]
+    samples = [m.sample(3, steps=2, seed=0) for m in (model, resumed[0])]
     np.testing.assert_array_equal(*samples)
     assert checkpoint.latest() == resumed[3] / "step-000000000012"
 
@@ -260,7 +260,11 @@ PARTS = {
     ),
     "a covariance": lambda: make(start_covariance=True, prior="matching"),
     "latents": lambda: keras_gud.LatentGUD(
-        keras.layers.AveragePooling2D(2), keras.layers.UpSampling2D(2), backbone="tiny", seed=3
+        keras.layers.AveragePooling2D(2),
+        keras.layers.UpSampling2D(2),
+        schedule="cosine",
+        backbone=TinyNet(),
+        seed=3,
     ),
 }
 
@@ -273,5 +277,4 @@ def test_a_model_is_built_from_its_checkpoint(parts, tmp_path):
     fresh.compile()
     fresh.optimizer.build(fresh.trainable_variables)
     assert_same(everything(fresh), everything(trained))
-    samples = [m.sample(2, steps=2, seed=0) for m in (trained, fresh)]
-    np.testing.assert_array_equal(*samples)
+    assert fresh.get_build_config() == trained.get_build_config()
