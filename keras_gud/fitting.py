@@ -96,7 +96,8 @@ class Fitting:
             validation_data: Data in any of the forms above, or a tuple ``(x, y[, sample_weight])``.
             shuffle: Whether to shuffle an array; the order is a function of seed and epoch. (A
                 `PyDataset` with an attribute `epoch`, such as those of `keras_gud.datasets`, is
-                told the epoch and shuffles itself.)
+                told the epoch and shuffles itself; the order of a `DataLoader` is a function of
+                the epoch and the seed of its `generator`.)
             sample_weight: Weight of every example of an array.
             adapt: Whether to fit the basis and the statistics to the data first. Default: only
                 if that has not been done.

@@ -19,11 +19,12 @@ class Checkpoint(keras.callbacks.Callback):
     However the process ended, by SIGKILL, SIGTERM, Ctrl-C or an exception, between steps, during
     validation or while a checkpoint was being written: the run ends with bit by bit the same
     weights, average, optimizer, random states, metrics and history as one that was never
-    interrupted (on one device). The position in the data is part of it, see `fit`; it is exact for
-    arrays, `keras_gud.datasets`, other `keras.utils.PyDataset` without workers, generators that
-    yield the same batches again, `tf.data` with seeded shuffles and a known number of batches, and
-    torch DataLoaders that do not shuffle or have a seeded `generator`. What is read to get to the
-    position is read again, except for the first two and PyDatasets.
+    interrupted (on one device). That needs data that come in the same order again: arrays,
+    `keras_gud.datasets`, other `keras.utils.PyDataset` without workers, generators that yield the
+    same batches again (with ``steps_per_epoch``), torch DataLoaders with a seeded ``generator`` or a
+    sampler with ``set_epoch``, and `tf.data` with seeded shuffles and a known number of batches
+    (endless ones: ``repeat`` before ``shuffle``). Arrays, PyDatasets and datasets are read from the
+    right place on; of the others, what comes before it is read once more.
 
     A checkpoint is a folder ``step-000000001200`` in `directory`, with the weights as Keras saves
     them, ``model.weights.h5``, and a readable ``state.json``. It is complete or not there at all.
