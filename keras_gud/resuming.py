@@ -21,10 +21,10 @@ class Checkpoint(keras.callbacks.Callback):
     weights, average, optimizer, random states, metrics and history as one that was never
     interrupted (on one device). That needs data that come in the same order again: arrays,
     `keras_gud.datasets`, other `keras.utils.PyDataset` without workers, generators that yield the
-    same batches again (with ``steps_per_epoch``), torch DataLoaders with a seeded ``generator`` or a
-    sampler with ``set_epoch``, and `tf.data` with seeded shuffles and a known number of batches
-    (endless ones: ``repeat`` before ``shuffle``). Arrays, PyDatasets and datasets are read from the
-    right place on; of the others, what comes before it is read once more.
+    same batches again (with ``steps_per_epoch``), torch DataLoaders with a seeded ``generator`` or
+    a sampler with ``set_epoch``, and `tf.data` with seeded shuffles and a known number of batches
+    (endless ones: ``repeat`` before ``shuffle``). Arrays and PyDatasets are read from the right
+    place on; of the others, what comes before it is read once more.
 
     A checkpoint is a folder ``step-000000001200`` in `directory`, with the weights as Keras saves
     them, ``model.weights.h5``, and a readable ``state.json``. It is complete or not there at all.
