@@ -35,6 +35,7 @@ class ArrayBatches(keras.utils.PyDataset):
         part=(0, 1),
     ):
         super().__init__()
+        self.in_order = False  # they can be read in any
         self.x, self.sample_weight, self.label = x, sample_weight, label
         self.order, self.epoch = EpochOrder(len(x), batch_size, shuffle, seed, part), 0
 

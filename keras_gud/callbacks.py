@@ -1,4 +1,4 @@
-"""Callbacks for looking at a model while it trains."""
+"""Callbacks for looking at a model while it trains, and for going on after an interruption."""
 
 import warnings
 from pathlib import Path
@@ -7,6 +7,9 @@ import keras
 
 from keras_gud import plots
 from keras_gud.plots.canvas import new_figure
+from keras_gud.resuming import Checkpoint
+
+__all__ = ["Checkpoint", "SampleGrid"]
 
 
 class SampleGrid(keras.callbacks.Callback):

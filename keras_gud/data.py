@@ -17,46 +17,13 @@ from keras_gud import backend, checks, grains
 from keras_gud.arrays import BATCH_SIZE, ArrayBatches, is_array, labels_of
 from keras_gud.backend import to_numpy
 from keras_gud.batch import Prepare, for_keras, pick, pick_label, with_label
+from keras_gud.order import LoaderOrder
+from keras_gud.picked import Collate, PickedBatches
 
 # How much of endless or one-shot data is read to fit the statistics; a generator's is also held.
 MAX_PEEK_BATCHES = 256
 MAX_PEEK_BYTES = 2**30
 NOT_FINITE = "Expected finite data. Received: NaN or inf in a batch of x"
-
-
-class PickedBatches(keras.utils.PyDataset):
-    """Another PyDataset with `prepare` applied to its batches."""
-
-    def __init__(self, inner, prepare):
-        super().__init__(inner.workers, inner.use_multiprocessing, inner.max_queue_size)
-        self.inner, self.prepare = inner, prepare
-        self.ordered = getattr(inner, "ordered", inner if hasattr(inner, "epoch") else None)
-
-    @property
-    def num_batches(self):
-        """That of the other."""
-        return self.inner.num_batches
-
-    def __getitem__(self, index):
-        return self.prepare(self.inner[index])
-
-    def on_epoch_begin(self):
-        """Tells the other."""
-        self.inner.on_epoch_begin()
-
-    def on_epoch_end(self):
-        """Tells the other."""
-        self.inner.on_epoch_end()
-
-
-class _Collate:
-    """A torch DataLoader's collate function followed by `prepare`; can be pickled."""
-
-    def __init__(self, inner, prepare):
-        self.inner, self.prepare = inner, prepare
-
-    def __call__(self, examples):
-        return self.prepare(self.inner(examples))
 
 
 class Source:
@@ -80,10 +47,12 @@ class Source:
         keras_data: What to hand to Keras as `x`.
         first: The first batch's x, NumPy.
         n_batches: Number of batches in one pass, or `None` where it is not known.
-        ordered: The `keras.utils.PyDataset` that shuffles itself and has to be told the `epoch`:
-            the batches of an array, or one that has an attribute of this name; else `None`.
-        any_order: Whether Keras may read the batches in another order: those of any other
-            PyDataset, unless it has an attribute ``in_order = True``.
+        ordered: What shuffles by itself and has to be told the `epoch`: the batches of an array, a
+            `keras.utils.PyDataset` that has an attribute of this name, or the `LoaderOrder` of a
+            DataLoader; else `None`.
+        passes: How often reading x has begun so far, other than by Keras.
+        any_order: Whether Keras is to shuffle the batches: those of another PyDataset that has
+            workers, unless it has an attribute ``in_order = True``.
 
     Raises:
         ValueError: for empty data, unusable sample weights or labels, or a batch size that is not
@@ -108,7 +77,7 @@ class Source:
         batch_size = checks.check_integer("batch_size", batch_size, 1)
         self._prepare = Prepare(classes, required)
         self.n_batches, self.endless, self.is_array = None, False, False
-        self.part = part
+        self.part, self.passes = part, 0
         self.ordered, self.any_order = None, False
         if isinstance(x, Source):
             raise TypeError("Expected data. Received: a Source.")
@@ -130,13 +99,14 @@ class Source:
             self.keras_data = self._batches = PickedBatches(x, self._prepare)
             self.n_batches, self.endless = x.num_batches, x.num_batches is None
             self.ordered = self.keras_data.ordered
-            self.any_order = self.ordered is None and not getattr(x, "in_order", False)
+            self._shuffle_batches(x, shuffle, seed)
         elif grain:
             self.keras_data = self._batches = grains.prepared(x, self._prepare)
             self.endless = grains.is_endless(x)
         elif hasattr(x, "collate_fn") and hasattr(x, "dataset"):
             self.keras_data = self._batches = copy.copy(x)
-            self._batches.collate_fn = _Collate(x.collate_fn, self._prepare)
+            self._batches.collate_fn = Collate(x.collate_fn, self._prepare)
+            self.ordered = LoaderOrder(x)
             self.n_batches = len(x) if hasattr(x.dataset, "__len__") else None
         elif isinstance(x, Iterator):
             self._open_generator(x)
@@ -164,6 +134,15 @@ class Source:
         self.ordered = self.keras_data
         self._batches = ArrayBatches(x, batch_size=max(batch_size, 1024), part=self.part)
         self.n_batches = self._batches.num_batches
+
+    def _shuffle_batches(self, x, shuffle, seed):
+        """Those of a PyDataset that leaves it to Keras, which would draw from Python's `random`."""
+        if self.ordered is not None or self.keras_data.in_order or self.endless:
+            return
+        if x.workers > 1 or x.use_multiprocessing:  # they read ahead of the epoch that is told
+            self.any_order = True
+        elif shuffle:
+            self.keras_data = self.ordered = PickedBatches(x, self._prepare, seed)
 
     def _open_tf(self, x):
         classes = self._prepare.classes
@@ -232,6 +211,7 @@ class Source:
         return with_label(x, label)
 
     def _first(self) -> np.ndarray:
+        self.passes += 1
         for batch in self._batches:
             if not self.is_array:
                 self._prepare.check_labels(batch[0])
@@ -240,6 +220,7 @@ class Source:
 
     def __iter__(self):
         """One pass over x as NumPy batches; of endless data, the first batches."""
+        self.passes += 1
         size = 0
         for i, batch in enumerate(self._batches, start=1):
             x = to_numpy(pick(batch[0]))

@@ -4,7 +4,7 @@ import functools
 
 import keras
 
-from keras_gud import arrays, backend, checks, data
+from keras_gud import arrays, backend, checks, data, resuming
 from keras_gud.metrics import LikelihoodMetric
 from keras_gud.safekeeping import Safekeeping
 from keras_gud.watching import Watch
@@ -98,12 +98,14 @@ class Fitting:
             batch_size: Examples per step where x is an array; default 128.
             epochs: As in Keras.
             verbose: As in Keras.
-            callbacks: As in Keras.
+            callbacks: As in Keras; with a `keras_gud.callbacks.Checkpoint`, training goes on where
+                it was interrupted.
             validation_split: Fraction of an array, its last examples, to validate on.
             validation_data: Data in any of the forms above, or a tuple ``(x, y[, sample_weight])``.
             shuffle: Whether to shuffle an array; the order is a function of seed and epoch. (A
                 `PyDataset` with an attribute `epoch`, such as those of `keras_gud.datasets`, is
-                told the epoch and shuffles itself.)
+                told the epoch and shuffles itself; the order of a `DataLoader` is a function of
+                the epoch and the seed of its `generator`.)
             sample_weight: Weight of every example of an array.
             adapt: Whether to fit the basis and the statistics to the data first. Default: only
                 if that has not been done.
@@ -126,9 +128,11 @@ class Fitting:
             )
             validation_data = (x_held, y_held, weight_held)
         show = 0 if verbose == 0 else 1
+        checkpoint, callbacks = resuming.take(_as_list(callbacks))
+        resumed = checkpoint is not None and checkpoint.resume(self, show)
         with backend.together("open its data"):
             source = self.open_data(x, y, sample_weight, batch_size, shuffle=shuffle, verbose=show)
-        if not self.built or adapt:
+        if not self.built or (adapt and not resumed):
             self.adapt(source, verbose=show)
         held = self._open_validation(validation_data, kwargs.get("validation_batch_size"))
         for part in (source, held):
@@ -139,20 +143,16 @@ class Fitting:
             self.compile()
         self.optimizer.build(self.trainable_variables)
         watch = Watch(self)
-        callbacks = [watch, *_as_list(callbacks)]
+        callbacks = [watch, *callbacks]
         if source.ordered is not None:
             callbacks.insert(0, _Epochs(source.ordered))
         if held is not None:
             kwargs["validation_data"] = held.keras_data
+        kwargs |= {"verbose": verbose, "shuffle": shuffle and source.any_order}
         with watch.guard(), backend.reading_own_part():
-            return super().fit(
-                source.keras_data,
-                epochs=epochs,
-                verbose=verbose,
-                callbacks=callbacks,
-                shuffle=shuffle and source.any_order,
-                **kwargs,
-            )
+            if checkpoint is not None:
+                return checkpoint.train(super().fit, source, callbacks, epochs, kwargs, watch.check)
+            return super().fit(source.keras_data, epochs=epochs, callbacks=callbacks, **kwargs)
 
     @backend.where_trained
     def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):

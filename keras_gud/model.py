@@ -114,6 +114,7 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         self.kind: str | None = None
         self.classes = None if classes is None else checks.check_integer("classes", classes, 1)
         self.label_dropout = labels.check_dropout(label_dropout)
+        self.seed_drawn = seed is None
         seed = np.random.randint(2**31) if seed is None else seed
         self.seed = checks.check_integer("seed", seed)
         self.random = keras.random.SeedGenerator(self.seed)
@@ -156,8 +157,7 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
                 source, bases, shape, kind, show, self.moments.full
             )
             self.prior.adapt(*own, self.basis.labels)
-            if covariance is not None:
-                self.moments.adapt(covariance, ops.convert_to_numpy(self.prior.scale))
+            self.moments.adapt(covariance, ops.convert_to_numpy(self.prior.scale))
             data_variance = ops.convert_to_numpy(self.prior.data_variance)
             variance = ops.convert_to_numpy(self.prior.variance)
             self.schedule.adapt(variance, data_variance, self.basis.labels)

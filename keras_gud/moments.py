@@ -49,12 +49,14 @@ class NoisedMoments(FittedLayer):
         """Takes the covariance of the components before whitening.
 
         Args:
-            covariance: float64 ``(d, d)``.
+            covariance: float64 ``(d, d)``; `None` where there are variances only.
             scale: S, the prior's scale, of the data's shape.
         """
         if not self.built:
             self.build(np.shape(scale))
             self.built = True
+        if covariance is None:
+            return
         scale = np.ravel(scale).astype("float64")
         self.covariance.assign(covariance / scale[:, None] / scale)
 

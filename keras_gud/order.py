@@ -51,3 +51,45 @@ class EpochOrder:
         """The sizes of whole batches."""
         whole, rest = divmod(self.n, self.batch_size)
         return {size for size in (self.batch_size * bool(whole), rest) if size}
+
+
+class LoaderOrder:
+    """Makes the order of a torch DataLoader a function of the epoch, as far as it can be.
+
+    Saying which `epoch` begins seeds the loader's generators from the seed that they came with and
+    the epoch, and calls `set_epoch` of samplers that have one (DistributedSampler). A loader that
+    shuffles without a `generator` of its own draws from torch's global one, which is left alone.
+
+    Args:
+        loader: A torch DataLoader.
+    """
+
+    def __init__(self, loader):
+        batches = getattr(loader, "batch_sampler", None)
+        holders = [loader, getattr(loader, "sampler", None), batches]
+        holders += [getattr(batches, "sampler", None), loader.dataset]
+        self._tellable = _distinct(h for h in holders if hasattr(h, "set_epoch"))
+        generators = _distinct(getattr(holder, "generator", None) for holder in holders)
+        generators = [g for g in generators if hasattr(g, "manual_seed")]
+        self._seeded = [(g, g.initial_seed()) for g in generators]
+        self._epoch: int | None = None
+
+    @property
+    def epoch(self) -> int | None:
+        """The epoch that has begun; `None` before the first. Told twice, it is not begun anew."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int):
+        if epoch == self._epoch:
+            return
+        self._epoch = epoch
+        for each in self._tellable:
+            each.set_epoch(epoch)
+        for generator, seed in self._seeded:
+            (mixed,) = np.random.SeedSequence([seed, epoch]).generate_state(1, "uint64")
+            generator.manual_seed(int(mixed >> np.uint64(1)))
+
+
+def _distinct(objects) -> list:
+    return list({id(each): each for each in objects if each is not None}.values())

@@ -7,6 +7,7 @@ import keras
 from keras_gud import data
 from keras_gud.backend import to_numpy
 from keras_gud.batch import pick, pick_label
+from keras_gud.picked import PickedBatches
 
 
 class _Transform:
@@ -30,8 +31,9 @@ class _InOrder(keras.utils.PyDataset):
 
     in_order = True
 
-    def __init__(self, batches, n_batches: int | None, transform):
+    def __init__(self, batches, n_batches: int | None, transform, ordered=None):
         super().__init__()
+        self.ordered = ordered
         self.batches, self.transform, self._n_batches = batches, transform, n_batches
         self._pass = iter(())
 
@@ -68,7 +70,7 @@ def stream(source: data.Source, function):
     """
     batches, transform = source.keras_data, _Transform(function)
     if isinstance(batches, keras.utils.PyDataset):
-        result = data.PickedBatches(batches, transform)
+        result = PickedBatches(batches, transform)
         result.use_multiprocessing = False  # threads still read ahead, where there are workers
         return result
     if isinstance(batches, Iterator):
@@ -76,4 +78,4 @@ def stream(source: data.Source, function):
     n_batches = source.n_batches
     if n_batches is None and not source.endless:
         n_batches = sum(1 for _ in batches)
-    return _InOrder(batches, n_batches, transform)
+    return _InOrder(batches, n_batches, transform, source.ordered)

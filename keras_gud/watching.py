@@ -113,6 +113,11 @@ class Watch(keras.callbacks.Callback):
         now = time.perf_counter()
         self.due = now + max((now - started) / SHARE, SHORTEST)
 
+    def check(self):
+        """Looks, if training has begun: what is to be kept elsewhere must be good."""
+        if self.begun:
+            self.look()
+
     def is_wrong(self) -> bool:
         """Whether the present state of the model is not to be kept."""
         if not self.begun:
