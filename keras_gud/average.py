@@ -4,6 +4,7 @@ Keras' own `optimizer.use_ema` overwrites the raw weights at the end of `fit`; t
 touches them and is read, not swapped in.
 """
 
+import functools
 import inspect
 from numbers import Real
 
@@ -41,10 +42,11 @@ class WeightAverage(keras.layers.Layer):
         self.average = []
         for i, weight in enumerate(averaged_weights(network)):
             average = self.add_weight(
-                name=f"average_{i}", shape=weight.shape, trainable=False, initializer="zeros"
+                name=f"average_{i}",
+                shape=weight.shape,
+                trainable=False,
+                initializer=functools.partial(_copy, weight),
             )
-            # A copy: on jax an alias would be donated together with the weight.
-            average.assign(ops.copy(ops.cast(weight, "float32")))
             self.average.append(average)
         self.built = True
 
@@ -75,6 +77,11 @@ class WeightAverage(keras.layers.Layer):
     def get_config(self):
         """The constructor's arguments."""
         return super().get_config() | {"decay": self.decay}
+
+
+def _copy(weight, shape, dtype):
+    # On jax an alias would be donated together with the weight.
+    return ops.copy(ops.cast(weight, dtype))
 
 
 def training_argument(network, training: bool) -> dict:

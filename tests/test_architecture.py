@@ -30,7 +30,7 @@ LEVELS = (
         "schedules",
         "tokens",
     },
-    {"arrays"},
+    {"arrays", "inspection"},
     {"adaptation", "data", "oracle", "regions", "samplers"},
     {"autoencoder", "denoiser", "presets", "transformed"},
     {"likelihood"},
@@ -39,7 +39,8 @@ LEVELS = (
     {"density", "fitting", "generation", "latents", "training"},
     {"model"},
     {"gud"},
-    {"callbacks", "latent_gud", "pretrained", "tasks"},
+    {"callbacks", "latent_gud", "tasks"},
+    {"pretrained"},
 )
 # Imports within one level, each with a reason to exist: none so far.
 ALLOWED: dict[str, set[str]] = {}
