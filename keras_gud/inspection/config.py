@@ -8,8 +8,8 @@ from keras_gud.inspection.limits import refuse
 from keras_gud.saving import portable
 
 _DEPTH = 100
-# A model may claim shapes of this many elements whatever its file holds: 64 MiB of floats.
-_FREE_ELEMENTS = 2**24
+# Layers may claim shapes of this many elements whatever the file holds: 16 MiB of floats.
+_FREE_ELEMENTS = 2**22
 # What Keras makes of plain values.
 _VALUES = {f"__{name}__" for name in ("tensor", "numpy", "bytes", "ellipsis", "slice")}
 _VALUES |= {"__keras_tensor__"}
@@ -74,8 +74,9 @@ def _check_object(path, node: dict):
 
 def check_shapes(path, tree, elements: int):
     """Refuses shapes of more elements than a file with so many weights can be about."""
-    most = max(_FREE_ELEMENTS, 4 * elements)
+    own = tree.get("build_config")  # of the model itself, which has statistics of every component
     for node in _nodes(tree):
+        most = elements if node is own else max(_FREE_ELEMENTS, 4 * elements)
         for key, value in node.items() if isinstance(node, dict) else ():
             if not (isinstance(key, str) and key.endswith("shape") and isinstance(value, list)):
                 continue
