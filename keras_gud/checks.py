@@ -33,6 +33,16 @@ def check_positive(name: str, value) -> float:
     return float(value)
 
 
+def check_numbers(**values):
+    """Raises a `ValueError` unless every value is a finite number; names the first that is not."""
+    for name, value in values.items():
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if not (number and np.isfinite(float(value))):
+            raise ValueError(
+                f"Expected `{name}` to be a finite number. Received: {name}={value!r}."
+            )
+
+
 def check_keywords(function: str, given: dict, known: Iterable[str]):
     """Raises a `ValueError` for a keyword that `function` does not take; names the nearest."""
     known = sorted(known)

@@ -108,7 +108,7 @@ class Fitting:
         Raises:
             ValueError: for data that cannot be used, before training starts.
         """
-        checks.check_integer("epochs", epochs, 0)
+        epochs = checks.check_integer("epochs", epochs, 0)
         if validation_split and validation_data is None:
             y = arrays.labels_of(x, y, self.classes)
             (x, sample_weight, y), (x_held, weight_held, y_held) = data.split(

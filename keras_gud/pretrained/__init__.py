@@ -62,7 +62,11 @@ def load(name, *, compile: bool = False, max_bytes: int | None = None) -> GUDMod
     if not path.endswith(_MODEL):
         raise ValueError(f"Expected a path that ends in {_MODEL!r}. Received: name={name!r}.")
     inspection.check_model(path, GUDModel, compile, max_bytes)
-    model = keras.saving.load_model(path, compile=compile, safe_mode=True)
+    try:
+        model = keras.saving.load_model(path, compile=compile, safe_mode=True)
+    except Exception as error:  # of any kind: what a foreign configuration breaks is open
+        expected = "weights and a configuration that fit"
+        raise refuse(path, expected, f"{type(error).__name__} ({error})") from error
     for weight in model.weights:
         if not np.isfinite(to_numpy(keras.ops.cast(weight, "float32"))).all():
             raise refuse(path, "finite weights", f"NaN or inf in {weight.path}")

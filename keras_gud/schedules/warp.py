@@ -3,9 +3,12 @@
 import keras
 from keras import ops
 
+from keras_gud.checks import check_numbers
 from keras_gud.process import NoisingState
 from keras_gud.registry import PACKAGE
 from keras_gud.schedules.schedule import ComponentSchedule, registry
+
+MOST_POWER = 16.0
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -34,8 +37,14 @@ class TimeWarp(ComponentSchedule):
 
     def __init__(self, schedule, power: float = 0.5, **kwargs):
         super().__init__(**kwargs)
+        check_numbers(power=power)
         if not power > 0.0:
             raise ValueError(f"Expected `power` > 0. Received: power={power}.")
+        if not 1.0 / MOST_POWER <= power <= MOST_POWER:
+            raise ValueError(
+                f"Expected `power` from 1/{MOST_POWER:g} to {MOST_POWER:g}, beyond which float32 "
+                f"has no digits left. Received: power={power}."
+            )
         self.schedule = registry.get(schedule)
         self.power = float(power)
         # The family of a warped schedule is that of the schedule.
