@@ -34,13 +34,10 @@ def check_positive(name: str, value) -> float:
 
 
 def check_numbers(**values):
-    """Raises a `ValueError` unless every value is a finite number; names the first that is not."""
+    """Raises a `ValueError` unless every value is a number; names the first that is not."""
     for name, value in values.items():
-        number = isinstance(value, Real) and not isinstance(value, bool)
-        if not (number and np.isfinite(float(value))):
-            raise ValueError(
-                f"Expected `{name}` to be a finite number. Received: {name}={value!r}."
-            )
+        if not isinstance(value, Real) or isinstance(value, bool):
+            raise ValueError(f"Expected `{name}` to be a number. Received: {name}={value!r}.")
 
 
 def check_keywords(function: str, given: dict, known: Iterable[str]):

@@ -111,12 +111,13 @@ class Linear(ComponentSchedule):
         by_variance = -np.log(data_variance)
         self.log_variance.assign(np.log(variance).ravel())
         if not isinstance(self.ordering, str):
-            if self.ordering.shape != variance.shape:
+            try:
+                first = np.broadcast_to(self.ordering, variance.shape)
+            except ValueError:
                 raise ValueError(
-                    f"Expected an `ordering` of the data's shape {variance.shape}. "
+                    f"Expected an `ordering` that broadcasts to the data's shape {variance.shape}. "
                     f"Received: ordering of shape {self.ordering.shape}."
-                )
-            first = self.ordering
+                ) from None
         elif self.ordering == "frequency":
             first = stretch(require_label(labels, "frequency", "ordering"), by_variance)
         else:

@@ -50,7 +50,7 @@ def clip_curve(gamma, slope, low: float, high: float):
 def check_gamma_range(gamma_min: float, gamma_max: float):
     """Raises a `ValueError` unless gamma_min < gamma_max, both finite."""
     check_numbers(gamma_min=gamma_min, gamma_max=gamma_max)
-    if not gamma_min < gamma_max:
+    if not -np.inf < gamma_min < gamma_max < np.inf:
         raise ValueError(
             "Expected finite `gamma_min` < `gamma_max`. "
             f"Received: gamma_min={gamma_min}, gamma_max={gamma_max}."

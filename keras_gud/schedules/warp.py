@@ -40,8 +40,8 @@ class TimeWarp(ComponentSchedule):
         check_numbers(power=power)
         if not 1.0 / MOST_POWER <= power <= MOST_POWER:
             raise ValueError(
-                f"Expected `power` > 0, from 1/{MOST_POWER:g} to {MOST_POWER:g}, beyond which float32 "
-                f"has no digits left. Received: power={power}."
+                f"Expected `power` > 0, from 1/{MOST_POWER:g} to {MOST_POWER:g}, beyond which "
+                f"float32 has no digits left. Received: power={power}."
             )
         self.schedule = registry.get(schedule)
         self.power = float(power)
