@@ -303,7 +303,7 @@ def try_basis(rng):
     if x.dtype.kind not in "fui" or not np.isfinite(x.astype("float64")).all():
         return
     with np.errstate(over="ignore"):
-        x = x.astype("float32")
+        x = np.asarray(x, "float32")
     if not np.isfinite(x).all() or np.abs(x).max() > 1e30:
         return
     z = finite(basis(x), "components", x.shape, "float32")

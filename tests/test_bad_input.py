@@ -603,3 +603,8 @@ def test_arguments_of_a_trained_model_that_are_of_another_kind(trained):
     for first, message in (({}, "`first` to be an integer"), ([1, 2, 3], "one for each of n=2")):
         with pytest.raises(ValueError, match=message):
             sampler.integrate(trained.denoiser, schedule, z, first=first)
+
+
+def test_a_masked_array_does_not_lose_its_mask_silently():
+    with pytest.raises(ValueError, match="Expected data without a mask"):
+        make().adapt(np.ma.masked_array(FLOATS, FLOATS > 1.0), verbose=0)
