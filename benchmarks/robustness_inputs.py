@@ -417,7 +417,7 @@ def try_statistics(rng):
     moments = statistics.Moments()
     for part in np.split(x, cuts):
         moments.update(part)
-    exact = x.astype("float64")
+    exact = np.asarray(x, "float64")
     finite(moments.mean, "mean", shape)
     finite(moments.variance, "variance", shape)
     scale = np.abs(exact).max() + 1e-300
