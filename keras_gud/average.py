@@ -4,6 +4,7 @@ Keras' own `optimizer.use_ema` overwrites the raw weights at the end of `fit`; t
 touches them and is read, not swapped in.
 """
 
+import functools
 import inspect
 from numbers import Real
 
@@ -44,9 +45,10 @@ class WeightAverage(keras.layers.Layer):
         for i, weight in enumerate(averaged_weights(network)):
             # The weight's own path is part of the name, for layouts of model parallelism.
             name = f"average_{i}_{weight.path.replace('/', '_')}"
-            average = self.add_weight(name=name, shape=weight.shape, **kwargs)
-            # A copy: on jax an alias would be donated together with the weight.
-            average.assign(ops.copy(ops.cast(weight, "float32")))
+            start = functools.partial(_copy, weight)
+            average = self.add_weight(
+                name=name, shape=weight.shape, **(kwargs | {"initializer": start})
+            )
             self.average.append(average)
         self.built = True
 
@@ -77,6 +79,11 @@ class WeightAverage(keras.layers.Layer):
     def get_config(self):
         """The constructor's arguments."""
         return super().get_config() | {"decay": self.decay}
+
+
+def _copy(weight, shape, dtype):
+    # On jax an alias would be donated together with the weight.
+    return ops.copy(ops.cast(weight, dtype))
 
 
 def training_argument(network, training: bool) -> dict:

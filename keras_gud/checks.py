@@ -53,6 +53,13 @@ def check_divides(size: int, parts: int, n: int | None = None):
     )
 
 
+def check_numbers(**values):
+    """Raises a `ValueError` unless every value is a number; names the first that is not."""
+    for name, value in values.items():
+        if not isinstance(value, Real) or isinstance(value, bool):
+            raise ValueError(f"Expected `{name}` to be a number. Received: {name}={value!r}.")
+
+
 def check_keywords(function: str, given: dict, known: Iterable[str]):
     """Raises a `ValueError` for a keyword that `function` does not take; names the nearest."""
     known = sorted(known)

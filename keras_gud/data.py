@@ -122,6 +122,8 @@ class Source:
         self.first = self._first()
 
     def _open_array(self, given, y, sample_weight, batch_size, shuffle, seed):
+        if isinstance(pick(given), np.ma.MaskedArray):
+            raise ValueError("Expected data without a mask. Received: a masked array; x.filled(0)?")
         x = to_numpy(pick(given))
         if x.ndim == 0 or len(x) == 0:
             raise ValueError(f"Expected at least one example. Received: x of shape {x.shape}.")

@@ -120,7 +120,7 @@ class Fitting:
             NonFiniteLossError: if a loss or weights cease to be finite; the model is put back to
                 its last good state.
         """
-        checks.check_integer("epochs", epochs, 0)
+        epochs = checks.check_integer("epochs", epochs, 0)
         if validation_split and validation_data is None:
             y = arrays.labels_of(x, y, self.classes)
             (x, sample_weight, y), (x_held, weight_held, y_held) = data.split(

@@ -102,7 +102,13 @@ class Latents:
             Array ``(n, *data_shape)`` in the data's own units.
         """
         n = checks.check_integer("n", n, 2)
-        ends = np.stack([to_numpy(first), to_numpy(second)])
+        ends = [to_numpy(first), to_numpy(second)]
+        if ends[0].shape != ends[1].shape:
+            raise ValueError(
+                "Expected `first` and `second` to be two examples of the same shape. "
+                f"Received: shapes {ends[0].shape} and {ends[1].shape}."
+            )
+        ends = np.stack(ends)
         told = labels if labels is None or np.ndim(labels) == 0 else np.asarray(labels)[[0, -1]]
         z = self.encode(ends, told, guidance, **arguments)
         path = spherical(z[0], z[1], np.linspace(0.0, 1.0, n))

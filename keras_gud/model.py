@@ -106,7 +106,7 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         self.ema = WeightAverage(ema_decay)
         self.tokens = GammaTokens(max_tokens)
         self.moments = NoisedMoments(start_covariance)
-        region = [region] if isinstance(region, (str, dict, regions.Paths)) else region
+        region = list(region) if isinstance(region, (tuple, list)) else [region]
         self.region = [regions.get(paths) for paths in region]
         regions.share_bases(self.basis, self.region)
         self._check_prior()

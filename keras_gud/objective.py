@@ -118,7 +118,7 @@ WEIGHTINGS = {
 
 def choose(kind: str, table: dict, name: str):
     """Looks a function up by name, with an error that names the nearest one."""
-    if name not in table:
+    if not isinstance(name, str) or name not in table:
         raise ValueError(
             f"Expected `{kind}` to be one of {sorted(table)}. "
             f"Received: {kind}={name!r}.{near_match(name, table)}"

@@ -42,4 +42,5 @@ class Collate:
         self.inner, self.prepare = inner, prepare
 
     def __call__(self, examples):
+        """A prepared batch of examples."""
         return self.prepare(self.inner(examples))

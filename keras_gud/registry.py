@@ -28,7 +28,7 @@ def require_label(labels: dict[str, np.ndarray], name: str, argument: str) -> np
         name: The one that is needed.
         argument: The argument that needs it.
     """
-    if name not in labels:
+    if not isinstance(name, str) or name not in labels:
         raise ValueError(
             f"Expected `{argument}` to be a label of the basis, one of {sorted(labels)}. "
             f"Received: {argument}={name!r}.{near_match(name, labels)}"
@@ -73,8 +73,10 @@ class Registry:
         """
         if isinstance(identifier, self.base):
             return identifier
-        if isinstance(identifier, dict):
-            return keras.saving.deserialize_keras_object(identifier)
+        if isinstance(identifier, dict) and "class_name" in identifier:
+            found = keras.saving.deserialize_keras_object(identifier)
+            if isinstance(found, self.base):
+                return found
         if isinstance(identifier, str):
             name = identifier.lower()
             if name not in self.factories:

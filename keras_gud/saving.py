@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_gud import layout
+from keras_gud import checks, layout
 
 FORMAT_VERSION = 1
 # Keras takes apart where an object's class lives; this one module is the same on every backend.
@@ -87,7 +87,7 @@ class Saving:
 
     def compile_from_config(self, config):
         """Compiles a loaded model, whichever backend saved it."""
-        config = keras.saving.deserialize_keras_object(_portable(dict(config)))
+        config = keras.saving.deserialize_keras_object(portable(dict(config)))
         # Whether XLA serves well is a matter of the backend that loads, not the one that saved.
         self.compile(**(config | {"jit_compile": "auto"}))
         self.optimizer.build(self.trainable_variables)
@@ -116,6 +116,7 @@ class Saving:
         """Makes the model; refuses files of a newer format."""
         config = dict(config)
         version = config.pop("format_version", FORMAT_VERSION)
+        checks.check_integer("format_version", version, 1)
         if version > FORMAT_VERSION:
             raise ValueError(
                 f"Expected a file of format version {FORMAT_VERSION} or older. "
@@ -128,12 +129,12 @@ class Saving:
         return cls(**config)
 
 
-def _portable(config):
+def portable(config):
     """Optimizers by their public name: a file saved with torch names torch's own class."""
     if isinstance(config, dict):
-        config = {key: _portable(value) for key, value in config.items()}
+        config = {key: portable(value) for key, value in config.items()}
         if ".backend." in str(config.get("module")) and "optimizers" in config["module"]:
             config["module"] = _PORTABLE
             config["registered_name"] = None
         return config
-    return [_portable(v) for v in config] if isinstance(config, (list, tuple)) else config
+    return [portable(v) for v in config] if isinstance(config, (list, tuple)) else config

@@ -51,10 +51,18 @@ class GammaTokens(FittedLayer):
             n_tokens: Number of tokens.
             n_labels: Number of their labels and marks.
             n_means: Number of different ones, which are repeated to make `n_tokens`.
+
+        Raises:
+            ValueError: for more different tokens than there are.
         """
         self.group_shape = tuple(group_shape)
         self.n_tokens, self.n_labels = int(n_tokens), int(n_labels)
         self.n_means = self.n_tokens if n_means is None else int(n_means)
+        if self.n_means > self.n_tokens:
+            raise ValueError(
+                "Expected at most as many different tokens as tokens. "
+                f"Received: n_means={self.n_means}, n_tokens={self.n_tokens}."
+            )
         size = int(np.prod(self.group_shape))
         self.token_of = self.add_statistic("token_of", (size,), dtype="int32")
         self.share = self.add_statistic("share", (size,))

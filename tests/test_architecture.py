@@ -25,6 +25,7 @@ LEVELS = (
         "health",
         "moments",
         "objective",
+        "picked",
         "plots",
         "priors",
         "restoring",
@@ -34,7 +35,7 @@ LEVELS = (
         "tails",
         "tokens",
     },
-    {"arrays", "watching"},
+    {"arrays", "inspection", "watching"},
     {"adaptation", "data", "oracle", "regions", "samplers"},
     {"continuing"},
     {"resuming"},
@@ -45,7 +46,8 @@ LEVELS = (
     {"density", "fitting", "generation", "latents", "training"},
     {"model"},
     {"gud"},
-    {"callbacks", "latent_gud", "pretrained", "tasks"},
+    {"callbacks", "latent_gud", "tasks"},
+    {"pretrained"},
 )
 # Imports within one level, each with a reason to exist: none so far.
 ALLOWED: dict[str, set[str]] = {}

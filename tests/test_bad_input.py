@@ -9,7 +9,7 @@ import pytest
 from one_weight import OneWeightPerValue
 
 import keras_gud
-from keras_gud import backbones, bases, schedules
+from keras_gud import backbones, bases, priors, samplers, schedules
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (24, 4, 4, 1)).astype("uint8")
@@ -530,3 +530,81 @@ def test_nan_in_later_tf_data_poisons_nothing(trained):
             use(batches, verbose=0)
     for value in weights_of(trained):
         assert np.isfinite(value).all()
+
+
+# -- found by benchmarks/robustness.py ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make_part", "message"),
+    [
+        (lambda: schedules.get("cosine", gamma_min="a"), "`gamma_min` to be a number"),
+        (lambda: schedules.get("learned", gamma_max=[1, 2]), "`gamma_max` to be a number"),
+        (lambda: schedules.get("vp", beta_min=1j), "`beta_min` to be a number"),
+        (lambda: schedules.get("edm", rho=None), "`rho` to be a number"),
+        (lambda: schedules.get("heat", blur_min=b"x"), "`blur_min` to be a number"),
+        (lambda: schedules.get("blurring", blur={}), "`blur` to be a number"),
+        (lambda: schedules.get("shortest", corner=()), "`corner` to be a number"),
+        (lambda: schedules.get("renormalization", mass="1"), "`mass` to be a number"),
+        (lambda: schedules.get("linear", gamma_denoise=[]), "`gamma_denoise` to be a number"),
+        (lambda: schedules.get("linear", ordering=object()), "`ordering` to be a name or an array"),
+        (lambda: schedules.TimeWarp("cosine", power="a"), "`power` to be a number"),
+        (lambda: schedules.TimeWarp("cosine", power=1e-8), "`power` > 0, from 1/16 to 16"),
+        (lambda: priors.get("matching", floor="a"), "`floor` to be a number"),
+        (lambda: priors.get("matching", over=3), "`over` to be names of labels"),
+        (lambda: priors.Isotropic(scale={}), "`scale` to be a number"),
+        (lambda: priors.Scaled("a"), "`scale` to be positive and finite"),
+        (lambda: bases.Matrix("a"), "`matrix` to be a square matrix of numbers"),
+        (lambda: bases.PCA(floor=[1]), "`floor` to be a number"),
+        (lambda: priors.get({"class_name": "__bytes__", "config": {"value": "a"}}), "`prior` to"),
+        (lambda: make(prediction=[]), "`prediction` to be one of"),
+        (lambda: make(region=3), "`region` to be a name"),
+    ],
+)
+def test_arguments_of_parts_that_are_no_numbers(make_part, message):
+    with pytest.raises((ValueError, TypeError), match=f"Expected {message}"):
+        make_part()
+
+
+@pytest.mark.parametrize("scale", [1e30, 1e-30])
+def test_data_whose_variance_float32_cannot_hold(scale):
+    with pytest.raises(ValueError, match="within the range of float32.*Rescale the data"):
+        make().adapt((scale * FLOATS).astype("float32"), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (schedules.get("sequential", gamma_max=1e3, over=0), "gamma from -80 to 80.*Sequential"),
+        (schedules.get("edm", sigma_max=1e30), "gamma from -80 to 80.*EDM"),
+        (schedules.get("linear", a=(0.0, 80.0)), "gamma from -80 to 80.*Linear.*'a': 80"),
+        (
+            schedules.get("linear", ordering=[1.0, 2.0]),
+            r"`ordering` that broadcasts to the data's shape \(3,\)",
+        ),
+        (schedules.get("sequential", over=2), r"`over` to be an axis of the data's shape \(3,\)"),
+    ],
+)
+def test_schedules_beyond_float32(schedule, message):
+    with pytest.raises(ValueError, match=f"Expected.*{message}"):
+        schedule.adapt(np.array([1.0, 0.1, 0.01]))
+
+
+def test_arguments_of_a_trained_model_that_are_of_another_kind(trained):
+    state = keras_gud.NoisingState(keras.ops.zeros((1, 4, 4, 1)))
+    with pytest.raises(ValueError, match=r"Expected x of shape \(batch, 4, 4, 1\)"):
+        trained.denoise(3.0, state)
+    with pytest.raises(ValueError, match="Expected `first` and `second` to be two examples"):
+        trained.interpolate(FLOATS[0], FLOATS[:2])
+    sampler, schedule = samplers.get("rk4"), trained.schedule
+    z = np.zeros((2, 4, 4, 1))
+    with pytest.raises(ValueError, match="Expected `times` to be two different numbers"):
+        sampler.integrate(trained.denoiser, schedule, z, True)
+    for first, message in (({}, "`first` to be an integer"), ([1, 2, 3], "one for each of n=2")):
+        with pytest.raises(ValueError, match=message):
+            sampler.integrate(trained.denoiser, schedule, z, first=first)
+
+
+def test_a_masked_array_does_not_lose_its_mask_silently():
+    with pytest.raises(ValueError, match="Expected data without a mask"):
+        make().adapt(np.ma.masked_array(FLOATS, FLOATS > 1.0), verbose=0)

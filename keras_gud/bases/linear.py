@@ -53,7 +53,12 @@ def orthogonal_matrix(matrix, name: str = "matrix") -> np.ndarray:
         ValueError: if it is not square, or further than 1e-4 from orthogonal in any entry of
             ``M M^T - 1``; the largest deviation is named.
     """
-    matrix = np.asarray(matrix, dtype="float64")
+    try:
+        matrix = np.asarray(matrix, dtype="float64")
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"Expected `{name}` to be a square matrix of numbers. Received: {name}={matrix!r}."
+        ) from None
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(
             f"Expected `{name}` to be a square matrix. Received: {name} of shape {matrix.shape}."

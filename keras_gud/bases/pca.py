@@ -9,6 +9,7 @@ from keras import ops
 from keras_gud import layout
 from keras_gud.bases.basis import Basis, channel_label, index_label, spatial_label
 from keras_gud.bases.linear import eigenbasis, multiply_flat
+from keras_gud.checks import check_numbers
 from keras_gud.registry import PACKAGE
 from keras_gud.statistics import Covariance
 
@@ -61,6 +62,7 @@ class PCA(Basis):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        check_numbers(floor=floor)
         if not 0 < floor < 1:
             raise ValueError(f"Expected `floor` to be between 0 and 1. Received: floor={floor}.")
         self.mix_channels = self.mixes_channels = mix_channels

@@ -4,33 +4,49 @@ A model is a file ``<name>.keras`` in this folder; its card, ``<name>.md``, says
 on, how, what it is good for and what not.
 """
 
+import os
 from importlib import resources
 
 import keras
+import numpy as np
 
-# The file names the class of the model, which loading finds only if it has been imported.
-from keras_gud.gud import GUD
+from keras_gud import inspection
+from keras_gud.backend import to_numpy
+
+# Files name the classes of their models, which loading finds only if they have been imported.
+from keras_gud.inspection.limits import refuse
+from keras_gud.latent_gud import LatentGUD  # noqa: F401
+from keras_gud.model import GUDModel
 from keras_gud.registry import near_match
 
 FOLDER = resources.files(__name__)
 _MODEL, _CARD = ".keras", ".md"
 
 
-def load(name: str) -> GUD:
-    """A small trained model that ships with the package, by name; nothing is downloaded.
+def load(name, *, compile: bool = False, max_bytes: int | None = None) -> GUDModel:
+    """A model: a small trained one that ships with the package, or a file of any origin.
 
-    This is not `keras.saving.load_model`, which loads files of your own, those that `model.save`
-    wrote.
+    A file that `model.save` wrote is inspected before anything in it is used
+    (`keras_gud.inspection.check_model`) and then loaded in Keras' safe mode: it runs no code, reads
+    no other file, and allocates no more than it holds. Whatever else the file is, truncated,
+    foreign, or made to harm, it is refused, and nothing has happened.
+    `keras.saving.load_model` loads the same files without that inspection.
 
     Args:
-        name: One of `keras_gud.pretrained.names()`; see `card` for what each of them is.
+        name: One of `keras_gud.pretrained.names()`, see `card` for what each of them is; or the
+            path of a file, which ends in ``".keras"``. Nothing is downloaded.
+        compile: Whether to restore the optimizer and its state too, so that training goes on where
+            it stopped. By default the model is there to be used, and `fit` begins anew.
+        max_bytes: The most that a file may unpack to; default: 32 times its size, at least 256 MiB.
 
     Returns:
-        The model, not compiled: ready to `sample`, and to be trained further with `fit` on data of
-        the same shape and type.
+        The model: ready to `sample`, and to be trained further with `fit` on data of the same shape
+        and type.
 
     Raises:
-        ValueError: for an unknown name; the nearest known one is suggested.
+        FileNotFoundError: if there is no such file.
+        ValueError: for an unknown name, the nearest known one is suggested; for a file that is
+            refused, the message says why.
 
     Example:
 
@@ -39,8 +55,22 @@ def load(name: str) -> GUD:
     >>> all(model.built and not model.compiled for model in models.values())
     True
     """
-    with resources.as_file(_file(name, _MODEL)) as path:
-        return keras.saving.load_model(path, compile=False)
+    if not _is_path(name):
+        with resources.as_file(_file(name, _MODEL)) as path:
+            return keras.saving.load_model(path, compile=False)
+    path = os.fspath(name)
+    if not path.endswith(_MODEL):
+        raise ValueError(f"Expected a path that ends in {_MODEL!r}. Received: name={name!r}.")
+    inspection.check_model(path, GUDModel, compile, max_bytes)
+    try:
+        model = keras.saving.load_model(path, compile=compile, safe_mode=True)
+    except Exception as error:  # of any kind: what a foreign configuration breaks is open
+        expected = "weights and a configuration that fit"
+        raise refuse(path, expected, f"{type(error).__name__} ({error})") from error
+    for weight in model.weights:
+        if not np.isfinite(to_numpy(keras.ops.cast(weight, "float32"))).all():
+            raise refuse(path, "finite weights", f"NaN or inf in {weight.path}")
+    return model
 
 
 def names() -> list[str]:
@@ -70,6 +100,10 @@ def _file(name: str, suffix: str):
     if name not in known:
         raise ValueError(
             f"Expected `name` to be one of {known}. Received: name={name!r}."
-            f"{near_match(name, known)} Files of your own are loaded with keras.saving.load_model."
+            f"{near_match(name, known)} The name of a file of your own ends in {_MODEL!r}."
         )
     return FOLDER / f"{name}{suffix}"
+
+
+def _is_path(name) -> bool:
+    return isinstance(name, os.PathLike) or (isinstance(name, str) and name.endswith(_MODEL))

@@ -6,8 +6,12 @@ import numpy as np
 from keras import ops
 
 from keras_gud import layout
+from keras_gud.checks import check_numbers
 from keras_gud.fitted import FittedLayer
 from keras_gud.registry import Registry
+
+# Within these, a statistic and its quotient with another one stay normal numbers of float32.
+_SMALLEST, _LARGEST = 1e-36, 1e36
 
 
 class Prior(FittedLayer):
@@ -33,6 +37,7 @@ class Prior(FittedLayer):
 
     def __init__(self, floor: float = 1e-6, **kwargs):
         super().__init__(**kwargs)
+        check_numbers(floor=floor)
         if not 0.0 < floor < 1.0:
             raise ValueError(f"Expected `floor` in (0, 1). Received: floor={floor}.")
         self.floor = float(floor)
@@ -72,6 +77,7 @@ class Prior(FittedLayer):
                 f"Expected a positive finite scale of shape {variance.shape}. "
                 f"Received: shape {scale.shape}, minimum {scale.min():g}."
             )
+        _check_range(mean, variance, scale)
         if not self.built:
             self.build((None, *variance.shape))
             self.built = True
@@ -105,8 +111,23 @@ class Prior(FittedLayer):
         return None if self.data_shape is None else {"input_shape": [None, *self.data_shape]}
 
 
+def _check_range(mean, variance, scale):
+    """Raises a `ValueError` for statistics that float32 cannot hold."""
+    kinds = {"mean": mean, "variance": variance, "scale": scale, "ratio": variance / scale**2}
+    for name, value in kinds.items():
+        size = np.abs(value)
+        least = 0.0 if name == "mean" else _SMALLEST
+        if size.max() > _LARGEST or size.min() < least:
+            raise ValueError(
+                f"Expected data whose statistics are within the range of float32, about 1e-36 to "
+                f"1e36. Received: components with a {name} from {size.min():.3g} to "
+                f"{size.max():.3g}. Rescale the data, e.g. to a variance of 1."
+            )
+
+
 def positive(scale: float) -> float:
     """The standard deviation `scale`, or a `ValueError`."""
+    check_numbers(scale=scale)
     if not (scale > 0.0 and math.isfinite(scale)):
         raise ValueError(f"Expected a finite `scale` > 0. Received: scale={scale}.")
     return float(scale)

@@ -67,7 +67,10 @@ class Matching(Prior):
 
     def __init__(self, over=(), floor: float = 1e-6, **kwargs):
         super().__init__(floor, **kwargs)
-        self.over = (over,) if isinstance(over, str) else tuple(over)
+        self.over = (over,) if isinstance(over, str) else over
+        if not isinstance(self.over, (tuple, list)):
+            raise ValueError(f"Expected `over` to be names of labels. Received: over={over!r}.")
+        self.over = tuple(self.over)
 
     def make_scale(self, data_variance, labels):
         """The standard deviations."""
@@ -103,9 +106,15 @@ class Scaled(Prior):
 
     def __init__(self, scale, floor: float = 1e-6, **kwargs):
         super().__init__(floor, **kwargs)
-        self.constant = np.asarray(scale, "float32")
+        try:
+            self.constant = np.asarray(scale, "float32")
+        except (TypeError, ValueError):
+            self.constant = np.asarray(np.nan)
         if not (np.isfinite(self.constant).all() and (self.constant > 0.0).all()):
-            raise ValueError("Expected `scale` to be positive and finite in every component.")
+            raise ValueError(
+                "Expected `scale` to be positive and finite in every component. "
+                f"Received: scale={scale!r}."
+            )
 
     def make_scale(self, data_variance, labels):
         """The given scale."""

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_gud import layout
+from keras_gud.checks import check_numbers
 from keras_gud.priors.prior import Prior, positive
 from keras_gud.registry import PACKAGE, require_label
 
@@ -45,6 +46,7 @@ class PowerLaw(Prior):
         **kwargs,
     ):
         super().__init__(floor, **kwargs)
+        check_numbers(exponent=exponent, **({} if corner is None else {"corner": corner}))
         if not (math.isfinite(exponent) and (corner is None or 0.0 < corner < math.inf)):
             raise ValueError(
                 "Expected a finite `exponent` and `corner` > 0 or None. "
@@ -93,6 +95,7 @@ class OffsetNoise(Prior):
 
     def __init__(self, strength: float = 0.1, scale: float = 1.0, floor: float = 1e-6, **kwargs):
         super().__init__(floor, **kwargs)
+        check_numbers(strength=strength)
         if not 0.0 <= strength < math.inf:
             raise ValueError(f"Expected a finite `strength` >= 0. Received: strength={strength}.")
         self.constant, self.strength = positive(scale), float(strength)

@@ -45,7 +45,15 @@ class Run:
         self.batch_size = -(-self.batch_size // parts) * parts
         self.states = check_integer("states", states, 0)
         # One index for each sample: counted from `first`, or given.
-        self.index = first + np.arange(n) if np.ndim(first) == 0 else np.asarray(first)
+        index = (
+            np.asarray(first) if np.ndim(first) else check_integer("first", first) + np.arange(n)
+        )
+        if index.shape != (n,) or index.dtype.kind not in "iu":
+            raise ValueError(
+                f"Expected `first` to be an integer, or one for each of n={n} samples. "
+                f"Received: first={first!r}."
+            )
+        self.index = index
         self.seed, self.progress = seed, progress
         self.given = (
             schedule.resolve(params, others=_ARGUMENTS),

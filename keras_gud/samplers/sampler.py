@@ -170,7 +170,10 @@ class Sampler:
         return run(lambda keys, rows, params: run.share(z[rows]), denoise)
 
     def _check_times(self, times):
-        begin, end = (float(t) for t in times)
+        try:
+            begin, end = (float(t) for t in times)
+        except (TypeError, ValueError):
+            begin = end = np.nan
         inside = 0.0 <= min(begin, end) and max(begin, end) <= 1.0
         if not inside or begin == end:
             raise ValueError(

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from keras_gud.checks import check_numbers
 from keras_gud.registry import PACKAGE
 from keras_gud.schedules.function import Curves
 from keras_gud.schedules.pieces import check_gamma_range, clip_curve
@@ -63,6 +64,7 @@ class Blurring(_Frequencies):
         **kwargs,
     ):
         super().__init__(gamma_min, gamma_max, **kwargs)
+        check_numbers(blur=blur, d_min=d_min)
         if not (0.0 <= blur < math.inf and 0.0 < d_min <= 1.0):
             raise ValueError(
                 "Expected a finite `blur` >= 0 and 0 < `d_min` <= 1. "
@@ -120,6 +122,7 @@ class HeatDissipation(_Frequencies):
         gamma_max: float = 20.0,
         **kwargs,
     ):
+        check_numbers(blur_min=blur_min, blur_max=blur_max, noise_std=noise_std)
         if not (0.0 < blur_min < blur_max < math.inf and 0.0 < noise_std < math.inf):
             raise ValueError(
                 "Expected finite 0 < `blur_min` < `blur_max` and `noise_std` > 0. "
@@ -182,6 +185,7 @@ class ShortestPath(_Frequencies):
         **kwargs,
     ):
         super().__init__(gamma_min, gamma_max, **kwargs)
+        check_numbers(amplitude=amplitude, corner=corner)
         if not (0.0 < amplitude < math.inf and 0.0 < corner < math.inf):
             raise ValueError(
                 "Expected finite `amplitude` > 0 and `corner` > 0. "
@@ -240,6 +244,7 @@ class Renormalization(_Frequencies):
         **kwargs,
     ):
         super().__init__(gamma_min, gamma_max, **kwargs)
+        check_numbers(sharpness=sharpness, mass=mass)
         if not (0.0 < sharpness < math.inf and 0.0 < mass < math.inf):
             raise ValueError(
                 "Expected finite `sharpness` > 0 and `mass` > 0. "

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_gud.checks import check_numbers
 from keras_gud.registry import PACKAGE, require_label
 from keras_gud.schedules.schedule import ComponentSchedule
 
@@ -80,11 +81,14 @@ class Linear(ComponentSchedule):
                 'Expected `gamma_noise` to be a number, None or "paper". '
                 f"Received: gamma_noise={gamma_noise!r}."
             )
+        check_numbers(gamma_denoise=gamma_denoise)
+        if not isinstance(gamma_noise, str | None):
+            check_numbers(gamma_noise=gamma_noise)
         ranges = {"a": a}
         if r is not None:
             ranges["r"] = r
         super().__init__(ranges, **kwargs)
-        self.ordering = ordering if isinstance(ordering, str) else np.asarray(ordering, "float32")
+        self.ordering = ordering if isinstance(ordering, str) else _numbers(ordering)
         self.gamma_denoise = float(gamma_denoise)
         self.gamma_noise = (
             gamma_noise if isinstance(gamma_noise, str | None) else float(gamma_noise)
@@ -107,7 +111,13 @@ class Linear(ComponentSchedule):
         by_variance = -np.log(data_variance)
         self.log_variance.assign(np.log(variance).ravel())
         if not isinstance(self.ordering, str):
-            first = np.broadcast_to(self.ordering, variance.shape)
+            try:
+                first = np.broadcast_to(self.ordering, variance.shape)
+            except ValueError:
+                raise ValueError(
+                    f"Expected an `ordering` that broadcasts to the data's shape {variance.shape}. "
+                    f"Received: ordering of shape {self.ordering.shape}."
+                ) from None
         elif self.ordering == "frequency":
             first = stretch(require_label(labels, "frequency", "ordering"), by_variance)
         else:
@@ -147,6 +157,19 @@ class Linear(ComponentSchedule):
             "gamma_denoise": self.gamma_denoise,
             "gamma_noise": self.gamma_noise,
         }
+
+
+def _numbers(ordering) -> np.ndarray:
+    try:
+        numbers = np.asarray(ordering, "float32")
+    except (TypeError, ValueError):
+        numbers = np.asarray(np.nan)
+    if not np.isfinite(numbers).all():
+        raise ValueError(
+            "Expected `ordering` to be a name or an array of finite numbers. "
+            f"Received: ordering={ordering!r}."
+        )
+    return numbers
 
 
 def stretch(frequency: np.ndarray, ordering: np.ndarray) -> np.ndarray:

@@ -3,6 +3,11 @@
 import numpy as np
 from keras import ops
 
+from keras_gud.checks import check_numbers
+
+# alpha = e^-40 and 1/alpha^2 = e^80 are numbers of float32, with some room for what they multiply.
+MOST_GAMMA = 80.0
+
 
 def squeeze(values: np.ndarray) -> np.ndarray:
     """Shrinks to length 1 every axis along which `values` is constant."""
@@ -44,8 +49,19 @@ def clip_curve(gamma, slope, low: float, high: float):
 
 def check_gamma_range(gamma_min: float, gamma_max: float):
     """Raises a `ValueError` unless gamma_min < gamma_max, both finite."""
-    if not (np.isfinite([gamma_min, gamma_max]).all() and gamma_min < gamma_max):
+    check_numbers(gamma_min=gamma_min, gamma_max=gamma_max)
+    if not -np.inf < gamma_min < gamma_max < np.inf:
         raise ValueError(
             "Expected finite `gamma_min` < `gamma_max`. "
             f"Received: gamma_min={gamma_min}, gamma_max={gamma_max}."
+        )
+
+
+def check_size(gamma, name: str, params: dict):
+    """Raises a `ValueError` for a gamma whose amplitudes float32 cannot hold."""
+    if not np.abs(gamma).max() <= MOST_GAMMA:
+        raise ValueError(
+            f"Expected gamma from {-MOST_GAMMA:g} to {MOST_GAMMA:g}, where float32 holds the "
+            f"amplitudes of signal and noise. Received: {name} with gamma from {gamma.min():g} to "
+            f"{gamma.max():g}{f' for {params}' if params else ''}."
         )

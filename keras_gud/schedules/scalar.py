@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_gud.checks import check_numbers
 from keras_gud.registry import PACKAGE
 from keras_gud.schedules.pieces import check_gamma_range, clip_curve
 from keras_gud.schedules.schedule import ComponentSchedule
@@ -96,6 +97,7 @@ class VP(_Scalar):
         **kwargs,
     ):
         super().__init__(gamma_min, gamma_max, **kwargs)
+        check_numbers(beta_min=beta_min, beta_max=beta_max)
         if not 0.0 < beta_min <= beta_max:
             raise ValueError(
                 "Expected 0 < `beta_min` <= `beta_max`. "
@@ -219,6 +221,7 @@ class EDM(ComponentSchedule):
         self, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0, **kwargs
     ):
         super().__init__(**kwargs)
+        check_numbers(sigma_min=sigma_min, sigma_max=sigma_max, rho=rho)
         if not (0.0 < sigma_min < sigma_max < math.inf and 0.0 < rho < math.inf):
             raise ValueError(
                 "Expected finite 0 < `sigma_min` < `sigma_max` and `rho` > 0. "

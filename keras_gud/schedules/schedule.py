@@ -14,7 +14,7 @@ from keras import ops
 from keras_gud.fitted import FittedLayer
 from keras_gud.process import NoisingState
 from keras_gud.registry import Registry, near_match
-from keras_gud.schedules.pieces import squeeze
+from keras_gud.schedules.pieces import check_size, squeeze
 
 Range = tuple[float, float]
 
@@ -141,6 +141,7 @@ class ComponentSchedule(FittedLayer):
                 f"Expected a finite gamma(t) on [0, 1]. Received: {type(self).__name__} with "
                 f"gamma={gamma[~np.isfinite(gamma)][0]}; clip it to finite end points."
             )
+        self._check_ends()
         fall = np.diff(gamma, axis=0)
         if fall.min() < -1e-4:
             at = t[np.unravel_index(fall.argmin(), fall.shape)[0]]
@@ -148,6 +149,12 @@ class ComponentSchedule(FittedLayer):
                 "Expected gamma(t) never to decrease from t = 0 (data) to t = 1 (noise). "
                 f"Received: a {type(self).__name__} schedule that falls near t={at:.3f}."
             )
+
+    def _check_ends(self):
+        for end in (0, 1):
+            given = {name: ends[end] for name, ends in self.ranges.items()}
+            gamma = ops.convert_to_numpy(self(np.float32([0.0, 1.0]), **given).gamma)
+            check_size(gamma, type(self).__name__, given)
 
     def get_build_config(self):
         """The grouping's size, so that a saved schedule is built again on loading."""

@@ -60,7 +60,12 @@ class Sequential(ComponentSchedule):
     def make_groups(self, data_shape, labels):
         """One group per value of the label, in generation order."""
         if isinstance(self.over, int):
-            axis = range(len(data_shape))[self.over]
+            if not -len(data_shape) <= self.over < len(data_shape):
+                raise ValueError(
+                    f"Expected `over` to be an axis of the data's shape {tuple(data_shape)}. "
+                    f"Received: over={self.over}."
+                )
+            axis = self.over % len(data_shape)
             index = np.arange(data_shape[axis])
             shape = [-1 if i == axis else 1 for i in range(len(data_shape))]
             label = np.broadcast_to(index.reshape(shape), data_shape)

@@ -3,9 +3,12 @@
 import keras
 from keras import ops
 
+from keras_gud.checks import check_numbers
 from keras_gud.process import NoisingState
 from keras_gud.registry import PACKAGE
 from keras_gud.schedules.schedule import ComponentSchedule, registry
+
+MOST_POWER = 16.0
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -18,10 +21,10 @@ class TimeWarp(ComponentSchedule):
 
     Args:
         schedule: The schedule to warp: a name, a config or an instance.
-        power: The exponent k > 0; 1 changes nothing.
+        power: The exponent k, from 1/16 to 16; 1 changes nothing.
 
     Raises:
-        ValueError: for power <= 0.
+        ValueError: for another power.
 
     Example:
 
@@ -34,8 +37,12 @@ class TimeWarp(ComponentSchedule):
 
     def __init__(self, schedule, power: float = 0.5, **kwargs):
         super().__init__(**kwargs)
-        if not power > 0.0:
-            raise ValueError(f"Expected `power` > 0. Received: power={power}.")
+        check_numbers(power=power)
+        if not 1.0 / MOST_POWER <= power <= MOST_POWER:
+            raise ValueError(
+                f"Expected `power` > 0, from 1/{MOST_POWER:g} to {MOST_POWER:g}, beyond which "
+                f"float32 has no digits left. Received: power={power}."
+            )
         self.schedule = registry.get(schedule)
         self.power = float(power)
         # The family of a warped schedule is that of the schedule.
