@@ -61,7 +61,7 @@ def rounded(raw: np.ndarray, kind: str) -> np.ndarray:
 @contextlib.contextmanager
 def all_or_nothing(variables):
     """Puts back the values of variables if the block raises, so that no part is half adapted."""
-    before = [(v, np.array(ops.convert_to_numpy(v.value))) for v in variables]
+    before = [(v, np.array(backend.value_of(v))) for v in variables]
     try:
         yield
     except BaseException:

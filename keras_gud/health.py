@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_gud import backend
+
 # Of every example, in the order of the columns of `describe`.
 FACTS = ("t", "x_min", "x_max", "x_mean", "x_square", "largest_z", "largest_output")
 FACTS += ("largest_weight",)
@@ -89,7 +91,7 @@ class Record(keras.metrics.Metric):
 
     def read(self) -> "Batch":
         """What has been recorded; waits for the steps that have been started."""
-        return Batch.from_rows(np.array(ops.convert_to_numpy(self.values.value)))
+        return Batch.from_rows(np.array(backend.value_of(self.values)))
 
 
 @dataclass

@@ -4,8 +4,8 @@ import json
 
 import keras
 import numpy as np
-from keras import ops
 
+from keras_gud import backend
 from keras_gud.version import __version__
 
 WEIGHTS = "model.weights.h5"
@@ -33,7 +33,7 @@ def describe(model) -> dict:
         "build": _plain(model.get_build_config()),
         "parts": [_build_configs(part) for part in _parts(model)],
         "shapes": _shapes(model),
-        "metrics": [_plain(ops.convert_to_numpy(v.value)) for v in model.metrics_variables],
+        "metrics": [_plain(backend.value_of(v)) for v in model.metrics_variables],
     }
 
 

@@ -214,12 +214,14 @@ def _check_start(model, safe: Safekeeping):
 
 
 def _learning_rate(model) -> float:
-    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    rate = model.optimizer.learning_rate
+    known = isinstance(rate, keras.Variable)  # a schedule's is a tensor
+    return float(backend.value_of(rate) if known else keras.ops.convert_to_numpy(rate))
 
 
 def _step_of(model) -> int:
     """How many training steps the model has taken in its life."""
-    return int(keras.ops.convert_to_numpy(model.ema.count.value))
+    return int(backend.value_of(model.ema.count))
 
 
 def _some(paths) -> str:

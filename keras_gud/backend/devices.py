@@ -9,7 +9,7 @@ A *process* is one Python interpreter of a run; a *part* is what of a batch one 
 
 import contextlib
 import functools
-import weakref
+import importlib
 from types import SimpleNamespace
 
 import keras
@@ -20,7 +20,9 @@ from keras import tree
 def _engine():
     """What this backend needs; `None` for one process with one device."""
     name = keras.backend.backend()
-    return {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}.get(name, lambda: None)()
+    if name not in ("jax", "tensorflow", "torch"):
+        return None
+    return importlib.import_module(f"keras_gud.backend.on_{name}").engine()
 
 
 # -- who is who -----------------------------------------------------------------------------------
@@ -71,13 +73,14 @@ def replica() -> tuple:
     """Which replica the code that calls this computes a share for, and how many there are.
 
     On jax (0, 1): there, code sees the whole batch, whatever devices hold it. On tensorflow the
-    first may be a tensor.
+    first may be a tensor. On torch a process is a replica where it is `reading_own_part`.
 
     >>> replica()
     (0, 1)
     """
     engine = _engine()
-    return (0, 1) if engine is None else engine.replica()
+    whole = keras.backend.backend() == "torch" and not _reading.own_part
+    return (0, 1) if engine is None or whole else engine.replica()
 
 
 def where_trained(method):
@@ -137,10 +140,10 @@ def whole(x) -> np.ndarray:
 
 
 def value_of(variable) -> np.ndarray:
-    """The whole value of a Keras variable, whichever devices hold parts of it."""
-    if keras.backend.backend() == "jax" and _jax() is not None:
-        return _jax().whole(variable.value)
-    return keras.ops.convert_to_numpy(variable.value)
+    """The whole value of a Keras variable, whichever devices hold parts or copies of it."""
+    engine = _engine()
+    convert = keras.ops.convert_to_numpy if engine is None else engine.value_of
+    return convert(variable.value)
 
 
 def all_rows(x):
@@ -199,11 +202,12 @@ def summed(variables):
     Only on torch: elsewhere one step counts the whole batch.
 
     Args:
-        variables: Keras variables, scalars.
+        variables: Keras variables; only scalars are summed.
     """
     if keras.backend.backend() != "torch" or process()[1] == 1:
         return contextlib.nullcontext()
-    values = np.stack([keras.ops.convert_to_numpy(v.value).astype("float64") for v in variables])
+    variables = [v for v in variables if v.shape == ()]
+    values = np.stack([value_of(v).astype("float64") for v in variables])
     sums = all_processes(values).sum(axis=0)
     mapping = [
         (v, keras.ops.convert_to_tensor(total, v.dtype))
@@ -242,154 +246,3 @@ def together(what: str):
 
 
 _LONGEST = 2048
-
-
-# -- the engines ----------------------------------------------------------------------------------
-
-
-def _jax():
-    distribution = keras.distribution.distribution()
-    if distribution is None:
-        return None
-    import jax
-
-    here, count = jax.process_index(), jax.process_count()
-    parts = distribution.num_model_replicas
-
-    def share_rows(x):
-        x = np.asarray(x)
-        layout = distribution.get_data_layout(x.shape).backend_layout
-        return jax.make_array_from_callback(x.shape, layout, lambda index: x[index])
-
-    def whole(x):
-        if isinstance(x, jax.Array) and not (x.is_fully_addressable or x.is_fully_replicated):
-            return np.asarray(multihost().process_allgather(x, tiled=True))
-        return keras.ops.convert_to_numpy(x)
-
-    def multihost():
-        from jax.experimental import multihost_utils
-
-        return multihost_utils
-
-    return SimpleNamespace(
-        process=(here, count),
-        data_part=(distribution.data_shard_id, min(parts, count)),
-        batch_parts=parts,
-        own_part=distribution.distribute_dataset,
-        share_of_loss=lambda loss: loss,
-        replica=lambda: (0, 1),
-        share_rows=share_rows,
-        is_shared=lambda x: False,
-        whole=whole,
-        all_rows=lambda x: x,
-        replicated=lambda network: network,
-        run=lambda compiled, args: compiled(*args),
-        all_processes=lambda x: np.asarray(multihost().process_allgather(x)),
-    )
-
-
-# For each compiled function of TensorFlow, the one that runs it on all replicas.
-_ON_REPLICAS = weakref.WeakKeyDictionary()
-
-
-def _tensorflow():
-    import tensorflow as tf
-
-    strategy = tf.distribute.get_strategy()
-    if not tf.distribute.has_strategy():
-        return None
-    count = strategy.num_replicas_in_sync
-    local = len(strategy.extended.worker_devices)
-    resolver = strategy.cluster_resolver
-    here = 0
-    if count > local:
-        # Workers in the order of their replicas: the chief, if there is one, before the others.
-        has_chief = "chief" in resolver.cluster_spec().jobs
-        here = resolver.task_id + int(has_chief and resolver.task_type == "worker")
-
-    def context():
-        found = tf.distribute.get_replica_context()
-        return found if found is not None and count > 1 else None
-
-    def replica():
-        found = context()
-        return (0, 1) if found is None else (found.replica_id_in_sync_group, count)
-
-    def share_rows(x):
-        parts = np.split(np.asarray(x), count)
-        return strategy.experimental_distribute_values_from_function(
-            lambda of: tf.convert_to_tensor(parts[of.replica_id_in_sync_group])
-        )
-
-    def is_shared(x):
-        # Mirrored variables are distributed values too, but none with rows of their own.
-        rows = tf.distribute.DistributedValues, tf.__internal__.CompositeTensor
-        return all(isinstance(x, kind) for kind in rows)
-
-    def run(compiled, args):
-        if not any(is_shared(x) for x in tree.flatten(args)):
-            return compiled(*args)
-        if compiled not in _ON_REPLICAS:
-            # Within one graph the devices work side by side. A plain function around the compiled
-            # one, because the strategy would make one XLA program of those of all devices.
-            of_weak = weakref.proxy(compiled)
-            graph = tf.function(lambda *args: strategy.run(lambda *x: of_weak(*x), args))
-            _ON_REPLICAS[compiled] = graph
-        return _ON_REPLICAS[compiled](*args)
-
-    def all_rows(x):
-        found = context()
-        return x if found is None else found.all_gather(x, axis=0)
-
-    def all_processes(x):
-        rows = strategy.run(lambda: all_rows(tf.convert_to_tensor(x)[None]))
-        return strategy.experimental_local_results(rows)[0].numpy()[::local]
-
-    return SimpleNamespace(
-        process=(here, count // local),
-        data_part=(0, 1),
-        batch_parts=count,
-        own_part=lambda dataset: dataset,
-        share_of_loss=lambda loss: loss if context() is None else loss / count,
-        replica=replica,
-        share_rows=share_rows,
-        is_shared=is_shared,
-        whole=lambda x: strategy.gather(x, axis=0).numpy(),
-        all_rows=all_rows,
-        replicated=lambda network: network,
-        run=run,
-        all_processes=all_processes,
-    )
-
-
-def _torch():
-    import torch
-    import torch.distributed as dist
-
-    if not (dist.is_available() and dist.is_initialized()):
-        return None
-    here, count = dist.get_rank(), dist.get_world_size()
-
-    def all_rows(x):
-        parts = [torch.empty_like(x) for _ in range(count)]
-        dist.all_gather(parts, x.contiguous())
-        return torch.cat(parts)
-
-    def whole(x):
-        return keras.ops.convert_to_numpy(all_rows(keras.ops.convert_to_tensor(x)))
-
-    return SimpleNamespace(
-        process=(here, count),
-        data_part=(here, count),
-        batch_parts=count,
-        own_part=lambda dataset: dataset,
-        share_of_loss=lambda loss: loss,
-        replica=lambda: (here, count) if _reading.own_part else (0, 1),
-        share_rows=lambda x: np.split(np.asarray(x), count)[here],
-        is_shared=lambda x: False,
-        whole=whole,
-        all_rows=all_rows,
-        replicated=torch.nn.parallel.DistributedDataParallel,
-        run=lambda compiled, args: compiled(*args),
-        all_processes=lambda x: whole(x[None]),
-    )
