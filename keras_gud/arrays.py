@@ -85,3 +85,37 @@ def labels_of(x, y, classes: int | None, required: bool = True):
             raise labels.missing(classes, "y=None")
         return None
     return labels.check(y, len(pick(x)), classes)
+
+
+def split(x, sample_weight, fraction: float, *more):
+    """Splits arrays into a training and a validation part, the last `fraction` of the examples.
+
+    Args:
+        x: Array, or dict that holds it.
+        sample_weight: Array or `None`.
+        fraction: Fraction of the examples to hold out.
+        *more: Further arrays or `None`.
+
+    Returns:
+        Pair of ``(x, sample_weight, *more)``.
+
+    Raises:
+        ValueError: if x is not an array, or a part would be empty.
+    """
+    x = pick(x) if isinstance(x, dict) else x
+    if not (hasattr(x, "shape") and hasattr(x, "dtype")):
+        raise ValueError(
+            "Expected `x` to be an array where `validation_split` is used. "
+            f"Received: x of type {type(x).__name__}."
+        )
+    at = int(len(x) * (1.0 - fraction))
+    if not 0 < at < len(x):
+        raise ValueError(
+            "Expected `validation_split` to leave examples on both sides. "
+            f"Received: validation_split={fraction} with {len(x)} examples."
+        )
+    parts = x, sample_weight, *more
+    return tuple(
+        tuple(None if part is None else part[rows] for part in parts)
+        for rows in (slice(at), slice(at, None))
+    )

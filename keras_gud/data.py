@@ -196,8 +196,15 @@ class Source:
         """Makes sure that the devices of a distributed run can divide every batch.
 
         Raises:
-            ValueError: for an array or a `Stream` at once, for others as batches are read.
+            ValueError: for an array or a `Stream` at once, for others as batches are read; for
+                another number of batches in another process.
         """
+        lengths = backend.all_processes(np.int64(-1 if self.n_batches is None else self.n_batches))
+        if (lengths != lengths[0]).any():
+            raise ValueError(
+                "Expected the same number of batches in every process, or all but one would wait "
+                f"for ever. Received: {lengths.tolist()} batches (-1: not known)."
+            )
         parts = backend.batch_parts()
         order = getattr(self.ordered, "order", None)
         if order is not None:
@@ -261,37 +268,3 @@ def _hint(x) -> str:
     if hasattr(x, "__getitem__") and hasattr(x, "__len__"):
         return " Wrap a torch Dataset in torch.utils.data.DataLoader."
     return ""
-
-
-def split(x, sample_weight, fraction: float, *more):
-    """Splits arrays into a training and a validation part, the last `fraction` of the examples.
-
-    Args:
-        x: Array, or dict that holds it.
-        sample_weight: Array or `None`.
-        fraction: Fraction of the examples to hold out.
-        *more: Further arrays or `None`.
-
-    Returns:
-        Pair of ``(x, sample_weight, *more)``.
-
-    Raises:
-        ValueError: if x is not an array, or a part would be empty.
-    """
-    x = pick(x) if isinstance(x, dict) else x
-    if not (hasattr(x, "shape") and hasattr(x, "dtype")):
-        raise ValueError(
-            "Expected `x` to be an array where `validation_split` is used. "
-            f"Received: x of type {type(x).__name__}."
-        )
-    at = int(len(x) * (1.0 - fraction))
-    if not 0 < at < len(x):
-        raise ValueError(
-            "Expected `validation_split` to leave examples on both sides. "
-            f"Received: validation_split={fraction} with {len(x)} examples."
-        )
-    parts = x, sample_weight, *more
-    return tuple(
-        tuple(None if part is None else part[rows] for part in parts)
-        for rows in (slice(at), slice(at, None))
-    )

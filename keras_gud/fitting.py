@@ -123,7 +123,7 @@ class Fitting:
         epochs = checks.check_integer("epochs", epochs, 0)
         if validation_split and validation_data is None:
             y = arrays.labels_of(x, y, self.classes)
-            (x, sample_weight, y), (x_held, weight_held, y_held) = data.split(
+            (x, sample_weight, y), (x_held, weight_held, y_held) = arrays.split(
                 x, sample_weight, validation_split, y
             )
             validation_data = (x_held, y_held, weight_held)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_gud import checks, data
+from keras_gud import arrays, checks, data
 
 X = np.random.default_rng(0).normal(size=(21, 3)).astype("float32")
 SIZES = [8, 8, 5]
@@ -282,7 +282,7 @@ def test_the_users_loader_is_left_alone():
 
 
 def test_split_holds_the_last_examples_out():
-    (x, weight), (held, weight_held) = data.split(X, np.arange(21), 0.25)
+    (x, weight), (held, weight_held) = arrays.split(X, np.arange(21), 0.25)
     np.testing.assert_array_equal(x, X[:15])
     np.testing.assert_array_equal(held, X[15:])
     assert weight.tolist() == list(range(15))
@@ -290,16 +290,16 @@ def test_split_holds_the_last_examples_out():
 
 
 def test_split_of_a_dictionary_without_weights():
-    (x, weight), (held, weight_held) = data.split({"image": X, "id": np.arange(21)}, None, 0.5)
+    (x, weight), (held, weight_held) = arrays.split({"image": X, "id": np.arange(21)}, None, 0.5)
     assert (len(x), len(held), weight, weight_held) == (10, 11, None, None)
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.0, 1.5, 0.99])
 def test_split_leaves_nothing_empty(fraction):
     with pytest.raises(ValueError, match="`validation_split` to leave examples on both sides"):
-        data.split(X, None, fraction)
+        arrays.split(X, None, fraction)
 
 
 def test_split_needs_an_array():
     with pytest.raises(ValueError, match="`x` to be an array.*Received: x of type Batches"):
-        data.split(Batches(), None, 0.5)
+        arrays.split(Batches(), None, 0.5)
