@@ -215,6 +215,12 @@ class Fitting:
         kwargs["part"] = backend.data_part() if divided else (0, 1)
         return data.Source(x, sample_weight, batch_size, shuffle, self.seed, **kwargs)
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Nothing, since everything has been built; Keras calls it under a `tf.distribute.Strategy`.
+
+        It would average a batch over the workers, which TensorFlow cannot do with bytes.
+        """
+
     def update_likelihoods(self, x, sample_weight):
         """Counts a batch in the likelihood metrics, if data are being evaluated."""
         if self._session.evaluating:
@@ -229,7 +235,7 @@ class Fitting:
             for metric in self._session.metrics:
                 for name in metric.result():
                     results.pop(name)
-        return results
+        return backend.step_results(results)
 
     def _open_validation(self, validation_data, batch_size):
         if validation_data is None:

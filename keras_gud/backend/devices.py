@@ -161,6 +161,15 @@ def share_of_loss(loss):
     return loss if engine is None else engine.share_of_loss(loss)
 
 
+def step_results(results: dict) -> dict:
+    """Results of a step, in a shape that Keras can average over processes.
+
+    Between TensorFlow's workers it takes means along a first axis, which scalars have not.
+    """
+    engine = _engine()
+    return results if engine is None else engine.step_results(results)
+
+
 def replicated(network):
     """The network to call in training: its gradients are averaged over the processes."""
     engine = _engine()

@@ -55,13 +55,18 @@ def engine():
             _ON_REPLICAS[compiled] = graph
         return _ON_REPLICAS[compiled](*args)
 
+    def step_results(results):
+        alone = context() is None or count == local
+        return results if alone else {name: x[None] for name, x in results.items()}
+
     def all_rows(x):
         found = context()
         return x if found is None else found.all_gather(x, axis=0)
 
     def all_processes(x):
-        rows = strategy.run(lambda: all_rows(tf.convert_to_tensor(x)[None]))
-        return strategy.experimental_local_results(rows)[0].numpy()[::local]
+        x = tf.convert_to_tensor(x.astype("int32"))[None]  # collectives take no bytes
+        rows = strategy.experimental_local_results(strategy.run(lambda: all_rows(x)))[0]
+        return rows.numpy()[::local].astype("uint8")
 
     return SimpleNamespace(
         process=(here, count // local),
@@ -74,6 +79,7 @@ def engine():
         is_shared=is_shared,
         whole=lambda x: strategy.gather(x, axis=0).numpy(),
         value_of=lambda value: value.read_value().numpy(),
+        step_results=step_results,
         all_rows=all_rows,
         replicated=lambda network: network,
         run=run,

@@ -34,6 +34,7 @@ def engine():
         whole=whole,
         value_of=keras.ops.convert_to_numpy,
         all_rows=all_rows,
+        step_results=lambda results: results,
         replicated=torch.nn.parallel.DistributedDataParallel,
         run=lambda compiled, args: compiled(*args),
         all_processes=lambda x: whole(x[None]),
