@@ -216,7 +216,7 @@ class Fitting:
         return data.Source(x, sample_weight, batch_size, shuffle, self.seed, **kwargs)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Nothing, since everything has been built; Keras calls it under a `tf.distribute.Strategy`.
+        """Nothing, as all has been built; Keras calls it under a `tf.distribute.Strategy`.
 
         It would average a batch over the workers, which TensorFlow cannot do with bytes.
         """

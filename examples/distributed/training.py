@@ -15,9 +15,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
     """The options that all engines share."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=Path, default=OUT, help="folder for results")
-    parser.add_argument(
-        "--quick", action="store_true", help="two epochs of 64 images, a tiny network"
-    )
+    parser.add_argument("--quick", action="store_true", help="a tiny network for a moment")
     return parser
 
 

@@ -11,8 +11,8 @@ def layout_map(device_mesh, axis: str = "model"):
     """The layout of every network that this package has by name, for `keras.distribution`.
 
     Kernels of residual blocks and of attention are divided over their output channels, which the
-    devices along `axis` must divide; their averages and the optimizer's moments likewise. All else, a
-    few per cent of the weights of a large network, is on every device.
+    devices along `axis` must divide; their averages and the optimizer's moments likewise. All
+    else, a few per cent of the weights of a large network, is on every device.
 
     Args:
         device_mesh: A `keras.distribution.DeviceMesh`.
