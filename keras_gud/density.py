@@ -226,6 +226,14 @@ class Density:
         self._require_built("likelihoods are computed")
         checks.check_integer("draws", draws, 1)
         source = self._open_for_evidence(x, labels, batch_size)
+        if backend.process()[1] == 1:
+            source.check_divides()
+        elif keras.backend.backend() == "jax":
+            raise ValueError(
+                "Expected `predict` and `elbo` in one process: Keras' predict on jax cannot collect "
+                f"what several have computed. Received: {backend.process()[1]} processes. "
+                "metrics.NegativeElbo in `evaluate` gives the mean."
+            )
         key = draws, str(sorted(params.items()))
         if key not in self._session.evidence:
             self._session.evidence[key] = NegativeElbo(self, draws, params)
