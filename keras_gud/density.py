@@ -230,8 +230,8 @@ class Density:
             source.check_divides()
         elif keras.backend.backend() == "jax":
             raise ValueError(
-                "Expected `predict` and `elbo` in one process: Keras' predict on jax cannot collect "
-                f"what several have computed. Received: {backend.process()[1]} processes. "
+                "Expected `predict` and `elbo` in one process: on jax Keras cannot collect what "
+                f"several have predicted. Received: {backend.process()[1]} processes. "
                 "metrics.NegativeElbo in `evaluate` gives the mean."
             )
         key = draws, str(sorted(params.items()))
