@@ -1,5 +1,7 @@
-"""What the benchmarks measure with: counted FLOPs and the Frechet distance."""
+"""What the benchmarks measure with: counted FLOPs, the Frechet distance, and how runs scale."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +15,17 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 from flops import count_flops
 from frechet import digit_features, feature_distance, frechet_distance, random_features
+from scaling_model import (
+    Machine,
+    Network,
+    bottleneck,
+    collectives,
+    efficiency,
+    fitting_batch,
+    hiding_batch,
+    reduce_time,
+    step_times,
+)
 
 
 def test_flops_of_convolutions_and_dense_layers():
@@ -83,3 +96,89 @@ def test_digit_features_tell_digits_from_noise():
     noise = np.random.default_rng(0).integers(0, 256, size=(300, 8, 8, 1), dtype="uint8")
     near = frechet_distance(digits[:300], digits, digit_features)
     assert 0.0 < near < 0.03 < frechet_distance(noise, digits, digit_features)
+
+
+# -- how runs scale -------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_collectives_of_a_program():
+    text = """
+    %all-reduce.1 = (f32[3,4]{1,0}, bf16[5]{0}) all-reduce(%a, %b), channel_id=1
+    %sum = f32[] all-reduce-start(%c), channel_id=2
+    %parts = s32[2,1]{1,0} all-gather(%d), dimensions={0}
+    %other = f32[3,4]{1,0} get-tuple-element(%all-reduce.1), index=0
+    """
+    assert collectives(text) == {"all-gather": (1, 8), "all-reduce": (2, 48 + 10 + 4)}
+    assert collectives("%x = f32[2]{0} add(%a, %b)") == {}
+
+
+def test_time_of_an_all_reduce():
+    machine = Machine(within=100.0, between=10.0, latency=0.0)
+    assert reduce_time(400.0, 1, machine) == 0.0
+    assert reduce_time(400.0, 2, machine) == pytest.approx(4.0)
+    assert reduce_time(400.0, 8, machine) == pytest.approx(7.0)
+    # Each of the eight takes an eighth to the other host.
+    assert reduce_time(400.0, 16, machine) == pytest.approx(7.0 + 5.0)
+    slow = Machine(within=100.0, between=10.0, latency=0.5, reduces=3)
+    assert reduce_time(400.0, 16, slow) == pytest.approx(12.0 + 3 * 0.5 * 8)
+
+
+def network(**changes):
+    given = {"size": 64, "parameters": 10**6, "flops": 1e9}
+    given |= {"memory": 1e9, "traffic": 1e6}
+    return Network(**given | changes)
+
+
+def test_batches_fill_the_memory():
+    assert fitting_batch(network(), Machine(memory=80e9, usable=0.5)) == 32
+    weights = network(parameters=10**9)  # 20 GB
+    assert fitting_batch(weights, Machine(memory=40e9, usable=1.0)) == 16
+    assert fitting_batch(weights, Machine(memory=20.5e9, usable=1.0)) == 0
+
+
+def test_what_a_step_costs():
+    machine = Machine(arithmetic=1e12, utilisation=0.5, traffic=1e12, spread=0.0)
+    times = step_times(network(), machine, 1, 4)
+    assert times["arithmetic"] == pytest.approx(3 * 4e9 / 5e11)
+    assert times["memory traffic"] == pytest.approx((4e6 + 36e6) / 1e12)
+    assert times["step"] == times["arithmetic"]
+    assert bottleneck(times) == "arithmetic"
+
+
+def test_what_limits_a_step():
+    worse = {
+        "memory traffic": Machine(traffic=1e6),
+        "all-reduce": Machine(between=1e3),
+        "input": Machine(read=1e3),
+        "host": Machine(host=10.0),
+    }
+    for name, machine in worse.items():
+        assert bottleneck(step_times(network(), machine, 64, 8)) == name
+
+
+def test_efficiency_is_lost_to_the_all_reduce_and_to_small_batches():
+    machine = Machine(spread=0.0, latency=0.0, host=0.0, between=1e7, read=1e12)
+    batch = fitting_batch(network(), machine)
+    assert efficiency(network(), machine, 1, batch) == pytest.approx(1.0)
+    assert efficiency(network(), machine, 8, batch) == pytest.approx(1.0)
+    least = hiding_batch(network(), machine, 64)
+    assert least > 1
+    assert step_times(network(), machine, 64, least - 1)["exposed"] > 0
+    few, enough = (efficiency(network(), machine, 64, n) for n in (1, least))
+    assert few < enough
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="keras.distribution is jax's")
+def test_devices_exchange_their_gradients_once_and_nothing_in_sampling():
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, str(ROOT / "benchmarks" / "scaling.py"), "--quick"]
+    # Nothing but the programs' text is of interest, so they need not be fast.
+    env = os.environ | {"PYTHONPATH": paths, "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    output = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+    (line,) = (line for line in output.splitlines() if line.startswith("| one level"))
+    four = [cell.strip() for cell in line.split("|")]
+    assert (four[2], four[5]) == ("4", "none")
+    _, size = four[4].split("all-reduce, ")
+    assert float(four[3]) == pytest.approx(float(size), abs=0.3)  # KiB; and a few scalars
