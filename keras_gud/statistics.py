@@ -15,6 +15,19 @@ _EXACT_ROWS = 1024
 _MIDDLE = 128.0
 
 
+def _numbers(batch) -> np.ndarray:
+    """8-bit values as they are, all else as float64."""
+    batch = np.asarray(batch)
+    if batch.dtype == np.uint8:
+        return batch
+    try:
+        return np.asarray(batch, "float64")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Expected batches of numbers. Received: batch of dtype {batch.dtype}."
+        ) from error
+
+
 class _Streaming:
     """Count, mean and centred second moment M2 of a stream; subclasses say what a square is."""
 
@@ -32,16 +45,14 @@ class _Streaming:
         Raises:
             ValueError: if the shape differs from earlier batches or a value is not finite.
         """
-        batch = np.asarray(batch)
+        batch = _numbers(batch)
         self._check(batch)
         if batch.dtype == np.uint8:
             for i in range(0, len(batch), _EXACT_ROWS):
                 self._add_exactly(batch[i : i + _EXACT_ROWS])
         elif len(batch):
-            batch = batch.astype("float64")
             mean = batch.mean(axis=0)
-            batch -= mean
-            self._merge(len(batch), mean, self._sum_of_squares(batch))
+            self._merge(len(batch), mean, self._sum_of_squares(batch - mean))
         return self
 
     def _add_exactly(self, rows):
@@ -91,7 +102,7 @@ class _Streaming:
                 f"Expected batches of shape (batch, *{self._mean.shape}) as before. "
                 f"Received: batch of shape {batch.shape}."
             )
-        if batch.dtype.kind not in "iub" and not np.isfinite(batch).all():
+        if batch.dtype != np.uint8 and not np.isfinite(batch).all():
             raise ValueError("Expected finite data. Received: batch with NaN or infinite values.")
 
     def _require_examples(self):
