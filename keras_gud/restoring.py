@@ -26,6 +26,8 @@ def size_of(model) -> int:
 
 def describe(model) -> dict:
     """What a checkpoint says of its model and everything that is built from it, for JSON."""
+    with backend.summed(model.metrics_variables):
+        metrics = [_plain(backend.value_of(v)) for v in model.metrics_variables]
     return {
         "keras_gud": __version__,
         "model": _identity(model),
@@ -33,7 +35,7 @@ def describe(model) -> dict:
         "build": _plain(model.get_build_config()),
         "parts": [_build_configs(part) for part in _parts(model)],
         "shapes": _shapes(model),
-        "metrics": [_plain(backend.value_of(v)) for v in model.metrics_variables],
+        "metrics": metrics,
     }
 
 
@@ -69,7 +71,7 @@ def load(model, path, state: dict):
 def load_metrics(model, state: dict):
     """What the metrics had counted of the epoch."""
     for variable, value in zip(model.metrics_variables, state["metrics"], strict=True):
-        variable.assign(np.asarray(value, variable.dtype))
+        variable.assign(backend.part_of_sum(np.asarray(value, variable.dtype)))
 
 
 def _identity(model) -> dict:

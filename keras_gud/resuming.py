@@ -4,7 +4,9 @@ import contextlib
 import functools
 import os
 import signal
+import tempfile
 import threading
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -198,11 +200,15 @@ class Checkpoint(keras.callbacks.Callback):
         """Writes a checkpoint, unless there is one of this step; then SIGTERM may come."""
         if step != self._saved:
             self._check()
-        if step != self._saved and backend.process()[0] == 0:
             model = self.model  # on jax this gives it the weights of the last step
             state = restoring.describe(model) | position() | {"step": step}
             save = functools.partial(restoring.save, model)
-            self.files.write(step, state, save, restoring.size_of(model))
+            with backend.together("write a checkpoint"):
+                if backend.process()[0] == 0:
+                    self.files.write(step, state, save, restoring.size_of(model))
+                else:  # on jax Keras saves what all processes have, with all of them
+                    with tempfile.TemporaryDirectory() as nowhere:
+                        save(Path(nowhere))
         self._saved = step
         if self._asked:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -212,7 +218,8 @@ class Checkpoint(keras.callbacks.Callback):
     def _deferring_sigterm(self, useful: bool):
         """Lets SIGTERM wait for the next step, where nothing else handles it."""
         ours = threading.current_thread() is threading.main_thread()
-        if not useful or not ours or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        alone = backend.process()[1] == 1  # several would have to agree on the step
+        if not (useful and ours and alone) or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
             yield
             return
         owner = os.getpid()
