@@ -177,7 +177,8 @@ def test_of_a_data_set_few_batches_are_in_memory(model, use, monkeypatch):
     monkeypatch.setattr(adaptation, "_BLOCK", 512)  # four batches
     kept = Kept()
     USES[use](model, Dataset(kept))
-    assert not kept.alive
+    # A backend may hold on to the last one that it was given.
+    assert kept.alive <= {kept.n_batches - 1}
     assert 1 <= kept.most <= 12  # those that Keras or TensorFlow read ahead
 
 
