@@ -136,12 +136,17 @@ def check_varied(varied: bool, count: int):
         )
 
 
+def as_floats(value) -> np.ndarray:
+    """The value as float32; one NaN, which every check refuses, if it is no array of numbers."""
+    try:
+        return np.asarray(value, "float32")
+    except (TypeError, ValueError):
+        return np.asarray(np.nan, "float32")
+
+
 def check_weight(sample_weight, n: int) -> np.ndarray:
     """The weights of n examples as float32 ``(n,)``, or a `ValueError`."""
-    try:
-        weight = np.asarray(sample_weight, "float32")
-    except (TypeError, ValueError):
-        weight = np.asarray(None)
+    weight = as_floats(sample_weight)
     if weight.shape != (n,):
         raise ValueError(
             f"Expected `sample_weight` of shape ({n},), one number per example. "

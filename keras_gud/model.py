@@ -191,8 +191,6 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
             name="eval_index", shape=(), dtype="int32", trainable=False, **kwargs
         )
         self.ema.attach(self.network)
-        if not self.moments.built:
-            self.moments.build_from_config({"data_shape": self.data_shape})
         self.built = True
 
     def _require_built(self, what: str):

@@ -50,8 +50,7 @@ class Training:
         columns = [[self._score_matching(side, output, draw.eps)] for side in sides]
         if training:
             for side, entries in zip(sides, columns, strict=True):
-                weight = self._weight(side.state, side.view.prior.variance)
-                entries.append(health.describe(draw.t, phi, side.z, output, weight))
+                entries.append(health.describe(draw.t, phi, side.z, output, side.weight))
         return ops.concatenate(_pick(columns, which), axis=-1)
 
     def _noised(self, view, phi, draw, training):
@@ -60,18 +59,20 @@ class Training:
         chi = view.prior(view.basis(phi))
         denoiser = self.make_denoiser(view, True) if training else self.denoiser_of(view)
         return SimpleNamespace(
-            view=view, state=state, z=state.add_noise(chi, draw.eps), denoiser=denoiser
+            view=view,
+            state=state,
+            z=state.add_noise(chi, draw.eps),
+            denoiser=denoiser,
+            weight=self._weight(state, view.prior.variance),
         )
 
     def _score_matching(self, side, output, eps):
         """The loss of the network and of the best linear model, float32 ``(batch, 2)``."""
-        variance = side.view.prior.variance
-        weight = self._weight(side.state, variance)
         estimates = (
             side.denoiser.read(output, side.z, side.state),
-            objective.linear_eps(side.z, side.state, variance),
+            objective.linear_eps(side.z, side.state, side.view.prior.variance),
         )
-        losses = [objective.weighted_error(eps, e, side.state, weight) for e in estimates]
+        losses = [objective.weighted_error(eps, e, side.state, side.weight) for e in estimates]
         return ops.stack(losses, axis=-1)
 
     def _choose_view(self, draw):

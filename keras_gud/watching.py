@@ -114,8 +114,8 @@ class Watch(keras.callbacks.Callback):
         self.due = now + max((now - started) / SHARE, SHORTEST)
 
     def check(self):
-        """Looks, if training has begun: what is to be kept elsewhere must be good."""
-        if self.begun:
+        """Looks, if there have been steps since: what is to be kept elsewhere must be good."""
+        if self.begun and _step_of(self.model) != self.kept_step:
             self.look()
 
     def is_wrong(self) -> bool:

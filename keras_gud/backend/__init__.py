@@ -1,4 +1,4 @@
-"""What differs between backends, in one place: the only file that may import one of them."""
+"""What differs between backends, in one place: the only folder that may import one of them."""
 
 import keras
 import numpy as np

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import backend, noise
+from keras_gud import noise
 from keras_gud.checks import check_integer
 from keras_gud.likelihood.solve import CompiledSolve, Solve
 from keras_gud.registry import near_match
-from keras_gud.samplers.run import check_rows, divide_rows, take_rows
+from keras_gud.samplers.run import DividedRows, check_rows, rows_of_batch, take_rows
 from keras_gud.samplers.sampler import STARTS
 from keras_gud.samplers.solver import AdaptiveSolver
 
@@ -118,26 +118,21 @@ class FlowLikelihood:
         for part in arguments:
             check_rows(part, len(z))
         size = len(z) if batch_size is None else check_integer("batch_size", batch_size, 1)
-        # A batch shares its steps, so that only devices of one program can divide it.
-        parts = backend.batch_parts() if backend.one_program() else 1
-        size = -(-size // parts) * parts
-        starts = range(0, len(z), size)
+        divided = DividedRows(size, splits=False)  # a batch shares its steps
+        starts = range(0, len(z), divided.count)
         bar = keras.utils.Progbar(100 * len(starts), unit_name="percent") if progress else None
         self.statistics, results = [], []
         for b, at in enumerate(starts):
-            rows = np.minimum(at + np.arange(size), len(z) - 1)
-            keys = noise.sample_keys(seed, size, first + at)
+            rows = rows_of_batch(at, divided.count, len(z))
+            keys = noise.sample_keys(seed, divided.count, first + at)
             told = [take_rows(part, rows) for part in arguments]
 
             def tell(t, b=b):
                 bar.update(round(100 * (b + t)))
 
-            batch = z[rows], keys, *told
-            if parts > 1:
-                batch = divide_rows(batch, size)
-            terms = self._solve(functions, *batch[:2], batch[2:], tell if bar else None)
-            terms = [backend.whole(t) if parts > 1 else ops.convert_to_numpy(t) for t in terms]
-            results.append([term[: len(z) - at] for term in terms])
+            batch = divided.divide((z[rows], keys, told))
+            terms = self._solve(functions, *batch, tell if bar else None)
+            results.append([divided.whole(term)[: len(z) - at] for term in terms])
         start, integrals = (np.concatenate(part) for part in zip(*results, strict=True))
         return _report(start, integrals, functions.exact)
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_gud.checks import as_floats
 from keras_gud.priors.prior import Prior, positive
 from keras_gud.registry import PACKAGE, require_label
 
@@ -106,10 +107,7 @@ class Scaled(Prior):
 
     def __init__(self, scale, floor: float = 1e-6, **kwargs):
         super().__init__(floor, **kwargs)
-        try:
-            self.constant = np.asarray(scale, "float32")
-        except (TypeError, ValueError):
-            self.constant = np.asarray(np.nan)
+        self.constant = as_floats(scale)
         if not (np.isfinite(self.constant).all() and (self.constant > 0.0).all()):
             raise ValueError(
                 "Expected `scale` to be positive and finite in every component. "

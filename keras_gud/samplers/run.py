@@ -38,11 +38,8 @@ class Run:
         self.times = tuple(np.float32(t) for t in times)
         self.steps = check_integer("steps", sampler.steps if steps is None else steps, 1)
         batch_size = n if batch_size is None else batch_size
-        self.batch_size = min(check_integer("batch_size", batch_size, 1), n)
-        # Devices that step each for itself would not agree on steps that a batch chooses.
-        parts = backend.batch_parts() if sampler.splits or backend.one_program() else 1
-        self.shared = parts > 1
-        self.batch_size = -(-self.batch_size // parts) * parts
+        batch_size = min(check_integer("batch_size", batch_size, 1), n)
+        self.rows = DividedRows(batch_size, sampler.splits)
         self.states = check_integer("states", states, 0)
         # One index for each sample: counted from `first`, or given.
         index = (
@@ -75,16 +72,16 @@ class Run:
         """
         loop, sampler = self.loop, self.sampler
         sampler.statistics = []
-        starts = range(0, self.n, self.batch_size)
+        starts = range(0, self.n, self.rows.count)
         bar = None
         if self.progress:
             bar = keras.utils.Progbar(self.steps * len(starts), unit_name="step")
         results, paths = [], []
         for b, at in enumerate(starts):
-            rows = rows_of_batch(at, self.batch_size, self.n)
+            rows = rows_of_batch(at, self.rows.count, self.n)
             keys = noise.keys_of(self.seed, self.index[rows])
             params, told = (take_rows(part, rows) for part in self.given)
-            keys, params, told = self.share((keys, params, told))
+            keys, params, told = self.rows.divide((keys, params, told))
 
             def tell(done, b=b):
                 bar.update(round(self.steps * (b + done)))
@@ -97,18 +94,40 @@ class Run:
             z = path[-1]
             if denoise:
                 z = loop.finish(loop.values(), z, self.times[1], params, told)
-            results.append(self._whole(z)[: self.n - at])
+            results.append(self.rows.whole(z)[: self.n - at])
             if self.states:
-                paths.append([self._whole(z)[: self.n - at] for z in path])
+                paths.append([self.rows.whole(z)[: self.n - at] for z in path])
         result = np.concatenate(results)
         return (result, np.concatenate(paths, axis=1)) if self.states else result
 
-    def share(self, arrays):
-        """Arrays with a row for each sample of a batch, divided among the devices; others stay."""
-        return divide_rows(arrays, self.batch_size) if self.shared else arrays
 
-    def _whole(self, z):
-        return backend.whole(z) if self.shared else ops.convert_to_numpy(z)
+class DividedRows:
+    """A batch of samples, divided among the devices of a distributed run, if there are several.
+
+    Args:
+        count: Samples in the batch, at least.
+        splits: Whether each device may go its own way with its samples. If not, a batch is divided
+            only among devices of one program.
+
+    Attributes:
+        count: Samples in the batch, as many as the devices can divide.
+    """
+
+    def __init__(self, count: int, splits: bool):
+        parts = backend.batch_parts() if splits or backend.one_program() else 1
+        self.several, self.count = parts > 1, -(-count // parts) * parts
+
+    def divide(self, arrays):
+        """Nested arrays; those with a row for each sample are divided, others stay."""
+        if not self.several:
+            return arrays
+        return tree.map_structure(
+            lambda x: backend.share_rows(x) if len(x) == self.count else x, arrays
+        )
+
+    def whole(self, x) -> np.ndarray:
+        """All rows of what has been computed from divided ones."""
+        return backend.whole(x) if self.several else ops.convert_to_numpy(x)
 
 
 def rows_of_batch(at: int, batch_size: int, n: int) -> np.ndarray:
@@ -117,11 +136,6 @@ def rows_of_batch(at: int, batch_size: int, n: int) -> np.ndarray:
     The last batch is filled up to the common size: one compilation serves all.
     """
     return np.minimum(at + np.arange(batch_size), n - 1)
-
-
-def divide_rows(arrays, rows: int):
-    """Nested arrays, those with so many rows divided among the devices of a distributed run."""
-    return tree.map_structure(lambda x: backend.share_rows(x) if len(x) == rows else x, arrays)
 
 
 def take_rows(arrays: dict, rows) -> dict:

@@ -167,7 +167,7 @@ class Sampler:
         times = self._check_times(times)
         loop = self.loop_of(denoiser, schedule, z.shape[1:], False)
         run = Run(self, loop, schedule, check_count("n", len(z)), times, **arguments)
-        return run(lambda keys, rows, params: run.share(z[rows]), denoise)
+        return run(lambda keys, rows, params: run.rows.divide(z[rows]), denoise)
 
     def _check_times(self, times):
         try:

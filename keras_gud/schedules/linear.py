@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud.checks import check_numbers
+from keras_gud.checks import as_floats, check_numbers
 from keras_gud.registry import PACKAGE, require_label
 from keras_gud.schedules.schedule import ComponentSchedule
 
@@ -160,10 +160,7 @@ class Linear(ComponentSchedule):
 
 
 def _numbers(ordering) -> np.ndarray:
-    try:
-        numbers = np.asarray(ordering, "float32")
-    except (TypeError, ValueError):
-        numbers = np.asarray(np.nan)
+    numbers = as_floats(ordering)
     if not np.isfinite(numbers).all():
         raise ValueError(
             "Expected `ordering` to be a name or an array of finite numbers. "
