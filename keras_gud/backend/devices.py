@@ -16,12 +16,14 @@ import keras
 import numpy as np
 from keras import tree
 
+from keras_gud.backend.engine import Engine
 
-def _engine():
-    """What this backend needs; `None` for one process with one device."""
+
+def _engine() -> Engine:
+    """What this backend answers at this moment."""
     name = keras.backend.backend()
     if name not in ("jax", "tensorflow", "torch"):
-        return None
+        return Engine()
     return importlib.import_module(f"keras_gud.backend.on_{name}").engine()
 
 
@@ -34,8 +36,7 @@ def process() -> tuple[int, int]:
     >>> process()
     (0, 1)
     """
-    engine = _engine()
-    return (0, 1) if engine is None else engine.process
+    return _engine().process
 
 
 def data_part() -> tuple[int, int]:
@@ -46,8 +47,7 @@ def data_part() -> tuple[int, int]:
     >>> data_part()
     (0, 1)
     """
-    engine = _engine()
-    return (0, 1) if engine is None else engine.data_part
+    return _engine().data_part
 
 
 def batch_parts() -> int:
@@ -56,8 +56,7 @@ def batch_parts() -> int:
     >>> batch_parts()
     1
     """
-    engine = _engine()
-    return 1 if engine is None else engine.batch_parts
+    return _engine().batch_parts
 
 
 def one_program() -> bool:
@@ -78,9 +77,8 @@ def replica() -> tuple:
     >>> replica()
     (0, 1)
     """
-    engine = _engine()
     whole = keras.backend.backend() == "torch" and not _reading.own_part
-    return (0, 1) if engine is None or whole else engine.replica()
+    return (0, 1) if whole else _engine().replica()
 
 
 def where_trained(method):
@@ -97,8 +95,7 @@ def where_trained(method):
 
 def own_part(dataset):
     """This process' part of a `tf.data.Dataset` of whole batches, where Keras can tell."""
-    engine = _engine()
-    return dataset if engine is None else engine.own_part(dataset)
+    return _engine().own_part(dataset)
 
 
 @contextlib.contextmanager
@@ -129,27 +126,22 @@ def share_rows(arrays):
     Args:
         arrays: Nested NumPy arrays; the number of rows is a multiple of `batch_parts`.
     """
-    engine = _engine()
-    return arrays if engine is None else tree.map_structure(engine.share_rows, arrays)
+    return tree.map_structure(_engine().share_rows, arrays)
 
 
 def whole(x) -> np.ndarray:
     """What a compiled function has made of `share_rows`, all rows of it, in every process."""
-    engine = _engine()
-    return keras.ops.convert_to_numpy(x) if engine is None else engine.whole(x)
+    return _engine().whole(x)
 
 
 def value_of(variable) -> np.ndarray:
     """The whole value of a Keras variable, whichever devices hold parts or copies of it."""
-    engine = _engine()
-    convert = keras.ops.convert_to_numpy if engine is None else engine.value_of
-    return convert(variable.value)
+    return _engine().value_of(variable.value)
 
 
 def all_rows(x):
     """The rows of all replicas, in order, within a training step; see `replica`."""
-    engine = _engine()
-    return x if engine is None else engine.all_rows(x)
+    return _engine().all_rows(x)
 
 
 def share_of_loss(loss):
@@ -157,8 +149,7 @@ def share_of_loss(loss):
 
     On tensorflow gradients of replicas are added up; elsewhere the engine takes means.
     """
-    engine = _engine()
-    return loss if engine is None else engine.share_of_loss(loss)
+    return _engine().share_of_loss(loss)
 
 
 def step_results(results: dict) -> dict:
@@ -166,21 +157,17 @@ def step_results(results: dict) -> dict:
 
     Between TensorFlow's workers it takes means along a first axis, which scalars have not.
     """
-    engine = _engine()
-    return results if engine is None else engine.step_results(results)
+    return _engine().step_results(results)
 
 
 def replicated(network):
     """The network to call in training: its gradients are averaged over the processes."""
-    engine = _engine()
-    return network if engine is None else engine.replicated(network)
+    return _engine().replicated(network)
 
 
 def call(compiled, args):
     """Calls a compiled function, once for each device where some arguments are shared rows."""
     engine = _engine()
-    if engine is None:
-        return compiled(*tree.map_structure(keras.ops.convert_to_tensor, args))
 
     def tensor(x):
         return x if engine.is_shared(x) else keras.ops.convert_to_tensor(x)

@@ -1,18 +1,18 @@
 """Devices and processes under `keras.distribution`."""
 
-from types import SimpleNamespace
-
 import jax
 import keras
 import numpy as np
 from jax.experimental import multihost_utils
 
+from keras_gud.backend.engine import Engine
+
 
 def engine():
-    """Answers under a `keras.distribution`; `None` without one."""
+    """Answers under a `keras.distribution`; one device without one."""
     distribution = keras.distribution.distribution()
     if distribution is None:
-        return None
+        return Engine()
     here, count = jax.process_index(), jax.process_count()
     parts = distribution.num_model_replicas
 
@@ -26,20 +26,13 @@ def engine():
             return np.asarray(multihost_utils.process_allgather(x, tiled=True))
         return keras.ops.convert_to_numpy(x)
 
-    return SimpleNamespace(
+    return Engine(
         process=(here, count),
         data_part=(distribution.data_shard_id, min(parts, count)),
         batch_parts=parts,
         own_part=distribution.distribute_dataset,
-        share_of_loss=lambda loss: loss,
-        replica=lambda: (0, 1),
         share_rows=share_rows,
-        is_shared=lambda x: False,
         whole=whole,
         value_of=whole,
-        all_rows=lambda x: x,
-        step_results=lambda results: results,
-        replicated=lambda network: network,
-        run=lambda compiled, args: compiled(*args),
         all_processes=lambda x: np.asarray(multihost_utils.process_allgather(x)),
     )

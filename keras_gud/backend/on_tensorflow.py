@@ -1,21 +1,22 @@
 """Devices and processes under a `tf.distribute.Strategy`."""
 
 import weakref
-from types import SimpleNamespace
 
 import numpy as np
 import tensorflow as tf
 from keras import tree
+
+from keras_gud.backend.engine import Engine
 
 # For each compiled function of TensorFlow, the one that runs it on all replicas.
 _ON_REPLICAS = weakref.WeakKeyDictionary()
 
 
 def engine():
-    """Answers within the scope of a strategy; `None` elsewhere."""
+    """Answers within the scope of a strategy; one device elsewhere."""
     strategy = tf.distribute.get_strategy()
     if not tf.distribute.has_strategy():
-        return None
+        return Engine()
     count = strategy.num_replicas_in_sync
     local = len(strategy.extended.worker_devices)
     resolver = strategy.cluster_resolver
@@ -68,11 +69,9 @@ def engine():
         rows = strategy.experimental_local_results(strategy.run(lambda: all_rows(x)))[0]
         return rows.numpy()[::local].astype("uint8")
 
-    return SimpleNamespace(
+    return Engine(
         process=(here, count // local),
-        data_part=(0, 1),
         batch_parts=count,
-        own_part=lambda dataset: dataset,
         share_of_loss=lambda loss: loss if context() is None else loss / count,
         replica=replica,
         share_rows=share_rows,
@@ -81,7 +80,6 @@ def engine():
         value_of=lambda value: value.read_value().numpy(),
         step_results=step_results,
         all_rows=all_rows,
-        replicated=lambda network: network,
         run=run,
         all_processes=all_processes,
     )
