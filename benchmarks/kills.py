@@ -4,8 +4,8 @@
     python benchmarks/kills.py --quick
 
 Training is started again after every kill, until it ends; then the next run begins. A kill is
-SIGKILL or SIGTERM, after a random time, or SIGKILL at a random step, batch of validation, or file
-operation of a checkpoint. Needs `os.fork`, so that not every start has to import everything.
+SIGKILL or SIGTERM, after a random time, or at a random step, batch of validation, or file operation
+of a checkpoint. Needs `os.fork`, so that not every start has to import everything.
 """
 
 import argparse
@@ -29,7 +29,11 @@ from keras_gud import checkpoints, restoring
 
 PLACES = ("starting, or starting again", "between steps", "writing a checkpoint", "validation")
 STARTING, STEPS, WRITING, VALIDATION = range(len(PLACES))
-KINDS = ("SIGKILL", "SIGTERM", "write", "step", "validation")
+AT_A_TIME = ("SIGKILL", "SIGTERM")
+KINDS = (
+    *AT_A_TIME,
+    *(f"{name} at {at}" for at in ("step", "write", "validation") for name in AT_A_TIME),
+)
 EPOCHS, BATCH, EVERY = 5, 16, 2
 
 
@@ -58,12 +62,14 @@ class Trap(keras.callbacks.Callback):
         super().__init__()
         self.place, self.kind, self.countdown = place, kind, countdown
 
-    def pass_by(self, kind: str):
+    def pass_by(self, point: str):
         """One of the points at which the process may be ended."""
-        if kind == self.kind:
+        name, _, at = self.kind.partition(" at ")
+        if point == at:
             self.countdown -= 1
-            if self.countdown < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if self.countdown == -1:
+                self.place[1] = self.place[0]
+                os.kill(os.getpid(), getattr(signal, name))
 
     def on_train_batch_end(self, batch, logs=None):
         """Between steps."""
@@ -154,11 +160,14 @@ def start(folder: Path, out: Path, trap: Trap | None) -> int:
 
 
 def one_start(folder: Path, out: Path, kind: str, seconds: float, rng) -> tuple[int, int]:
-    """Starts training and kills it; returns how it ended (0: by itself) and the place."""
-    place = mmap.mmap(-1, 1)
-    process = start(folder, out, Trap(place, kind, rng.randrange(30 if kind == "write" else 8)))
+    """Starts training and kills it; returns how it ended (0: by itself) and the place.
+
+    The place is where training was when the signal was sent: SIGTERM ends it some time later.
+    """
+    place = mmap.mmap(-1, 2)  # now, and when it was killed
+    process = start(folder, out, Trap(place, kind, rng.randrange(30 if "write" in kind else 8)))
     ended, status = 0, 0
-    if kind in ("SIGKILL", "SIGTERM"):
+    if kind in AT_A_TIME:
         if rng.random() < 0.8:  # most of the time passes before the first step
             while not ended and place[0] == STARTING:
                 time.sleep(0.005)
@@ -166,10 +175,11 @@ def one_start(folder: Path, out: Path, kind: str, seconds: float, rng) -> tuple[
             seconds /= 4
         time.sleep(rng.uniform(0.0, seconds))
         if not ended:
+            place[1] = place[0]
             os.kill(process, getattr(signal, kind))
     if not ended:
         _, status = os.waitpid(process, 0)
-    return os.waitstatus_to_exitcode(status), place[0]
+    return os.waitstatus_to_exitcode(status), place[1]
 
 
 def same(out: Path, expected: Path) -> bool:
@@ -229,7 +239,9 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     if args.quick:
-        counts, runs, divergences = run(3, ("write", "step"), args.seed, rehearsals=1)
+        counts, runs, divergences = run(
+            3, ("SIGKILL at write", "SIGKILL at step"), args.seed, rehearsals=1
+        )
     else:
         counts, runs, divergences = run(args.kills, args.kinds, args.seed)
     print(f"\n| place ({keras.backend.backend()}) | SIGKILL | SIGTERM |\n|---|---|---|")
