@@ -73,6 +73,7 @@ class Trap(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Between steps."""
+        self.place[0] = STEPS
         self.pass_by("step")
 
     def on_test_begin(self, logs=None):
