@@ -177,6 +177,13 @@ def test_the_floor_leaves_larger_variances_alone():
     np.testing.assert_allclose(numpy(prior.data_variance), [1.0, 2e-6, 1e-6], rtol=1e-5)
 
 
+@pytest.mark.parametrize(("scale", "variance"), [(1e-25, 1e-30), (1e25, 1e30)])
+def test_a_scale_whose_square_is_beyond_float32(scale, variance):
+    prior = priors.Scaled(scale)
+    prior.adapt(np.zeros(1), np.array([variance]))
+    np.testing.assert_allclose(numpy(prior.variance), variance / scale**2, rtol=1e-6)
+
+
 @pytest.mark.parametrize("floor", [0.0, 1.0, -1e-6, np.nan])
 def test_bad_floors(floor):
     with pytest.raises(ValueError, match=r"Expected `floor` in \(0, 1\)"):

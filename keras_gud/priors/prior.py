@@ -88,7 +88,8 @@ class Prior(FittedLayer):
     @property
     def variance(self):
         """Sigma_i, variance of chi_i over the data, ``data_shape``; 1 for a matching prior."""
-        return self.data_variance / self.scale**2
+        # Divided twice: the square of a scale that float32 holds may be beyond it.
+        return self.data_variance / self.scale / self.scale
 
     def call(self, components):
         """Chi = (components - mean)/S, shape ``(batch, *data_shape)``."""
