@@ -1,5 +1,6 @@
 """Several devices and processes compute what one does: the examples, run in every way."""
 
+import contextlib
 import json
 import os
 import socket
@@ -20,10 +21,16 @@ EXAMPLES = ROOT / "examples" / "distributed"
 BACKEND = keras.backend.backend()
 
 
+def free_ports(n: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(n)]
+        for probe in probes:
+            probe.bind(("localhost", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return probe.getsockname()[1]
+    return free_ports(1)[0]
 
 
 def start(*command, **variables):
@@ -91,6 +98,16 @@ def test_two_hosts(alone, tmp_path):
 def test_two_replicas(alone, tmp_path):
     finish(start(EXAMPLES / "on_tensorflow.py", "--quick", "--cpus", 2, "--out", tmp_path))
     assert_same(results(tmp_path), alone)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.distribute")
+def test_two_workers(alone, tmp_path):
+    cluster = {"worker": [f"localhost:{port}" for port in free_ports(2)]}
+    tasks = [{"cluster": cluster, "task": {"type": "worker", "index": i}} for i in range(2)]
+    script = EXAMPLES / "on_tensorflow.py", "--quick", "--out", tmp_path / "out"
+    finish(*(start(*script, TF_CONFIG=json.dumps(task)) for task in tasks))
+    for i in range(2):
+        assert_same(results(tmp_path / f"out-{i}"), alone)
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="torch.distributed")
