@@ -25,7 +25,7 @@ import numpy as np
 from keras import ops
 
 import keras_gud
-from keras_gud import checkpoints, restoring
+from keras_gud import checkpoints, restoring, whole_files
 
 PLACES = ("starting, or starting again", "between steps", "writing a checkpoint", "validation")
 STARTING, STEPS, WRITING, VALIDATION = range(len(PLACES))
@@ -101,7 +101,7 @@ class Trap(keras.callbacks.Callback):
             return call
 
         for module, name in (
-            (checkpoints, "_sync"),
+            (whole_files, "sync"),
             (checkpoints, "_seal"),
             (checkpoints.os, "replace"),
             (checkpoints.shutil, "rmtree"),

@@ -7,13 +7,14 @@ A checkpoint is written under another name, forced to the disk, and renamed. So 
 the process or the machine, a folder of that name is complete; its checksums find disks that lie.
 """
 
-import errno
 import hashlib
 import json
 import os
 import shutil
 import warnings
 from pathlib import Path
+
+from keras_gud import whole_files
 
 FORMAT_VERSION = 1
 STATE = "state.json"
@@ -95,8 +96,7 @@ class Checkpoints:
         unfinished = self.directory / (_UNFINISHED + final.name)
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            if shutil.disk_usage(self.directory).free < size:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            whole_files.require_space(self.directory, size)
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir()
             save(unfinished)
@@ -104,7 +104,7 @@ class Checkpoints:
             if final.exists():  # a damaged one, from which training could not go on
                 self._remove(final)
             os.replace(unfinished, final)
-            _sync(self.directory)
+            whole_files.sync(self.directory)
         except BaseException as error:
             shutil.rmtree(unfinished, ignore_errors=True)
             if isinstance(error, OSError):
@@ -180,18 +180,7 @@ def _seal(folder: Path, state: dict):
     record = {"format_version": FORMAT_VERSION, "sha256": _digest_of(state), "state": state}
     (folder / STATE).write_text(json.dumps(record, indent=1))
     for path in [*folder.iterdir(), folder]:
-        _sync(path)
-
-
-def _sync(path: Path):
-    """Forces a file, or the names in a directory, to the disk."""
-    if os.name == "nt" and path.is_dir():
-        return  # there, directories cannot be opened
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        whole_files.sync(path)
 
 
 def _digest(path: Path) -> str:

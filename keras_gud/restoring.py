@@ -15,15 +15,6 @@ _IGNORED = ("name", "seed", "data_shape", "build_config")
 _SHOWN = 4  # how many differences an error lists
 
 
-def size_of(model) -> int:
-    """About how many bytes a checkpoint of it takes."""
-    variables = [*model.variables, *model.optimizer.variables]
-    return sum(
-        int(np.prod(v.shape)) * 8 if "64" in v.dtype else int(np.prod(v.shape)) * 4
-        for v in variables
-    )
-
-
 def describe(model) -> dict:
     """What a checkpoint says of its model and everything that is built from it, for JSON."""
     with backend.summed(model.metrics_variables):

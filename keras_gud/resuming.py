@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_gud import backend, checks, restoring, tails
+from keras_gud import backend, checks, restoring, tails, whole_files
 from keras_gud.checkpoints import Checkpoints
 from keras_gud.continuing import Calls, parts
 
@@ -205,7 +205,7 @@ class Checkpoint(keras.callbacks.Callback):
             save = functools.partial(restoring.save, model)
             with backend.together("write a checkpoint"):
                 if backend.process()[0] == 0:
-                    self.files.write(step, state, save, restoring.size_of(model))
+                    self.files.write(step, state, save, whole_files.size_of(model))
                 else:  # on jax Keras saves what all processes have, with all of them
                     with tempfile.TemporaryDirectory() as nowhere:
                         save(Path(nowhere))

@@ -1,8 +1,11 @@
 """Saving and loading: random state, format version, files that cross backends."""
 
+import contextlib
+import os
+
 import keras
 
-from keras_gud import checks, layout
+from keras_gud import checks, layout, whole_files
 
 FORMAT_VERSION = 1
 # Keras takes apart where an object's class lives; this one module is the same on every backend.
@@ -38,14 +41,35 @@ class Saving:
                 state.assign(store[f"random_{i}"])
 
     def save(self, filepath, overwrite=True, **kwargs):
-        """Saves the whole model, see `keras.Model.save`; it must know its data."""
+        """Saves the whole model, see `keras.Model.save`; it must know its data.
+
+        A file of that name is replaced when the new one is complete: whatever happens before, such
+        as a full disk, it stays as it was.
+        """
         self._require_built("it is saved")
-        return super().save(filepath, overwrite=overwrite, **kwargs)
+        with self._complete(filepath, ".keras", overwrite, kwargs) as path:
+            return super().save(path, overwrite=overwrite, **kwargs)
 
     def save_weights(self, filepath, overwrite=True, **kwargs):
-        """Saves the weights, see `keras.Model.save_weights`; the model must know its data."""
+        """Saves the weights, see `keras.Model.save_weights`; the model must know its data.
+
+        An earlier file stays until the new one is complete, as in `save`.
+        """
         self._require_built("its weights are saved")
-        return super().save_weights(filepath, overwrite=overwrite, **kwargs)
+        with self._complete(filepath, ".weights.h5", overwrite, kwargs) as path:
+            return super().save_weights(path, overwrite=overwrite, **kwargs)
+
+    def _complete(self, filepath, suffix: str, overwrite: bool, others: dict):
+        """A context with the path to write to, see `whole_files.complete`.
+
+        What Keras will refuse or ask about, several files (`others` holds arguments that ask for
+        them) and anything that is not in a local folder keep their own path.
+        """
+        local = isinstance(filepath, (str, os.PathLike)) and str(filepath).endswith(suffix)
+        local = local and os.path.isdir(os.path.dirname(os.path.realpath(filepath)))
+        if others or not local or (os.path.exists(filepath) and not overwrite):
+            return contextlib.nullcontext(filepath)
+        return whole_files.complete(filepath, whole_files.size_of(self))
 
     def load_weights(self, filepath, **kwargs):
         """Loads weights, see `keras.Model.load_weights`; the model must know its data's shape.

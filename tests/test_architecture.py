@@ -13,7 +13,7 @@ BACKENDS = {"jax", "jaxlib", "tensorflow", "torch"}
 # From bottom to top. A part (a file or a folder of keras_gud/) may import from lower levels only.
 LEVELS = (
     {"backend", "extras", "fitted", "grains", "layout", "noise", "order", "process", "recent"}
-    | {"registry", "version"},
+    | {"registry", "version", "whole_files"},
     {"checks", "gaussian", "guides", "labels", "statistics"},
     {
         "average",

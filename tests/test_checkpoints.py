@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from keras_gud import checkpoints
+from keras_gud import checkpoints, whole_files
 from keras_gud.checkpoints import Checkpoints
 
 
@@ -118,7 +118,7 @@ def test_a_newer_version_is_refused_not_skipped(tmp_path):
         files.newest()
 
 
-@pytest.mark.parametrize("where", ["save", "_seal", "_sync", "replace"])
+@pytest.mark.parametrize("where", ["save", "_seal", "sync", "replace"])
 def test_an_interrupted_write_leaves_the_old_ones_and_nothing_else(where, tmp_path, monkeypatch):
     files = Checkpoints(tmp_path, keep=1)
     write(files, 1)
@@ -128,7 +128,9 @@ def test_an_interrupted_write_leaves_the_old_ones_and_nothing_else(where, tmp_pa
 
     if where == "replace":
         monkeypatch.setattr(os, "replace", interrupt)
-    elif where != "save":
+    elif where == "sync":
+        monkeypatch.setattr(whole_files, "sync", interrupt)
+    elif where == "_seal":
         monkeypatch.setattr(checkpoints, where, interrupt)
     with pytest.raises(KeyboardInterrupt):
         files.write(2, {"epoch": 2}, interrupt if where == "save" else fill)

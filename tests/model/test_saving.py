@@ -1,5 +1,6 @@
 """Saving and loading: everything comes back, on every backend."""
 
+import contextlib
 import importlib.util
 import os
 import subprocess
@@ -49,6 +50,45 @@ def test_weights_alone(trained, tmp_path):
     fresh.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-2, 100)))
     fresh.load_weights(tmp_path / "m.weights.h5")
     assert_same(everything(fresh), everything(trained))
+
+
+@contextlib.contextmanager
+def largest_file(size):
+    """A disk on which files cannot grow further."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(("save", "name"), [("save", "m.keras"), ("save_weights", "m.weights.h5")])
+def test_a_file_is_replaced_as_a_whole_or_kept(trained, tmp_path, save, name):
+    path, save = tmp_path / name, getattr(trained, save)
+    with largest_file(2000), pytest.raises((OSError, RuntimeError)):
+        save(path)
+    assert list(tmp_path.iterdir()) == []
+    save(path)
+    before = path.read_bytes()
+    with largest_file(2000), pytest.raises((OSError, RuntimeError)):
+        save(path)
+    assert path.read_bytes() == before
+    path.write_bytes(b"of another program")
+    save(path)
+    assert len(path.read_bytes()) > 2000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_is_not_to_be_overwritten(trained, tmp_path, monkeypatch):
+    path = tmp_path / "m.keras"
+    path.write_bytes(b"as it was")
+    monkeypatch.setattr("builtins.input", lambda *args: "n")
+    trained.save(path, overwrite=False)
+    assert path.read_bytes() == b"as it was"
+    trained.save(tmp_path / "folder", zipped=False)
+    assert (tmp_path / "folder" / "model.weights.h5").is_file()
 
 
 def test_config_round_trip(trained):
