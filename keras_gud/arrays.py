@@ -108,7 +108,7 @@ def split(x, sample_weight, fraction: float, *more):
             "Expected `x` to be an array where `validation_split` is used. "
             f"Received: x of type {type(x).__name__}."
         )
-    at = int(len(x) * (1.0 - fraction))
+    at = int(len(x) * (1.0 - fraction)) if 0.0 < fraction < 1.0 else 0
     if not 0 < at < len(x):
         raise ValueError(
             "Expected `validation_split` to leave examples on both sides. "

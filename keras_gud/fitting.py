@@ -121,6 +121,8 @@ class Fitting:
                 its last good state.
         """
         epochs = checks.check_integer("epochs", epochs, 0)
+        if validation_split is not None:
+            checks.check_numbers(validation_split=validation_split)
         if validation_split and validation_data is None:
             y = arrays.labels_of(x, y, self.classes)
             (x, sample_weight, y), (x_held, weight_held, y_held) = arrays.split(

@@ -67,7 +67,7 @@ class GUD(GUDModel):
             basis = bases.Compose([bases.get(part) for part in basis])
         if backbone_dtype is None:
             backbone_dtype = keras.config.dtype_policy().name
-        keras.dtype_policies.get(backbone_dtype)
+        _check_policy(backbone_dtype)
         backbones.get(backbone)  # an unknown name is an error now, not after the data are read
         super().__init__(
             bases.get(basis), priors.get(prior), schedules.get(schedule), backbone, **kwargs
@@ -87,3 +87,13 @@ class GUD(GUDModel):
     def get_config(self):
         """The constructor's arguments."""
         return super().get_config() | {"backbone_dtype": self.backbone_dtype}
+
+
+def _check_policy(policy):
+    try:
+        keras.dtype_policies.get(policy)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "Expected `backbone_dtype` to be a dtype policy, such as 'mixed_bfloat16'. "
+            f"Received: backbone_dtype={policy!r}."
+        ) from error

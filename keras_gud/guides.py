@@ -18,6 +18,8 @@ take effect. They must exist before the guide is first called. A layer's `call` 
 ``(self, eps, z, state)``.
 """
 
+import contextlib
+import inspect
 import weakref
 
 import keras
@@ -111,7 +113,13 @@ class Guided:
 
 
 def _check(guide):
-    if not callable(guide):
+    takes = callable(guide)
+    with contextlib.suppress(ValueError):  # built-in functions have no signature
+        try:
+            takes = takes and inspect.signature(guide).bind(None, None, None)
+        except TypeError:
+            takes = False
+    if not takes:
         raise ValueError(
             "Expected `guide` to be a callable (eps, z, state) -> eps. "
             f"Received: guide={guide!r} of type {type(guide).__name__}."

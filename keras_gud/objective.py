@@ -8,7 +8,7 @@ import math
 from keras import ops
 
 from keras_gud.process import NoisingState
-from keras_gud.registry import near_match
+from keras_gud.registry import require_one_of
 
 # -- from the network's output to eps -----------------------------------------------------------
 
@@ -118,11 +118,7 @@ WEIGHTINGS = {
 
 def choose(kind: str, table: dict, name: str):
     """Looks a function up by name, with an error that names the nearest one."""
-    if not isinstance(name, str) or name not in table:
-        raise ValueError(
-            f"Expected `{kind}` to be one of {sorted(table)}. "
-            f"Received: {kind}={name!r}.{near_match(name, table)}"
-        )
+    require_one_of(kind, name, table)
     return table[name]
 
 

@@ -20,6 +20,15 @@ def near_match(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
+def require_one_of(argument: str, value, known: Iterable[str]):
+    """Raises a `ValueError` unless the value of an argument is one of the known names."""
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(
+            f"Expected `{argument}` to be one of {sorted(known)}. "
+            f"Received: {argument}={value!r}.{near_match(value, known)}"
+        )
+
+
 def require_label(labels: dict[str, np.ndarray], name: str, argument: str) -> np.ndarray:
     """The label `name` of a basis, or a `ValueError` that lists those that it has.
 

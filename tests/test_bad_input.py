@@ -141,7 +141,8 @@ BAD_PARTS = {
     "half a seed": ({"seed": 0.5}, "`seed` to be an integer"),
     "typo": ({"predicton": "eps"}, "argument of `GUD`.*predicton='eps'. Did you mean 'prediction'"),
     "unknown": ({"levels": 3}, "argument of `GUD`, one of .*Received: levels=3"),
-    "dtype": ({"backbone_dtype": "bfloat17"}, "bfloat17"),
+    "dtype": ({"backbone_dtype": "bfloat17"}, "`backbone_dtype` to be a dtype policy.*bfloat17"),
+    "dtype as a config": ({"backbone_dtype": {}}, "`backbone_dtype` to be a dtype policy"),
     "list of bases": ({"basis": ["channel", "har"]}, "`basis` to be one of.*Did you mean 'haar'"),
     "no bases": ({"basis": []}, "at least one basis"),
 }
@@ -307,6 +308,18 @@ MISTAKES = {
         lambda m: m.fit(FLOATS[:2], validation_split=0.999, verbose=0),
         "`validation_split` to leave examples on both sides",
     ),
+    "validation_split that is no number": (
+        lambda m: m.fit(FLOATS, validation_split=b"x", verbose=0),
+        "`validation_split` to be a number",
+    ),
+    "validation_split that is an array": (
+        lambda m: m.fit(FLOATS, validation_split=np.zeros(2), verbose=0),
+        "`validation_split` to be a number",
+    ),
+    "validation_split that is nan": (
+        lambda m: m.fit(FLOATS, validation_split=np.nan, verbose=0),
+        "`validation_split` to leave examples on both sides",
+    ),
     "split of a stream": (
         lambda m: m.fit(Late(FLOATS), validation_split=0.5, verbose=0),
         "`x` to be an array where `validation_split`",
@@ -323,6 +336,15 @@ MISTAKES = {
     "other name": (lambda m: m.sample(1, n_steps=10), "n_steps=10.*Did you mean 'steps'"),
     "another typo": (lambda m: m.elbo(FLOATS, drawz=3), "drawz=3.*Did you mean 'draws'"),
     "a word": (lambda m: m.sample(1, a="fast"), "Expected `a` to be a number"),
+    "no value": (lambda m: m.sample(1, a=[]), "Expected a number for each sample. Received: a="),
+    "an array as a name": (
+        lambda m: m.sample(1, start=np.zeros(2)),
+        r"Expected `start` to be one of \['matched', 'prior'\]",
+    ),
+    "a guide of one argument": (
+        lambda m: m.sample(1, guide=lambda eps: eps),
+        r"a callable \(eps, z, state\) -> eps",
+    ),
     "too many values": (lambda m: m.sample(3, a=[0.6, 0.7]), "one for each of n=3 samples"),
     "negative states": (lambda m: m.sample(1, states=-1), "`states` to be an integer >= 0"),
     "no batch": (lambda m: m.sample(1, batch_size=0), "`batch_size` to be an integer >= 1"),

@@ -10,7 +10,7 @@ from keras import ops
 from keras_gud import noise
 from keras_gud.checks import check_integer
 from keras_gud.likelihood.solve import CompiledSolve, Solve
-from keras_gud.registry import near_match
+from keras_gud.registry import require_one_of
 from keras_gud.samplers.run import DividedRows, check_rows, rows_of_batch, take_rows
 from keras_gud.samplers.sampler import STARTS
 from keras_gud.samplers.solver import AdaptiveSolver
@@ -51,11 +51,7 @@ class FlowLikelihood:
         method: str = "tsit5",
         steps: int = 10_000,
     ):
-        if trace not in TRACES:
-            raise ValueError(
-                f"Expected `trace` to be one of {TRACES}. "
-                f"Received: trace={trace!r}.{near_match(str(trace), TRACES)}"
-            )
+        require_one_of("trace", trace, TRACES)
         self.trace, self.probes = trace, check_integer("probes", probes, 1)
         self.steps = check_integer("steps", steps, 1)
         self.solver = AdaptiveSolver(method, rtol, atol)
@@ -106,8 +102,7 @@ class FlowLikelihood:
         z = np.asarray(ops.convert_to_numpy(z), "float32")
         _check_states(z)
         given = check_given(given, z.shape[1:])
-        if start not in STARTS:
-            raise ValueError(f"Expected `start` to be one of {STARTS}. Received: start={start!r}.")
+        require_one_of("start", start, STARTS)
         # The density depends on the path, not on the pace.
         path = schedule.unwarped() if hasattr(schedule, "unwarped") else schedule
         functions = self._functions(denoiser, path, z.shape[1:], given, start)

@@ -97,7 +97,7 @@ def card(name: str) -> str:
 
 def _file(name: str, suffix: str):
     known = names()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise ValueError(
             f"Expected `name` to be one of {known}. Received: name={name!r}."
             f"{near_match(name, known)} The name of a file of your own ends in {_MODEL!r}."

@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_gud.checks import check_integer
 from keras_gud.recent import Recent
-from keras_gud.registry import Registry, near_match
+from keras_gud.registry import Registry, require_one_of
 from keras_gud.samplers.loop import Loop
 from keras_gud.samplers.run import Run
 
@@ -55,11 +55,7 @@ class Sampler:
 
     def __init__(self, steps: int = 1000, spacing: str = "uniform"):
         self.steps = check_count("steps", steps)
-        if spacing not in SPACINGS:
-            raise ValueError(
-                f"Expected `spacing` to be one of {sorted(SPACINGS)}. "
-                f"Received: spacing={spacing!r}.{near_match(str(spacing), SPACINGS)}"
-            )
+        require_one_of("spacing", spacing, SPACINGS)
         self.spacing = spacing
         self.statistics: list[dict] = []
         self._compiled = Recent(MOST_LOOPS)
@@ -127,8 +123,7 @@ class Sampler:
         """
         n = check_count("n", n)
         shape = tuple(denoiser.data_shape if shape is None else shape)
-        if start not in STARTS:
-            raise ValueError(f"Expected `start` to be one of {STARTS}. Received: start={start!r}.")
+        require_one_of("start", start, STARTS)
         loop = self.loop_of(denoiser, schedule, shape, start == "matched")
         run = Run(self, loop, schedule, n, (1.0, 0.0), **arguments)
         return run(lambda keys, rows, params: loop.start(loop.values(), keys, params), denoise)
@@ -174,8 +169,7 @@ class Sampler:
             begin, end = (float(t) for t in times)
         except (TypeError, ValueError):
             begin = end = np.nan
-        inside = 0.0 <= min(begin, end) and max(begin, end) <= 1.0
-        if not inside or begin == end:
+        if not (0.0 <= begin <= 1.0 and 0.0 <= end <= 1.0) or begin == end:
             raise ValueError(
                 f"Expected `times` to be two different numbers in [0, 1]. Received: times={times}."
             )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from keras_gud.registry import near_match
+from keras_gud.registry import require_one_of
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,7 @@ def get(method: str, adaptive: bool = False) -> Tableau:
         adaptive: Whether it needs an embedded method.
     """
     names = [k for k, v in TABLEAUS.items() if v.error or not adaptive]
-    if method not in names:
-        raise ValueError(
-            f"Expected `method` to be one of {sorted(names)}. "
-            f"Received: method={method!r}.{near_match(str(method), names)}"
-        )
+    require_one_of("method", method, names)
     return TABLEAUS[method]
 
 

@@ -65,7 +65,7 @@ class Hierarchical(ComponentSchedule):
     def _indices(self, data_shape, labels):
         """Level and column index of every component, both counting from 0."""
         column_name = self.columns or layout.axis_names(data_shape)[-1]
-        if "band" == self.levels and "band" not in labels:
+        if isinstance(self.levels, str) and self.levels == "band" and "band" not in labels:
             raise ValueError(
                 'Expected a basis with levels for the hierarchical schedule: basis="haar", or '
                 f"`levels` set to one of its labels {sorted(labels)}. Received: levels='band'."

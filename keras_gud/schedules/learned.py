@@ -12,6 +12,8 @@ from keras_gud.schedules.schedule import ComponentSchedule
 _MEMORY = 1000.0
 # No interval gets less than this part of an equal share of the time.
 _LEAST = 0.1
+# Every evaluation compares t with all of them.
+_MOST = 10_000
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -29,7 +31,7 @@ class Learned(ComponentSchedule):
         pieces: Number of intervals, of equal length in gamma.
 
     Raises:
-        ValueError: unless gamma_min < gamma_max, finite, and pieces >= 1.
+        ValueError: unless gamma_min < gamma_max, finite, and 1 <= pieces <= 10000.
 
     Example:
 
@@ -51,6 +53,8 @@ class Learned(ComponentSchedule):
         check_gamma_range(gamma_min, gamma_max)
         self.gamma_min, self.gamma_max = float(gamma_min), float(gamma_max)
         self.pieces = check_integer("pieces", pieces, 1)
+        if self.pieces > _MOST:
+            raise ValueError(f"Expected `pieces` up to {_MOST}. Received: pieces={pieces}.")
 
     def create_weights(self):
         """What has been measured in each interval: the mean square of the error, over how many."""

@@ -202,6 +202,8 @@ class ComponentSchedule(FittedLayer):
                     f"Expected a parameter of the schedule, one of {sorted(self.ranges)}{also}. "
                     f"Received: {name}={value!r}.{near_match(name, [*self.ranges, *others])}"
                 )
+            if np.size(value) == 0:
+                raise ValueError(f"Expected a number for each sample. Received: {name}={value!r}.")
             for v in np.ravel(value):
                 self._check_range(name, v)
             low, high = self.ranges[name]

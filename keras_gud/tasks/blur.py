@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_gud import adaptation, bases, layout
 from keras_gud.backend import to_numpy
-from keras_gud.registry import near_match
+from keras_gud.registry import require_one_of
 from keras_gud.tasks import inputs, views
 from keras_gud.tasks.restoration import answer, components, observe
 
@@ -40,11 +40,8 @@ def deblur(model, blurred, kernel, noise_std=0.0, boundary=None, **options):
             model without the basis.
     """
     model._require_built("it restores")
-    if boundary is not None and boundary not in BOUNDARIES:
-        raise ValueError(
-            f"Expected `boundary` to be one of {sorted(BOUNDARIES)} or None. "
-            f"Received: boundary={boundary!r}.{near_match(str(boundary), BOUNDARIES)}"
-        )
+    if boundary is not None:
+        require_one_of("boundary", boundary, BOUNDARIES)
     kind = BOUNDARIES.get(boundary, bases.DCT | bases.Fourier)
     what = f"a basis of frequencies ({boundary or 'dct or fourier'})"
     view = views.pick(

@@ -6,6 +6,7 @@ from keras import ops
 from keras_gud import backend, noise, samplers
 from keras_gud.checks import check_integer
 from keras_gud.process import x0_from_eps
+from keras_gud.registry import require_one_of
 from keras_gud.samplers.loop import Reader
 from keras_gud.samplers.run import check_rows, rows_of_batch, take_rows
 from keras_gud.tasks.capped import Capped
@@ -120,8 +121,7 @@ def draw(
     (True, True)
     """
     draws = check_integer("draws", draws, 1)
-    if start not in STARTS:
-        raise ValueError(f"Expected `start` to be one of {STARTS}. Received: start={start!r}.")
+    require_one_of("start", start, STARTS)
     chi, n = observation.chi, len(observation.chi)
     params = schedule.resolve(params)
     condition = {name: np.asarray(value) for name, value in (condition or {}).items()}

@@ -50,10 +50,10 @@ def find(model, direction: str):
     shape = model.data_shape
     spatial = layout.spatial_shape(shape)
     known = [name for name, (axis, _) in _DIRECTIONS.items() if -axis <= len(spatial)]
-    if direction not in known:
+    if not isinstance(direction, str) or direction not in known:
         raise ValueError(
             f"Expected `direction` to be one of {known} for data of shape {shape}. "
-            f"Received: direction={direction!r}.{near_match(str(direction), known)}"
+            f"Received: direction={direction!r}.{near_match(direction, known)}"
         )
     axis, reverse = _DIRECTIONS[direction]
     name, length = layout.axis_names(shape)[axis], spatial[axis]

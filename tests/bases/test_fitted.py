@@ -120,6 +120,10 @@ class TestPCA:
         with pytest.raises(ValueError, match=f"between 0 and 1. Received: floor={floor}"):
             bases.PCA(floor=floor)
 
+    def test_no_numbers(self):
+        with pytest.raises(ValueError, match="Expected batches of numbers. Received: .*dtype <U1"):
+            bases.PCA(mix_channels=False).adapt(np.full((9, 2, 3), "a"))
+
     def test_not_finite(self, rng):
         x = rng.normal(size=(20, 4))
         x[3, 1] = np.nan

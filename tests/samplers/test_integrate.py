@@ -71,6 +71,7 @@ def test_parameters_batches_and_conditions_as_in_sampling(parts, rng):
     ("times", "message"),
     [
         ((1.0, 1.0), "two different numbers"),
+        ((1.0, float("nan")), "two different numbers"),
         ((1.2, 0.0), r"numbers in \[0, 1\]"),
         ((0.0, 1.0), "Expected a Runge-Kutta sampler to go from data to noise"),
     ],

@@ -97,3 +97,5 @@ def test_bad_arguments():
         schedules.Learned(gamma_min=3.0, gamma_max=2.0)
     with pytest.raises(ValueError, match="Expected `pieces` to be an integer >= 1"):
         schedules.Learned(pieces=0)
+    with pytest.raises(ValueError, match="Expected `pieces` up to 10000"):
+        schedules.Learned(pieces=10**9)

@@ -360,6 +360,7 @@ def test_hierarchical_without_levels_suggests_haar():
         (lambda: schedules.Sequential(over="colum"), "over", "Did you mean 'column'"),
         (lambda: schedules.Linear(ordering="frequency"), "ordering", ""),
         (lambda: schedules.Linear(ordering="mixed", r=0.5), "ordering", ""),
+        (lambda: schedules.Hierarchical(levels=np.zeros(2)), "levels", ""),
         (lambda: schedules.Hierarchical(levels="rows"), "levels", "Did you mean 'row'"),
         (lambda: schedules.Hierarchical(levels="row", columns="x"), "columns", ""),
         (lambda: schedules.Function(cubic, labels=("rov",)), "labels", "Did you mean 'row'"),
