@@ -217,6 +217,11 @@ class Fitting:
         kwargs["part"] = backend.data_part() if divided else (0, 1)
         return data.Source(x, sample_weight, batch_size, shuffle, self.seed, **kwargs)
 
+    def train_step(self, *args):
+        """As in Keras; the last argument is the batch."""
+        with backend.after(args[-1]):
+            return super().train_step(*args)
+
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Nothing, as all has been built; Keras calls it under a `tf.distribute.Strategy`.
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_gud.backend.devices import (
+    after,
     all_processes,
     all_rows,
     batch_parts,
@@ -27,6 +28,7 @@ from keras_gud.backend.devices import (
 )
 
 __all__ = [
+    "after",
     "all_processes",
     "all_rows",
     "batch_parts",

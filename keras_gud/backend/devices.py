@@ -160,6 +160,15 @@ def step_results(results: dict) -> dict:
     return _engine().step_results(results)
 
 
+def after(data):
+    """A context in which nothing is computed before the data are there.
+
+    TensorFlow's graph of a step also holds the reading of its batch; where there is none left, it
+    would still take what needs none of it, averages and random states, one step on.
+    """
+    return _engine().after(data)
+
+
 def replicated(network):
     """The network to call in training: its gradients are averaged over the processes."""
     return _engine().replicated(network)

@@ -1,5 +1,6 @@
 """What an engine of distributed training has to answer; the answers of one device by itself."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ class Engine:
     all_rows: Callable = _same
     share_of_loss: Callable = _same
     step_results: Callable = _same
+    after: Callable = lambda data: contextlib.nullcontext()
     replicated: Callable = _same
     run: Callable = lambda compiled, args: compiled(*args)
     all_processes: Callable = lambda x: x[None]

@@ -16,7 +16,7 @@ def engine():
     """Answers within the scope of a strategy; one device elsewhere."""
     strategy = tf.distribute.get_strategy()
     if not tf.distribute.has_strategy():
-        return Engine()
+        return Engine(after=_after)
     count = strategy.num_replicas_in_sync
     local = len(strategy.extended.worker_devices)
     resolver = strategy.cluster_resolver
@@ -79,7 +79,12 @@ def engine():
         whole=lambda x: strategy.gather(x, axis=0).numpy(),
         value_of=lambda value: value.read_value().numpy(),
         step_results=step_results,
+        after=_after,
         all_rows=all_rows,
         run=run,
         all_processes=all_processes,
     )
+
+
+def _after(data):
+    return tf.control_dependencies([x for x in tree.flatten(data) if x is not None])
