@@ -25,6 +25,13 @@ def check_integer(name: str, value, least: int | None = None) -> int:
     return int(value)
 
 
+def check_flag(name: str, value) -> bool:
+    """True or False, or a `ValueError` that names the argument."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"Expected `{name}` to be True or False. Received: {name}={value!r}.")
+    return bool(value)
+
+
 def check_positive(name: str, value) -> float:
     """The finite number `value` > 0, or a `ValueError` that names the argument."""
     number = isinstance(value, Real) and not isinstance(value, bool)
@@ -58,6 +65,17 @@ def check_numbers(**values):
     for name, value in values.items():
         if not isinstance(value, Real) or isinstance(value, bool):
             raise ValueError(f"Expected `{name}` to be a number. Received: {name}={value!r}.")
+
+
+def check_values(name: str, value) -> np.ndarray:
+    """The numbers of an argument that has one for all samples or one for each, ``(n,)``."""
+    numbers = np.ravel(value)
+    if numbers.dtype.kind not in "iufb" or numbers.size == 0:
+        raise ValueError(
+            f"Expected `{name}` to be a number, or an array with one for each sample. "
+            f"Received: {name}={value!r}."
+        )
+    return numbers
 
 
 def check_keywords(function: str, given: dict, known: Iterable[str]):

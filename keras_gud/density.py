@@ -240,7 +240,14 @@ class Density:
         bound = self._session.evidence[key]
         bound.counter.assign(0)
         with Safekeeping(lambda: bound.variables).guard():
-            return bound.predict(source.keras_data, **kwargs)
+            terms = bound.predict(source.keras_data, **kwargs)
+        beyond = ~np.isfinite(np.stack(list(terms.values()))).all(axis=0)
+        if beyond.any():
+            raise ValueError(
+                "Expected data about as large as those that the model was fitted to. Received: x "
+                f"whose bound is beyond float32, first in example {beyond.argmax()}."
+            )
+        return terms
 
     def _open_for_evidence(self, x, labels, batch_size) -> data.Source:
         """The checked data; labels are welcome, not required."""

@@ -55,6 +55,13 @@ class Fitting:
                     f"Received: {name}={value!r}."
                 )
         optimizer = keras.optimizers.Adam(LEARNING_RATE) if optimizer is None else optimizer
+        try:
+            optimizer = keras.optimizers.get(optimizer)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(
+                "Expected `optimizer` to be a Keras optimizer, its name or its config. "
+                f"Received: optimizer={optimizer!r}."
+            ) from error
         super().compile(optimizer=optimizer, **kwargs)
         # Keras would refuse new parts of a model that has been built.
         self._session.metrics = ours

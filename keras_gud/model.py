@@ -64,7 +64,8 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         region: Further noising states to train on, beside the paths of the schedule: a list of
             `keras_gud.regions.Paths` or names of the tasks that they serve, ``"inpaint"``,
             ``"upscale"``, ``"deblur"``, ``"colorize"``, ``"denoise"`` (`keras_gud.tasks`).
-        seed: Seed of the training noise and of the order of arrays; `None` draws one.
+        seed: Seed of the training noise and of the order of arrays, an integer from 0 to
+            2**31 - 1; `None` draws one.
 
     Raises:
         ValueError: for unknown names; the nearest known one is suggested; for values out of range.
@@ -116,7 +117,9 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         self.label_dropout = labels.check_dropout(label_dropout)
         self.seed_drawn = seed is None
         seed = np.random.randint(2**31) if seed is None else seed
-        self.seed = checks.check_integer("seed", seed)
+        self.seed = checks.check_integer("seed", seed, 0)
+        if self.seed >= 2**31:  # more is too much for some backend's generators
+            raise ValueError(f"Expected `seed` to be below 2**31. Received: seed={seed}.")
         self.random = keras.random.SeedGenerator(self.seed)
         self.linear_loss = keras.metrics.Mean(name="linear_loss")
         # Objects that only this process needs; a namespace keeps Keras from tracking them.

@@ -15,7 +15,7 @@ _EXACT_ROWS, _EXACT_BLOCK = 1024, 2**16
 _MIDDLE = 128.0
 
 
-def numbers(batch) -> np.ndarray:
+def _numbers(batch) -> np.ndarray:
     """8-bit values as they are, all else as float64."""
     batch = np.asarray(batch)
     if batch.dtype == np.uint8:
@@ -45,7 +45,7 @@ class _Streaming:
         Raises:
             ValueError: if the shape differs from earlier batches or a value is not finite.
         """
-        batch = numbers(batch)
+        batch = _numbers(batch)
         self._check(batch)
         if batch.dtype == np.uint8:
             for i in range(0, len(batch), _EXACT_BLOCK):

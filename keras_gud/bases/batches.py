@@ -46,6 +46,7 @@ def as_batches(data, batch_size: int = 1024) -> Batches:
 
     Raises:
         TypeError: for a one-shot iterator, a batch that is not an array, or anything else.
+        ValueError: for arrays of something else than real numbers.
 
     Example:
     >>> import numpy as np
@@ -55,7 +56,7 @@ def as_batches(data, batch_size: int = 1024) -> Batches:
     if isinstance(data, Batches):
         return data
     if hasattr(data, "shape"):
-        array = to_numpy(data)
+        array = _checked(data)
         starts = range(0, len(array), batch_size)
         return Batches(lambda: (array[i : i + batch_size] for i in starts))
     if not isinstance(data, Iterable):
@@ -98,4 +99,11 @@ def _checked(batch) -> np.ndarray:
             "Expected every batch to be an array (batch, *data_shape). "
             f"Received: batch of type {type(batch).__name__}."
         )
-    return to_numpy(batch)
+    batch = to_numpy(batch)
+    if batch.dtype.kind in "OSUMmc":
+        raise ValueError(
+            f"Expected batches of real numbers. Received: batch of dtype {batch.dtype}."
+        )
+    if batch.dtype.char == "g":  # longer floats than backends know
+        batch = batch.astype("float64")
+    return batch

@@ -11,7 +11,7 @@ from keras_gud.bases.basis import Basis, channel_label, index_label, spatial_lab
 from keras_gud.bases.linear import eigenbasis, multiply_flat
 from keras_gud.checks import check_numbers
 from keras_gud.registry import PACKAGE
-from keras_gud.statistics import Covariance, numbers
+from keras_gud.statistics import Covariance
 
 # The fit is O(d^3) in time and O(d^2) in memory: at 4096, 128 MiB and about a minute.
 MAX_COMPONENTS = 4096
@@ -90,7 +90,7 @@ class PCA(Basis):
         statistics = Covariance()
         for batch in batches:
             if not self.mix_channels:
-                batch = np.reshape(numbers(batch), (len(batch), self.matrix.shape[0], -1))
+                batch = np.reshape(batch, (len(batch), self.matrix.shape[0], -1))
                 batch = batch.mean(axis=-1, dtype="float64")
             statistics.update(np.reshape(batch, (len(batch), -1)))
         self._fit(statistics.across_processes())

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 from keras import ops
 
+from keras_gud.checks import check_values
 from keras_gud.fitted import FittedLayer
 from keras_gud.process import NoisingState
 from keras_gud.registry import Registry, near_match
@@ -202,12 +203,11 @@ class ComponentSchedule(FittedLayer):
                     f"Expected a parameter of the schedule, one of {sorted(self.ranges)}{also}. "
                     f"Received: {name}={value!r}.{near_match(name, [*self.ranges, *others])}"
                 )
-            if np.size(value) == 0:
-                raise ValueError(f"Expected a number for each sample. Received: {name}={value!r}.")
-            for v in np.ravel(value):
+            numbers = check_values(name, value)
+            for v in numbers:
                 self._check_range(name, v)
             low, high = self.ranges[name]
-            if np.min(value) < low - 1e-6 or np.max(value) > high + 1e-6:
+            if numbers.min() < low - 1e-6 or numbers.max() > high + 1e-6:
                 warnings.warn(
                     f"{name}={value} is outside the range [{low:g}, {high:g}] of this schedule: "
                     "a network trained on the range has not met these noising states.",

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_gud import layout
+from keras_gud.checks import check_flag
 from keras_gud.registry import PACKAGE, require_label
 from keras_gud.schedules.pieces import check_gamma_range, clipped_line
 from keras_gud.schedules.schedule import ComponentSchedule
@@ -54,7 +55,7 @@ class Sequential(ComponentSchedule):
     ):
         super().__init__({"b": b}, **kwargs)
         check_gamma_range(gamma_min, gamma_max)
-        self.over, self.reverse = over, bool(reverse)
+        self.over, self.reverse = over, check_flag("reverse", reverse)
         self.gamma_min, self.gamma_max = float(gamma_min), float(gamma_max)
 
     def make_groups(self, data_shape, labels):

@@ -121,7 +121,7 @@ class TestPCA:
             bases.PCA(floor=floor)
 
     def test_no_numbers(self):
-        with pytest.raises(ValueError, match="Expected batches of numbers. Received: .*dtype <U1"):
+        with pytest.raises(ValueError, match="batches of real numbers. Received: .*dtype <U1"):
             bases.PCA(mix_channels=False).adapt(np.full((9, 2, 3), "a"))
 
     def test_not_finite(self, rng):
