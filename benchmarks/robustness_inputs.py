@@ -489,7 +489,8 @@ def random_model(rng):
     arguments = {k: pick(rng, *some) for k, some in _LEGAL.items() if rng.random() < 0.4}
     odd = model_arguments(rng)
     arguments |= {k: v for k, v in odd.items() if rng.random() < (0.08 if k in _LEGAL else 0.03)}
-    backbone = OneWeightPerClass() if arguments.get("classes") == 3 else OneWeightPerValue()
+    told = isinstance(arguments.get("classes"), int) and arguments["classes"] == 3
+    backbone = OneWeightPerClass() if told else OneWeightPerValue()
     return keras_gud.GUD(backbone=backbone, **({"seed": 0} | arguments))
 
 

@@ -56,9 +56,9 @@ def as_batches(data, batch_size: int = 1024) -> Batches:
     if isinstance(data, Batches):
         return data
     if hasattr(data, "shape"):
-        array = _checked(data)
+        array = to_numpy(data)
         starts = range(0, len(array), batch_size)
-        return Batches(lambda: (array[i : i + batch_size] for i in starts))
+        return Batches(lambda: (_checked(array[i : i + batch_size]) for i in starts))
     if not isinstance(data, Iterable):
         raise TypeError(
             "Expected `data` to be an array or an iterable of arrays (batches). "
@@ -104,6 +104,5 @@ def _checked(batch) -> np.ndarray:
         raise ValueError(
             f"Expected batches of real numbers. Received: batch of dtype {batch.dtype}."
         )
-    if batch.dtype.char == "g":  # longer floats than backends know
-        batch = batch.astype("float64")
-    return batch
+    odd = batch.dtype.char == "g" or (batch.dtype.kind in "iub" and batch.dtype != np.uint8)
+    return batch.astype("float64") if odd else batch  # what not all backends know

@@ -64,7 +64,7 @@ class Haar(Basis):
             self.levels = min(possible, DEFAULT_LEVELS)
         if self.levels > possible:
             raise ValueError(
-                f"Expected every spatial size to be divisible by 2**levels = {2**self.levels}. "
+                "Expected every spatial size to be divisible by 2**levels. "
                 f"Received: levels={self.levels} with spatial sizes {sizes}; levels=1 to "
                 f"levels={possible} would work."
             )

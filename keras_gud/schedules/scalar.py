@@ -57,7 +57,7 @@ class Cosine(_Scalar):
 
     def time_of(self, gamma: float) -> float:
         """When the curve is at gamma."""
-        return 2.0 / math.pi * math.atan(math.exp(0.5 * gamma))
+        return 2.0 / math.pi * math.atan(math.exp(min(0.5 * gamma, 700.0)))  # 700: it is 1
 
     def path(self, t):
         """The curve and its derivative 2 pi/sin(pi t)."""

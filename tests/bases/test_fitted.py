@@ -124,6 +124,15 @@ class TestPCA:
         with pytest.raises(ValueError, match="batches of real numbers. Received: .*dtype <U1"):
             bases.PCA(mix_channels=False).adapt(np.full((9, 2, 3), "a"))
 
+    @pytest.mark.parametrize("dtype", ["uint64", "int16", "bool", "longdouble"])
+    def test_numbers_of_any_type(self, dtype, rng):
+        x = (rng.normal(size=(40, 4, 3)) > 0).astype(dtype)
+        got, expected = (bases.Compose([bases.get("dct"), bases.PCA()]) for _ in range(2))
+        got.adapt(x)
+        x = x.astype("float32")
+        expected.adapt(x)
+        np.testing.assert_allclose(to_numpy(got(x)), to_numpy(expected(x)), atol=1e-6)
+
     def test_not_finite(self, rng):
         x = rng.normal(size=(20, 4))
         x[3, 1] = np.nan

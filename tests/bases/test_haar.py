@@ -136,5 +136,7 @@ def test_indivisible_sizes_say_what_would_work():
         ValueError, match=r"levels=3 with spatial sizes \(8, 12\); levels=1 to levels=2"
     ):
         bases.Haar(levels=3).build((None, 8, 12, 1))
+    with pytest.raises(ValueError, match="levels=1000000 with"):
+        bases.Haar(levels=10**6).build((None, 8, 12, 1))
     with pytest.raises(ValueError, match=r"\(8, 7\), for which no number of levels works; pad"):
         bases.Haar().build((None, 8, 7, 1))

@@ -283,6 +283,7 @@ def test_cosine_is_the_cosine():
     t = formulas.times(50)[1:-1]
     alpha = ops.convert_to_numpy(schedule(t.astype("float32")).alpha).ravel()
     np.testing.assert_allclose(alpha, np.cos(np.pi * t / 2), rtol=1e-5)
+    assert schedules.Cosine().time_of(1e30) == pytest.approx(1.0)
 
 
 def test_vp_has_a_linear_beta():
