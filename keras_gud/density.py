@@ -80,10 +80,9 @@ class Density:
         given = check_given(given, self.data_shape)
         if given is not None:
             self._check_groups(given)
-        key = "flow", trace, probes, rtol, atol
-        if key not in self._session.evidence:
-            self._session.evidence[key] = FlowLikelihood(trace, probes, rtol, atol)
-        flow = self._session.evidence[key]
+        flow = FlowLikelihood(trace, probes, rtol, atol)  # checks them
+        key = "flow", trace, flow.probes, rtol, atol
+        flow = self._session.evidence.setdefault(key, flow)  # one that may be compiled
         params = self._one_path(params)
         constants = self._constants(given, params)
         source = self._open_for_evidence(x, labels, batch_size)

@@ -131,6 +131,9 @@ class Generation:
 
         Returns:
             Float tensor of x's shape, same units.
+
+        Raises:
+            ValueError: for x of another shape, or a NumPy array with NaN or infinite values.
         """
         self._require_built("it denoises")
         if tuple(np.shape(x))[1:] != self.data_shape or np.ndim(x) == 0:
@@ -138,6 +141,8 @@ class Generation:
                 f"Expected x of shape (batch, {str(self.data_shape)[1:-1]}). "
                 f"Received: x of shape {tuple(np.shape(x))}."
             )
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f":
+            checks.check_finite(x)
         z = self.prior(self.basis(ops.convert_to_tensor(x, "float32")))
         told = {} if labels is None else condition(labels, 1.0, len(x), self.classes)
         told = {name: ops.convert_to_tensor(value) for name, value in told.items()}

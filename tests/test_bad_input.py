@@ -345,6 +345,14 @@ MISTAKES = {
         lambda m: m.compile(optimizer={}),
         "Expected `optimizer` to be a Keras optimizer",
     ),
+    "a trace of another kind": (
+        lambda m: m.log_prob(FLOATS, trace=np.zeros(2)),
+        "Expected `trace` to be one of",
+    ),
+    "noised data with nan": (
+        lambda m: m.denoise(np.full_like(FLOATS, np.nan), m.schedule(0.5)),
+        "Expected finite data",
+    ),
     "data that are far too large": (
         lambda m: m.elbo(1e30 * FLOATS),
         "about as large as those that the model was fitted to.*first in example 0",
