@@ -52,7 +52,8 @@ def check_weights(file, max_bytes: int | None = None, name=None) -> Contents:
             return _sum(path, datasets, most_bytes(size, max_bytes))
     except FileNotFoundError:
         raise
-    except (OSError, RuntimeError, KeyError) as error:  # h5py's words for all sorts of damage
+    # h5py's words for all sorts of damage
+    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
         expected = "a whole file of weights (HDF5)"
         raise refuse(path, expected, f"{type(error).__name__} ({error})") from error
 

@@ -65,3 +65,23 @@ def check_size(gamma, name: str, params: dict):
             f"amplitudes of signal and noise. Received: {name} with gamma from {gamma.min():g} to "
             f"{gamma.max():g}{f' for {params}' if params else ''}."
         )
+
+
+def check_finite_gamma(gamma: np.ndarray, name: str):
+    """Raises a `ValueError` unless all gamma are finite."""
+    if not np.isfinite(gamma).all():
+        raise ValueError(
+            f"Expected a finite gamma(t) on [0, 1]. Received: {name} with "
+            f"gamma={gamma[~np.isfinite(gamma)][0]}; clip it to finite end points."
+        )
+
+
+def check_monotone(t: np.ndarray, gamma: np.ndarray, name: str):
+    """Raises a `ValueError` where gamma, ``(len(t), n)``, decreases."""
+    fall = np.diff(gamma, axis=0)
+    if fall.min() < -1e-4:
+        at = t[np.unravel_index(fall.argmin(), fall.shape)[0]]
+        raise ValueError(
+            "Expected gamma(t) never to decrease from t = 0 (data) to t = 1 (noise). "
+            f"Received: a {name} schedule that falls near t={at:.3f}."
+        )

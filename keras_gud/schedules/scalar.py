@@ -12,6 +12,11 @@ from keras_gud.schedules.pieces import check_gamma_range, clip_curve
 from keras_gud.schedules.schedule import ComponentSchedule
 
 
+def _exp(x: float) -> float:
+    """The exponential, of any number: what is beyond e^700 is as good as that."""
+    return math.exp(min(x, 700.0))
+
+
 class _Scalar(ComponentSchedule):
     """A curve gamma(t) shared by all components, clipped to finite end points."""
 
@@ -57,7 +62,7 @@ class Cosine(_Scalar):
 
     def time_of(self, gamma: float) -> float:
         """When the curve is at gamma."""
-        return 2.0 / math.pi * math.atan(math.exp(min(0.5 * gamma, 700.0)))  # 700: it is 1
+        return 2.0 / math.pi * math.atan(_exp(0.5 * gamma))
 
     def path(self, t):
         """The curve and its derivative 2 pi/sin(pi t)."""
@@ -154,7 +159,7 @@ class SubVP(VP):
 
     def _total_at(self, gamma: float) -> float:
         # gamma = 2 log(2 sinh(B/2))
-        return 2.0 * math.asinh(0.5 * math.exp(0.5 * gamma))
+        return 2.0 * math.asinh(0.5 * _exp(0.5 * gamma))
 
     def _curve(self, total):
         decayed = -ops.expm1(-total)
@@ -184,7 +189,7 @@ class FlowMatching(_Scalar):
 
     def time_of(self, gamma: float) -> float:
         """When the curve is at gamma."""
-        return 1.0 / (1.0 + math.exp(-0.5 * gamma))
+        return 1.0 / (1.0 + _exp(-0.5 * gamma))
 
     def path(self, t):
         """The curve and its derivative 2/(t (1 - t))."""

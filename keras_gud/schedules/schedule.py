@@ -15,7 +15,12 @@ from keras_gud.checks import check_values
 from keras_gud.fitted import FittedLayer
 from keras_gud.process import NoisingState
 from keras_gud.registry import Registry, near_match
-from keras_gud.schedules.pieces import check_size, squeeze
+from keras_gud.schedules.pieces import (
+    check_finite_gamma,
+    check_monotone,
+    check_size,
+    squeeze,
+)
 
 Range = tuple[float, float]
 
@@ -137,25 +142,15 @@ class ComponentSchedule(FittedLayer):
     def _check_monotone(self):
         t = np.linspace(0.0, 1.0, 257, dtype="float32")
         gamma = ops.convert_to_numpy(self(t, **self.resolve({})).gamma).reshape(len(t), -1)
-        if not np.isfinite(gamma).all():
-            raise ValueError(
-                f"Expected a finite gamma(t) on [0, 1]. Received: {type(self).__name__} with "
-                f"gamma={gamma[~np.isfinite(gamma)][0]}; clip it to finite end points."
-            )
-        self._check_ends()
-        fall = np.diff(gamma, axis=0)
-        if fall.min() < -1e-4:
-            at = t[np.unravel_index(fall.argmin(), fall.shape)[0]]
-            raise ValueError(
-                "Expected gamma(t) never to decrease from t = 0 (data) to t = 1 (noise). "
-                f"Received: a {type(self).__name__} schedule that falls near t={at:.3f}."
-            )
-
-    def _check_ends(self):
+        check_finite_gamma(gamma, type(self).__name__)
         for end in (0, 1):
-            given = {name: ends[end] for name, ends in self.ranges.items()}
-            gamma = ops.convert_to_numpy(self(np.float32([0.0, 1.0]), **given).gamma)
-            check_size(gamma, type(self).__name__, given)
+            self._check_size({name: ends[end] for name, ends in self.ranges.items()})
+        check_monotone(t, gamma, type(self).__name__)
+
+    def _check_size(self, params: dict):
+        for t in (0.0, 1.0):
+            gamma = ops.convert_to_numpy(self(t, **params).gamma)
+            check_size(gamma, type(self).__name__, params)
 
     def get_build_config(self):
         """The grouping's size, so that a saved schedule is built again on loading."""
@@ -213,6 +208,8 @@ class ComponentSchedule(FittedLayer):
                     "a network trained on the range has not met these noising states.",
                     stacklevel=3,
                 )
+                if self.built:
+                    self._check_size({name: numbers})
         return {
             name: np.asarray(params.get(name, 0.5 * (low + high)), "float32").reshape(-1)
             for name, (low, high) in self.ranges.items()

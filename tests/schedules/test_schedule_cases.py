@@ -286,6 +286,12 @@ def test_cosine_is_the_cosine():
     assert schedules.Cosine().time_of(1e30) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("name", ["cosine", "vp", "subvp", "flow"])
+def test_ends_that_the_curve_never_reaches(name):
+    schedule = adapted(schedules.get(name, gamma_min=-1e6, gamma_max=1e6))
+    assert np.isfinite(ops.convert_to_numpy(schedule.kinks())).all()
+
+
 def test_vp_has_a_linear_beta():
     schedule = adapted(schedules.VP(beta_min=0.5, beta_max=9.0))
     t = formulas.times(50)[1:]

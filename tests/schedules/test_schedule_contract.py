@@ -349,6 +349,16 @@ def test_a_function_must_be_callable():
         schedules.Function("square")
 
 
+def test_a_value_that_leads_beyond_float32():
+    schedule = schedules.Linear(a=(0.0, 3.0))
+    schedule.adapt(VARIANCE, labels=labels("pixel"))
+    with (
+        pytest.warns(UserWarning, match="outside the range"),
+        pytest.raises(ValueError, match="Expected gamma from -80 to 80.*for {'a': "),
+    ):
+        schedule.resolve({"a": 500.0})
+
+
 def test_hierarchical_without_levels_suggests_haar():
     with pytest.raises(ValueError, match='basis="haar"'):
         schedules.Hierarchical().adapt(VARIANCE, labels=labels("pixel"))
