@@ -89,6 +89,10 @@ def check_keywords(function: str, given: dict, known: Iterable[str]):
             )
 
 
+# Those that all backends know.
+_FLOATS = ("bfloat16", "float16", "float32", "float64")
+
+
 def data_kind(x) -> str:
     """``"uint8"`` for 8-bit data, ``"float"`` for floats; x is an array or a tensor.
 
@@ -98,7 +102,7 @@ def data_kind(x) -> str:
     name = dtype_name(x)
     if name == "uint8":
         return "uint8"
-    if name.startswith(("float", "bfloat")):
+    if name in _FLOATS:
         return "float"
     raise ValueError(
         "Expected uint8 images (dequantised and scaled inside the model) or floats (taken as they "

@@ -353,6 +353,17 @@ def inside_itself(file, group, key, shape, dtype):
     group[key] = file["/"]
 
 
+def float_of_its_own(file, group, key, shape, dtype):
+    kind = h5py.h5t.IEEE_F32LE.copy()
+    kind.set_ebias(10**6)
+    h5py.h5d.create(group.id, key.encode(), kind, h5py.h5s.create_simple((2,)))
+
+
+def name_that_is_no_text(file, group, key, shape, dtype):
+    space = h5py.h5s.create_simple((2,))
+    h5py.h5d.create(group.id, b"\x9b\xff", h5py.h5t.IEEE_F32LE, space)
+
+
 DAMAGE = {
     "soft link": (
         lambda f, g, k, s, d: g.__setitem__(k, h5py.SoftLink("/elsewhere")),
@@ -376,6 +387,8 @@ DAMAGE = {
                                                dtype=h5py.string_dtype()),
         "arrays of numbers.*object",
     ),
+    "a float of its own": (float_of_its_own, "arrays of numbers.*an unknown type"),
+    "a name that is no text": (name_that_is_no_text, "a whole file of weights.*UnicodeDecodeError"),
     "a group within itself": (inside_itself, "a group within itself"),
     "too few": (lambda f, g, k, s, d: None, "could not be loaded"),
     "another shape": (

@@ -82,16 +82,24 @@ def _datasets(path, root):
                 raise refuse(path, "groups and arrays", f"{type(item).__name__} at {inner!r}")
 
 
+def _dtype(path, place, array):
+    try:
+        return array.dtype
+    except (TypeError, ValueError) as error:  # a float of a make of its own
+        raise refuse(path, "arrays of numbers", f"an unknown type at {place!r}") from error
+
+
 def _sum(path, datasets, most: int) -> Contents:
     elements = total = 0
     for place, array in datasets:
         if array.external or array.is_virtual:
             raise refuse(path, "weights within the file", f"an array elsewhere, at {place!r}")
         # bfloat16, which NumPy does not know, is stored as two plain bytes.
-        if array.dtype.kind not in "biuf" and array.dtype.str != "|V2":
-            raise refuse(path, "arrays of numbers", f"dtype {array.dtype} at {place!r}")
+        dtype = _dtype(path, place, array)
+        if dtype.kind not in "biuf" and dtype.str != "|V2":
+            raise refuse(path, "arrays of numbers", f"dtype {dtype} at {place!r}")
         count = math.prod(array.shape)
-        claimed, stored = count * array.dtype.itemsize, array.id.get_storage_size()
+        claimed, stored = count * dtype.itemsize, array.id.get_storage_size()
         elements, total = elements + count, total + claimed
         if claimed > _EXPANSION * stored + _FREE:
             received = f"{claimed} bytes at {place!r} of which {stored} are stored"
