@@ -197,7 +197,8 @@ class Source:
 
         Raises:
             ValueError: for an array or a `Stream` at once, for others as batches are read; for
-                another number of batches in another process.
+                another number of batches in another process. Generators and torch DataLoaders of
+                unknown length raise a `RuntimeError` where those of one process end.
         """
         lengths = backend.all_processes(np.int64(-1 if self.n_batches is None else self.n_batches))
         if (lengths != lengths[0]).any():
@@ -211,6 +212,17 @@ class Source:
             for size in sorted(order.sizes()):
                 checks.check_divides(size, parts, order.n)
         self._prepare.parts = parts // self.part[1]
+        if len(lengths) > 1 and self.n_batches is None:
+            self._keep_in_step()
+
+    def _keep_in_step(self):
+        """Lets data of unknown length end in all processes or in none."""
+        if isinstance(self.keras_data, Iterator):
+            self.keras_data = backend.in_step(self.keras_data)
+        elif hasattr(self.keras_data, "collate_fn"):  # Keras takes a DataLoader and its like only
+            kind = type(self.keras_data)
+            iterate = {"__iter__": lambda loader: backend.in_step(kind.__iter__(loader))}
+            self.keras_data.__class__ = type(kind.__name__, (kind,), iterate)
 
     def _require_usable(self, x):
         """A batch of a `tf.data` pipeline, as `call` is given it, with TensorFlow's checks."""

@@ -7,15 +7,27 @@ import keras
 import numpy as np
 
 here, port = int(sys.argv[1]), sys.argv[2]
-if os.environ["KERAS_BACKEND"] == "jax":
+BACKEND = os.environ["KERAS_BACKEND"]
+if BACKEND == "jax":
     keras.distribution.initialize(f"localhost:{port}", 2, here)
     keras.distribution.set_distribution(keras.distribution.DataParallel())
 else:
     import torch.distributed
 
+    class Some(torch.utils.data.IterableDataset):
+        """Batches whose number is not known before they end."""
+
+        def __init__(self, batches):
+            self.batches = batches
+
+        def __iter__(self):
+            return iter(self.batches)
+
     torch.distributed.init_process_group(
         "gloo", init_method=f"tcp://localhost:{port}", rank=here, world_size=2
     )
+
+from one_weight import OneWeightPerValue  # noqa: E402
 
 import keras_gud  # noqa: E402
 from keras_gud import backend, data  # noqa: E402
@@ -64,6 +76,16 @@ def check_errors():
         assert told.startswith("RuntimeError: Expected every process to open its data"), told
         assert "process 1 of 2 failed, with ValueError: Expected at least one batch" in told, told
 
+    some = [np.ones((4, 2), "float32") * i for i in range(3 + here)]
+    kinds = [iter(some)]
+    if BACKEND == "torch":
+        kinds.append(torch.utils.data.DataLoader(Some(some), batch_size=None))
+    for few in kinds:
+        model = keras_gud.GUD(schedule="cosine", backbone=OneWeightPerValue(), seed=0)
+        told = error_of(lambda model=model, few=few: model.fit(few, verbose=0))
+        assert "the same number of batches in every process" in told, told
+        assert "after 3 batches those of processes [0] of 2 have ended" in told, told
+
     class Batches(keras.utils.PyDataset):
         num_batches = 3 + here
 
@@ -81,6 +103,6 @@ assert backend.all_processes(np.float64(1 / 3 + here)).tolist() == [1 / 3, 4 / 3
 check_statistics()
 check_adapted()
 check_errors()
-if os.environ["KERAS_BACKEND"] == "torch":  # else its threads abort some processes at exit
+if BACKEND == "torch":  # else its threads abort some processes at exit
     torch.distributed.destroy_process_group()
 print("as it should be")

@@ -227,6 +227,33 @@ def part_of_sum(value: np.ndarray) -> np.ndarray:
     return value if alone else np.zeros_like(value)
 
 
+def in_step(batches):
+    """Batches of unknown number, for as long as every process has one more.
+
+    Args:
+        batches: An iterator, the part of this process.
+
+    Raises:
+        RuntimeError: where some processes have one and others have not, or have failed: those that
+            have would wait for the others for ever.
+    """
+    batches, count = iter(batches), 0
+    while True:
+        with together("read its data"):
+            batch = next(batches, None)
+        more = all_processes(np.asarray(batch is not None))
+        if not more.all():
+            break
+        yield batch
+        count += 1
+    if more.any():
+        raise RuntimeError(
+            "Expected data of the same number of batches in every process. Received: after "
+            f"{count} batches those of processes {np.flatnonzero(~more).tolist()} of {len(more)} "
+            "have ended."
+        )
+
+
 @contextlib.contextmanager
 def together(what: str):
     """All processes leave the block, or all raise: none is left waiting for one that failed.
