@@ -192,6 +192,7 @@ class ComponentSchedule(FittedLayer):
             UserWarning: for a value outside the range that the schedule was given.
         """
         also = f", or an argument, one of {sorted(others)}" if others else ""
+        outside = False
         for name, value in params.items():
             if name not in self.ranges:
                 raise ValueError(
@@ -208,12 +209,15 @@ class ComponentSchedule(FittedLayer):
                     "a network trained on the range has not met these noising states.",
                     stacklevel=3,
                 )
-                if self.built:
-                    self._check_size({name: numbers})
-        return {
+                outside = True
+        resolved = {
             name: np.asarray(params.get(name, 0.5 * (low + high)), "float32").reshape(-1)
             for name, (low, high) in self.ranges.items()
         }
+        lengths = {len(values) for values in resolved.values()} - {1}
+        if outside and self.built and len(lengths) < 2:  # else the caller refuses them
+            self._check_size(resolved)
+        return resolved
 
     def __call__(self, t, **params):
         """The noising state at time t; see `call`."""
