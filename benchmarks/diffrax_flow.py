@@ -7,7 +7,7 @@ import jax
 import keras
 from jax import numpy as jnp
 
-from keras_gud import noise
+from keras_gud.core import counter_rng
 from keras_gud.likelihood.divergence import FlowWithDivergence, signs
 from keras_gud.samplers.loop import Path
 from keras_gud.samplers.runge_kutta import Flow
@@ -72,7 +72,7 @@ class DiffraxFlow:
 
     def log_prob(self, z):
         """Hutchinson's estimate, with the probes that `FlowLikelihood` has for seed 0."""
-        return self._call(self._likelihood, z, noise.sample_keys(0, len(z)))
+        return self._call(self._likelihood, z, counter_rng.sample_keys(0, len(z)))
 
     def _call(self, function, *arguments):
         (result, *_), steps = function([v.value for v in self.variables], *arguments)

@@ -8,9 +8,10 @@ from keras import ops
 from timing import time_in_turn
 
 import keras_gud
-from keras_gud import backend, noise, samplers
+from keras_gud import backend, samplers
+from keras_gud.core import counter_rng
+from keras_gud.diffusion.noising_state import probability_flow, x0_from_eps
 from keras_gud.likelihood.divergence import FlowWithDivergence, signs
-from keras_gud.process import probability_flow, x0_from_eps
 from keras_gud.samplers.loop import Path
 
 
@@ -60,7 +61,7 @@ def cost(arguments):
         whole = backend.compile(pure)
         return lambda *inputs: whole(values, *inputs)
 
-    probes = signs(ops.convert_to_tensor(noise.sample_keys(0, arguments.batch)), 1, shape[1:])
+    probes = signs(ops.convert_to_tensor(counter_rng.sample_keys(0, arguments.batch)), 1, shape[1:])
     field = compiled(lambda t, z, log: FlowWithDivergence(denoiser, path, probes)(t, (z, log)))
     forward = compiled(lambda t, z: denoiser(z, path(t)))
     times_of = np.linspace(1.0, 0.0, steps + 1, dtype="float32")

@@ -25,7 +25,7 @@ import numpy as np
 from keras import ops
 
 import keras_gud
-from keras_gud import checkpoints, restoring, whole_files
+from keras_gud.persistence import atomic_write, checkpoint_store, training_state
 
 PLACES = ("starting, or starting again", "between steps", "writing a checkpoint", "validation")
 STARTING, STEPS, WRITING, VALIDATION = range(len(PLACES))
@@ -101,16 +101,16 @@ class Trap(keras.callbacks.Callback):
             return call
 
         for module, name in (
-            (whole_files, "sync"),
-            (checkpoints, "_seal"),
-            (checkpoints.os, "replace"),
-            (checkpoints.shutil, "rmtree"),
-            (restoring, "save"),
+            (atomic_write, "sync"),
+            (checkpoint_store, "_seal"),
+            (checkpoint_store.os, "replace"),
+            (checkpoint_store.shutil, "rmtree"),
+            (training_state, "save"),
             (Path, "mkdir"),
             (Path, "write_text"),
         ):
             setattr(module, name, watched(getattr(module, name)))
-        write = checkpoints.Checkpoints.write
+        write = checkpoint_store.Checkpoints.write
 
         def placed(*args, **kwargs):
             self.place[0] = WRITING
@@ -118,7 +118,7 @@ class Trap(keras.callbacks.Callback):
             self.place[0] = STEPS
             return result
 
-        checkpoints.Checkpoints.write = placed
+        checkpoint_store.Checkpoints.write = placed
 
 
 def train(folder: Path, out: Path, trap: Trap | None):

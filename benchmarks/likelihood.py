@@ -17,7 +17,8 @@ from flow_cost import build, cost, ratio, spectrum
 from keras import ops
 from timing import time_in_turn
 
-from keras_gud import backend, bases, likelihood, noise, oracle, samplers, schedules
+from keras_gud import backend, bases, likelihood, oracle, samplers, schedules
+from keras_gud.core import counter_rng
 
 SIDE = 4
 NATS_PER_BIT = SIDE**2 * np.log(2.0)
@@ -81,7 +82,7 @@ def accuracy(n: int):
         score = rest.mean() / (rest.std(ddof=1) / np.sqrt(n))
         many = 16 * n
         chi = ops.convert_to_tensor(truth.sample(many, seed=2).astype("float32"))
-        keys, index = noise.sample_keys(0, many), np.arange(many, dtype="int32")
+        keys, index = counter_rng.sample_keys(0, many), np.arange(many, dtype="int32")
         terms = backend.compile(
             lambda chi, keys, index, truth=truth, schedule=schedule: likelihood.negative_elbo(
                 truth, schedule, chi, keys, index, 32, {}

@@ -18,7 +18,8 @@ import numpy as np
 from frechet import frechet_distance
 
 import keras_gud
-from keras_gud import backbones, bases, datasets, objective, schedules
+from keras_gud import backbones, bases, datasets, schedules
+from keras_gud.diffusion.prediction import PREDICTIONS
 
 
 @keras.saving.register_keras_serializable(package="keras_gud_benchmarks")
@@ -71,7 +72,7 @@ def run(data: str, basis: str, prediction: str, seed: int, arguments) -> list[fl
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", default=["patches", "histology"])
-    parser.add_argument("--predictions", nargs="+", default=sorted(objective.PREDICTIONS))
+    parser.add_argument("--predictions", nargs="+", default=sorted(PREDICTIONS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int, nargs="+", default=[0, 100, 300])
     parser.add_argument("--basis", nargs="+", default=["fourier"])

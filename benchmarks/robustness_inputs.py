@@ -18,19 +18,15 @@ import numpy as np
 from keras import ops
 
 import keras_gud
-from keras_gud import (
-    NoisingState,
-    backend,
-    bases,
-    inspection,
-    noise,
-    oracle,
-    priors,
-    process,
-    samplers,
-    schedules,
-    statistics,
+from keras_gud import NoisingState, backend, bases, oracle, priors, samplers, schedules
+from keras_gud.core import counter_rng, streaming_moments
+from keras_gud.diffusion.noising_state import (
+    probability_flow,
+    score_from_eps,
+    v_from_eps,
+    x0_from_eps,
 )
+from keras_gud.persistence import inspection
 
 
 class DefectError(AssertionError):
@@ -388,10 +384,10 @@ def try_state(rng):
         (state.snr(variance), "snr"),
         (state.marginal_variance(variance), "marginal"),
         (state.add_noise(z, eps), "noised"),
-        (process.score_from_eps(eps, state), "score"),
-        (process.probability_flow(z, eps, state), "flow"),
-        (process.x0_from_eps(z, eps, state), "x0"),
-        (process.v_from_eps(z, eps, state), "v"),
+        (score_from_eps(eps, state), "score"),
+        (probability_flow(z, eps, state), "flow"),
+        (x0_from_eps(z, eps, state), "x0"),
+        (v_from_eps(z, eps, state), "v"),
         (state.capped(pick(rng, 0.0, np.inf, -5.0)).gamma, "capped"),
     ):
         finite(value, name, shape)
@@ -401,11 +397,11 @@ def try_noise(rng):
     """Noise of any seed, index, step and shape."""
     seed = often(rng, int(rng.integers(-(2**62), 2**62)), odd_number(rng), 2**200)
     n, first = pick(rng, 1, 2, 7), int(rng.integers(2**40))
-    keys = noise.sample_keys(seed, n, first)
+    keys = counter_rng.sample_keys(seed, n, first)
     shape, step = data_shape(rng), int(rng.integers(-1, 2**30))
-    x = finite(noise.normal(keys, step, shape), "normal", (n, *shape), "float32")
+    x = finite(counter_rng.normal(keys, step, shape), "normal", (n, *shape), "float32")
     require(np.abs(x).max() < 7.0, "normal")
-    u = finite(noise.uniform(keys, step, shape), "uniform", (n, *shape), "float32")
+    u = finite(counter_rng.uniform(keys, step, shape), "uniform", (n, *shape), "float32")
     require(0.0 < u.min() and u.max() < 1.0, "uniform")
 
 
@@ -414,7 +410,7 @@ def try_statistics(rng):
     shape = data_shape(rng)
     x = array(rng, (pick(rng, 1, 2, 9), *shape))
     cuts = sorted(rng.integers(0, len(x) + 1, size=2))
-    moments = statistics.Moments()
+    moments = streaming_moments.Moments()
     for part in np.split(x, cuts):
         moments.update(part)
     exact = np.asarray(x, "float64")

@@ -14,7 +14,8 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 import numpy as np
 from keras import ops
 
-from keras_gud import backend, bases, objective, oracle, samplers, schedules
+from keras_gud import backend, bases, oracle, samplers, schedules
+from keras_gud.diffusion.prediction import linear_eps
 
 # One network evaluation a step in all of them.
 SAMPLERS = {
@@ -37,7 +38,7 @@ class Independent:
         self.variance, self.data_shape = variance.astype("float32"), variance.shape
 
     def __call__(self, z, state):
-        return objective.linear_eps(z, state, self.variance)
+        return linear_eps(z, state, self.variance)
 
     def marginal(self, state):
         """Mean and variances of z at a state, as `oracle.Gaussian` has a covariance."""

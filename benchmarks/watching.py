@@ -17,7 +17,7 @@ from keras import ops
 from timing import time_in_turn
 
 import keras_gud
-from keras_gud import health, watching
+from keras_gud.training import non_finite, step_record
 
 
 def build(arguments):
@@ -38,9 +38,9 @@ def without(function):
 
     def call():
         with (
-            mock.patch.object(health, "describe", nothing),
-            mock.patch.object(health.Record, "update_state", return_value=None),
-            mock.patch.object(watching.Watch, "look", return_value=None),
+            mock.patch.object(step_record, "describe", nothing),
+            mock.patch.object(step_record.Record, "update_state", return_value=None),
+            mock.patch.object(non_finite.Watch, "look", return_value=None),
         ):
             return function()
 

@@ -15,7 +15,9 @@ import quick
 from keras import ops
 
 import keras_gud
-from keras_gud import objective, plots, presets, process, tasks
+from keras_gud import plots, presets, tasks
+from keras_gud.diffusion.noising_state import x0_from_eps
+from keras_gud.diffusion.prediction import linear_eps
 
 TIMES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
@@ -45,8 +47,8 @@ def estimate(model, noised, t):
     """The best component-wise linear estimate of the image, in grey levels."""
     view = model.views[0]
     z, state = view.prior(view.basis(noised[None])), view.schedule(t)
-    eps = objective.linear_eps(z, state, view.prior.variance)
-    chi = process.x0_from_eps(z, eps, state)
+    eps = linear_eps(z, state, view.prior.variance)
+    chi = x0_from_eps(z, eps, state)
     phi = ops.convert_to_numpy(view.basis.inverse(view.prior.inverse(chi)))[0]
     return np.clip(128.0 * (phi + 1.0), 0.0, 255.0)
 

@@ -13,7 +13,8 @@ import rivals
 from keras import ops
 from scipy import ndimage
 
-from keras_gud import adaptation, tasks
+from keras_gud import tasks
+from keras_gud.diffusion.data_scaling import units
 
 NETWORK = "this network"
 _LUMA = np.array([0.299, 0.587, 0.114])
@@ -179,7 +180,7 @@ class Completion:
 
     def observe(self, model, images, seed):
         partly = tasks.noised(model, images, self.t, seed=seed, b=self.b)
-        factor, offset = adaptation.units(model.kind)
+        factor, offset = units(model.kind)
         return Observed(partly, factor * partly + offset)
 
     def answers(self, model, linear, observed, truth, **options):
@@ -189,7 +190,7 @@ class Completion:
 
     def linear(self, model, linear, partly):
         """A state is an observation with noise of its own for every value."""
-        view, (factor, offset) = model.views[0], adaptation.units(model.kind)
+        view, (factor, offset) = model.views[0], units(model.kind)
         state = view.schedule(np.float32(self.t), **view.schedule.resolve({"b": self.b}))
         parts = view.prior.mean, view.prior.scale, state.alpha, state.gamma
         mean, s, alpha, gamma = (ops.convert_to_numpy(part).astype("float64") for part in parts)

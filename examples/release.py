@@ -21,7 +21,7 @@ import numpy as np
 from keras import ops
 
 import keras_gud  # noqa: F401 (what is loaded is one of its classes)
-from keras_gud.average import averaged_weights
+from keras_gud.training.ema import averaged_weights
 
 _WEIGHTS = "model.weights.h5"
 

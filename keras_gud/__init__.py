@@ -5,28 +5,26 @@ from keras_gud import (
     bases,
     callbacks,
     datasets,
-    guides,
+    diffusion,
     likelihood,
     metrics,
-    objective,
     oracle,
     plots,
     presets,
     pretrained,
     priors,
-    process,
     regions,
     samplers,
     schedules,
     tasks,
 )
-from keras_gud.gud import GUD
-from keras_gud.latent_gud import LatentGUD
-from keras_gud.model import GUDModel
+from keras_gud.diffusion import NoisingState
+from keras_gud.models.gud import GUD
+from keras_gud.models.gud_model import GUDModel
+from keras_gud.models.latent_gud import LatentGUD
 from keras_gud.pretrained import load
-from keras_gud.process import NoisingState
+from keras_gud.training.non_finite import NonFiniteLossError
 from keras_gud.version import __version__
-from keras_gud.watching import NonFiniteLossError
 
 __all__ = [
     "GUD",
@@ -39,17 +37,15 @@ __all__ = [
     "bases",
     "callbacks",
     "datasets",
-    "guides",
+    "diffusion",
     "likelihood",
     "load",
     "metrics",
-    "objective",
     "oracle",
     "plots",
     "presets",
     "pretrained",
     "priors",
-    "process",
     "regions",
     "samplers",
     "schedules",

@@ -7,7 +7,7 @@ import keras
 
 from keras_gud import plots
 from keras_gud.plots.canvas import new_figure
-from keras_gud.resuming import Checkpoint
+from keras_gud.training.checkpoint import Checkpoint
 
 __all__ = ["Checkpoint", "SampleGrid"]
 

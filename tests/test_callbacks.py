@@ -5,7 +5,7 @@ import builtins
 import keras
 import numpy as np
 import pytest
-from one_weight import OneWeightPerValue
+from helpers.one_weight import OneWeightPerValue
 
 import keras_gud
 from keras_gud import callbacks

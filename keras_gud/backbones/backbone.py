@@ -5,9 +5,9 @@ from numbers import Integral
 import keras
 from keras import ops
 
-from keras_gud import layout
 from keras_gud.backbones.embedding import GAMMA_SCALE, LabelEmbedding, NoisingStateEmbedding
-from keras_gud.registry import Registry
+from keras_gud.core.data_shape import Shape, validate_data_shape
+from keras_gud.core.registry import Registry
 
 
 class Backbone(keras.layers.Layer):
@@ -76,7 +76,7 @@ class Backbone(keras.layers.Layer):
         """The layer from tokens ``(batch, T, F)`` to embedded tokens and the global vector."""
         return NoisingStateEmbedding(self.embedding_dim // 2, self.embedding_dim, self.mixers)
 
-    def create_layers(self, input_shape, data_shape: layout.Shape, tokens_shape, vector_shape):
+    def create_layers(self, input_shape, data_shape: Shape, tokens_shape, vector_shape):
         """Creates and builds the layers of `transform`.
 
         Args:
@@ -100,7 +100,7 @@ class Backbone(keras.layers.Layer):
         if self.built:
             return
         y_shape, tokens_shape, *_ = self._check_inputs(input_shape)
-        self.data_shape = layout.validate_data_shape(y_shape[1:])
+        self.data_shape = validate_data_shape(y_shape[1:])
         self.tokens_shape = tuple(tokens_shape[1:])
         if len(self.tokens_shape) != 2 or None in self.tokens_shape:
             raise ValueError(

@@ -6,7 +6,7 @@ from keras import ops
 from keras_gud.backbones.attention import SpatialAttention
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.backbones.resampling import fir_downsample, fir_upsample
-from keras_gud.registry import PACKAGE
+from keras_gud.core.registry import PACKAGE
 
 _CONVOLUTIONS = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
 # Of the sum of a skip and a residual of unit variance.

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from keras_gud.registry import PACKAGE
+from keras_gud.core.registry import PACKAGE
 
 # gamma has a range of about (-10, 10): periods from twice the range down to 5.
 GAMMA_SCALE = 10.0

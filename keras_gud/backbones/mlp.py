@@ -6,7 +6,7 @@ from keras import ops
 from keras_gud.backbones.backbone import Backbone
 from keras_gud.backbones.blocks import call_block
 from keras_gud.backbones.norm import GroupNorm
-from keras_gud.registry import PACKAGE
+from keras_gud.core.registry import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

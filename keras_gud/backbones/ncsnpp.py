@@ -11,7 +11,7 @@ from keras_gud.backbones.blocks import RESCALE, ResidualBlock, call_block, convo
 from keras_gud.backbones.embedding import ProxyTimeEmbedding
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.backbones.resampling import level_sizes
-from keras_gud.registry import PACKAGE
+from keras_gud.core.registry import PACKAGE
 
 # Self-attention up to this many positions (16 x 16), as in Song et al. 2021.
 ATTENTION_POSITIONS = 256

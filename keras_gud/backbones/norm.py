@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from keras_gud.registry import PACKAGE
+from keras_gud.core.registry import PACKAGE
 
 
 def group_count(channels: int, most: int = 32) -> int:

@@ -9,7 +9,7 @@ from keras_gud.backbones.backbone import Backbone
 from keras_gud.backbones.blocks import Level, convolution, pointwise
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.backbones.resampling import level_sizes, upsample
-from keras_gud.registry import PACKAGE
+from keras_gud.core.registry import PACKAGE
 
 # Cross-attention is on by default up to this many positions (16 x 16).
 ATTENTION_POSITIONS = 256

@@ -9,11 +9,11 @@ import math
 import keras
 import numpy as np
 
-from keras_gud import layout
 from keras_gud.bases.batches import Batches, as_batches
-from keras_gud.fitted import FittedLayer
-from keras_gud.registry import Registry
-from keras_gud.statistics import Covariance
+from keras_gud.core.data_shape import Shape, spatial_shape, validate_data_shape
+from keras_gud.core.fitted_layer import FittedLayer
+from keras_gud.core.registry import Registry
+from keras_gud.core.streaming_moments import Covariance
 
 
 class Basis(FittedLayer):
@@ -41,21 +41,21 @@ class Basis(FittedLayer):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.data_shape: layout.Shape | None = None
+        self.data_shape: Shape | None = None
 
     def build(self, input_shape):
         """Builds for inputs of shape ``(batch, *data_shape)``."""
-        data_shape = layout.validate_data_shape(input_shape[1:])
+        data_shape = validate_data_shape(input_shape[1:])
         self.check_shape(data_shape)
         self.data_shape = data_shape
         # Keras then refuses other shapes by itself, before an obscure error in a reshape.
         self.input_spec = keras.layers.InputSpec(shape=(None, *data_shape))
         self.create_weights(data_shape)
 
-    def check_shape(self, data_shape: layout.Shape):
+    def check_shape(self, data_shape: Shape):
         """Raises a `ValueError` if the basis cannot serve this shape (default: it can)."""
 
-    def create_weights(self, data_shape: layout.Shape):
+    def create_weights(self, data_shape: Shape):
         """Creates the weights, if there are any (default: none)."""
 
     def call(self, x):
@@ -66,7 +66,7 @@ class Basis(FittedLayer):
         """U^T z: components to data, both ``(batch, *data_shape)``."""
         raise NotImplementedError("A Basis implements inverse(z).")
 
-    def make_labels(self, data_shape: layout.Shape) -> dict[str, np.ndarray]:
+    def make_labels(self, data_shape: Shape) -> dict[str, np.ndarray]:
         """Labels of the components of one channel layout, each of shape `data_shape`."""
         raise NotImplementedError("A Basis implements make_labels(data_shape).")
 
@@ -127,7 +127,7 @@ class Basis(FittedLayer):
     @property
     def spatial_axes(self) -> range:
         """The spatial axes of a batch ``(batch, *data_shape)``; the basis must be built."""
-        return range(1, 1 + len(layout.spatial_shape(self.data_shape)))
+        return range(1, 1 + len(spatial_shape(self.data_shape)))
 
     def as_tensor(self, x):
         """A tensor of the basis' own float dtype: integer images must not wrap around."""
@@ -144,7 +144,7 @@ class Basis(FittedLayer):
         return input_shape
 
 
-def channel_label(data_shape: layout.Shape) -> dict[str, np.ndarray]:
+def channel_label(data_shape: Shape) -> dict[str, np.ndarray]:
     """The label ``"channel"``, the index along the last axis; empty for vectors."""
     if len(data_shape) == 1:
         return {}
@@ -152,14 +152,14 @@ def channel_label(data_shape: layout.Shape) -> dict[str, np.ndarray]:
     return {"channel": np.broadcast_to(index, data_shape).copy()}
 
 
-def spatial_label(values: np.ndarray, data_shape: layout.Shape) -> np.ndarray:
+def spatial_label(values: np.ndarray, data_shape: Shape) -> np.ndarray:
     """A label over the spatial shape, repeated for every channel to the whole `data_shape`."""
     if len(data_shape) > 1:
         values = values[..., None]
     return np.broadcast_to(values, data_shape).copy()
 
 
-def frequency_labels(axes: list[np.ndarray], data_shape: layout.Shape) -> dict[str, np.ndarray]:
+def frequency_labels(axes: list[np.ndarray], data_shape: Shape) -> dict[str, np.ndarray]:
     """The labels of a transform to frequencies: ``"frequency"``, |k|, and ``"channel"``.
 
     Args:
@@ -170,7 +170,7 @@ def frequency_labels(axes: list[np.ndarray], data_shape: layout.Shape) -> dict[s
     return {"frequency": spatial_label(k, data_shape)} | channel_label(data_shape)
 
 
-def index_label(shape: layout.Shape) -> np.ndarray:
+def index_label(shape: Shape) -> np.ndarray:
     """0, 1, 2, ... in the order of a flattened array of this shape."""
     return np.arange(math.prod(shape)).reshape(shape)
 

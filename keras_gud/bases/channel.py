@@ -6,11 +6,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import layout
 from keras_gud.bases.basis import Basis, channel_label
 from keras_gud.bases.linear import eigenbasis, multiply_axis, orthogonal_matrix
-from keras_gud.registry import PACKAGE
-from keras_gud.statistics import Covariance
+from keras_gud.core.data_shape import channel_count
+from keras_gud.core.registry import PACKAGE
+from keras_gud.core.streaming_moments import Covariance
 
 # Luma of ITU-R BT.601, for red, green and blue.
 LUMA = (0.299, 0.587, 0.114)
@@ -85,7 +85,7 @@ class ChannelMix(Basis):
 
     def create_weights(self, data_shape):
         """The matrix: a weight if it is fitted, else a constant."""
-        channels = layout.channels(data_shape)
+        channels = channel_count(data_shape)
         if self.kind == "luma":
             self.matrix = luma_matrix(channels)
         elif self.kind == "pca":
@@ -93,7 +93,7 @@ class ChannelMix(Basis):
 
     def fit_batches(self, batches):
         """Fits the principal colours in one pass: each position of each example counts as one."""
-        channels = layout.channels(self.data_shape)
+        channels = channel_count(self.data_shape)
         statistics = Covariance()
         for batch in batches:
             statistics.update(np.reshape(batch, (-1, channels)))
@@ -101,13 +101,13 @@ class ChannelMix(Basis):
 
     def fit_covariance(self, whole):
         """The same from the covariance of the data, whose diagonal blocks are the positions'."""
-        channels, statistics = layout.channels(self.data_shape), Covariance()
+        channels, statistics = channel_count(self.data_shape), Covariance()
         for position in np.split(np.eye(math.prod(self.data_shape)), len(whole.mean) // channels):
             statistics.merge(whole.transformed(position))
         self._fit(statistics)
 
     def _fit(self, statistics: Covariance):
-        channels = layout.channels(self.data_shape)
+        channels = channel_count(self.data_shape)
         if statistics.count <= channels:
             raise ValueError(
                 f"Expected at least {channels + 1} positions to fit {channels} principal "

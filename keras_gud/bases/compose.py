@@ -5,7 +5,7 @@ import keras
 from keras_gud.bases.basis import Basis, registry
 from keras_gud.bases.batches import as_batches
 from keras_gud.bases.linear import matrix_of
-from keras_gud.registry import PACKAGE
+from keras_gud.core.registry import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 from scipy import fft
 
-from keras_gud import layout
 from keras_gud.bases.basis import Basis, frequency_labels
 from keras_gud.bases.linear import multiply_axis
-from keras_gud.registry import PACKAGE
+from keras_gud.core.data_shape import spatial_shape
+from keras_gud.core.registry import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -34,7 +34,7 @@ class DCT(Basis):
 
     def create_weights(self, data_shape):
         """The cosine matrices, in float64 until they meet the data; constants, so no weights."""
-        sizes = layout.spatial_shape(data_shape)
+        sizes = spatial_shape(data_shape)
         self.matrices = tuple(fft.dct(np.eye(n), axis=0, norm="ortho") for n in sizes)
 
     def call(self, x):
@@ -53,5 +53,5 @@ class DCT(Basis):
 
     def make_labels(self, data_shape):
         """``"frequency"`` and ``"channel"``."""
-        axes = [np.arange(n) / (2 * n) for n in layout.spatial_shape(data_shape)]
+        axes = [np.arange(n) / (2 * n) for n in spatial_shape(data_shape)]
         return frequency_labels(axes, data_shape)

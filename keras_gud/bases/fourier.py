@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import layout
 from keras_gud.bases.basis import Basis, frequency_labels
-from keras_gud.registry import PACKAGE
+from keras_gud.core.data_shape import spatial_shape
+from keras_gud.core.registry import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -44,7 +44,7 @@ class Fourier(Basis):
         for axis in self.spatial_axes:
             pair = ops.moveaxis(real, axis, -1), ops.moveaxis(imag, axis, -1)
             real, imag = (ops.moveaxis(part, -1, axis) for part in ops.fft(pair))
-        return (real - imag) / math.sqrt(math.prod(layout.spatial_shape(self.data_shape)))
+        return (real - imag) / math.sqrt(math.prod(spatial_shape(self.data_shape)))
 
     def inverse(self, z):
         """The same transform: it is symmetric and orthogonal."""
@@ -52,7 +52,7 @@ class Fourier(Basis):
 
     def make_labels(self, data_shape):
         """``"frequency"`` and ``"channel"``."""
-        axes = [np.fft.fftfreq(n) for n in layout.spatial_shape(data_shape)]
+        axes = [np.fft.fftfreq(n) for n in spatial_shape(data_shape)]
         return frequency_labels(axes, data_shape)
 
     def symmetrize(self, values):

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import layout
 from keras_gud.bases.basis import Basis, channel_label, spatial_label
-from keras_gud.registry import PACKAGE
+from keras_gud.core.data_shape import axis_names, spatial_shape
+from keras_gud.core.registry import PACKAGE
 
 DEFAULT_LEVELS = 3
 
@@ -50,7 +50,7 @@ class Haar(Basis):
 
     def check_shape(self, data_shape):
         """Settles the number of levels, or says which would work."""
-        sizes = layout.spatial_shape(data_shape)
+        sizes = spatial_shape(data_shape)
         # The power of two in the greatest common divisor: its lowest set bit.
         divisor = math.gcd(*sizes)
         possible = (divisor & -divisor).bit_length() - 1
@@ -119,7 +119,7 @@ class Haar(Basis):
 
     def make_labels(self, data_shape):
         """``"band"``, ``"orientation"``, the index within the sub-band, and ``"channel"``."""
-        sizes = np.array(layout.spatial_shape(data_shape))
+        sizes = np.array(spatial_shape(data_shape))
         index = np.indices(sizes)
         band, orientation = np.zeros((2, *sizes), dtype="int64")
         # From the finest band inwards: each coarser one overwrites the corner that it lives in.
@@ -132,7 +132,7 @@ class Haar(Basis):
             orientation[region] = sum(bits << i for i, bits in enumerate(high.astype("int64")))
             index[(slice(None), *region)] %= half
         band[tuple(slice(n // 2**self.levels) for n in sizes)] = 0
-        labels = dict(zip(layout.axis_names(data_shape), index, strict=True))
+        labels = dict(zip(axis_names(data_shape), index, strict=True))
         labels |= {"band": band, "orientation": orientation}
         labels = {name: spatial_label(values, data_shape) for name, values in labels.items()}
         return labels | channel_label(data_shape)

@@ -4,10 +4,10 @@ import math
 
 import keras
 
-from keras_gud import layout
 from keras_gud.bases.basis import Basis, channel_label, index_label, spatial_label
 from keras_gud.bases.linear import multiply_flat, orthogonal_matrix
-from keras_gud.registry import PACKAGE
+from keras_gud.core.data_shape import spatial_shape
+from keras_gud.core.registry import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -40,7 +40,7 @@ class Matrix(Basis):
 
     def check_shape(self, data_shape):
         """Decides what the matrix runs over, or refuses its size."""
-        positions, components = math.prod(layout.spatial_shape(data_shape)), math.prod(data_shape)
+        positions, components = math.prod(spatial_shape(data_shape)), math.prod(data_shape)
         if len(self.matrix) not in (positions, components):
             raise ValueError(
                 f"Expected `matrix` to be of size {positions} (positions) or {components} "
@@ -61,7 +61,7 @@ class Matrix(Basis):
         """``"component"``, and ``"channel"`` unless the channels are mixed."""
         if self.mixes_channels:
             return {"component": index_label(data_shape)}
-        component = spatial_label(index_label(layout.spatial_shape(data_shape)), data_shape)
+        component = spatial_label(index_label(spatial_shape(data_shape)), data_shape)
         return {"component": component} | channel_label(data_shape)
 
     def get_config(self):

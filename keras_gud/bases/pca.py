@@ -6,12 +6,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import layout
 from keras_gud.bases.basis import Basis, channel_label, index_label, spatial_label
 from keras_gud.bases.linear import eigenbasis, multiply_flat
-from keras_gud.checks import check_numbers
-from keras_gud.registry import PACKAGE
-from keras_gud.statistics import Covariance
+from keras_gud.core.arguments import check_numbers
+from keras_gud.core.data_shape import spatial_shape
+from keras_gud.core.registry import PACKAGE
+from keras_gud.core.streaming_moments import Covariance
 
 # The fit is O(d^3) in time and O(d^2) in memory: at 4096, 128 MiB and about a minute.
 MAX_COMPONENTS = 4096
@@ -123,7 +123,7 @@ class PCA(Basis):
         """``"rank"``, and ``"channel"`` unless the channels are mixed."""
         if self.mix_channels:
             return {"rank": index_label(data_shape)}
-        rank = spatial_label(index_label(layout.spatial_shape(data_shape)), data_shape)
+        rank = spatial_label(index_label(spatial_shape(data_shape)), data_shape)
         return {"rank": rank} | channel_label(data_shape)
 
     def get_config(self):
@@ -135,7 +135,7 @@ class PCA(Basis):
         }
 
     def _size(self, data_shape) -> int:
-        return math.prod(data_shape if self.mix_channels else layout.spatial_shape(data_shape))
+        return math.prod(data_shape if self.mix_channels else spatial_shape(data_shape))
 
     def _check_count(self, count):
         # The mean takes one example away: d + 1 of them span d directions.

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
-from keras_gud import layout
 from keras_gud.bases.basis import Basis, channel_label, spatial_label
-from keras_gud.registry import PACKAGE
+from keras_gud.core.data_shape import axis_names, spatial_shape
+from keras_gud.core.registry import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -37,7 +37,7 @@ class Pixel(Basis):
 
     def make_labels(self, data_shape):
         """``"row"``, ``"column"``, ... and ``"channel"``."""
-        names = layout.axis_names(data_shape)
-        indices = np.indices(layout.spatial_shape(data_shape))
+        names = axis_names(data_shape)
+        indices = np.indices(spatial_shape(data_shape))
         labels = {n: spatial_label(i, data_shape) for n, i in zip(names, indices, strict=True)}
         return labels | channel_label(data_shape)

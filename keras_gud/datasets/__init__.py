@@ -5,7 +5,7 @@ import importlib.util
 import keras
 import numpy as np
 
-from keras_gud import checks
+from keras_gud.core.arguments import check_integer
 from keras_gud.datasets import offline, prepared
 from keras_gud.datasets.offline import choose
 from keras_gud.datasets.prepared import prepare
@@ -90,7 +90,7 @@ def load(
     ((100, 8, 8, 1), (100,))
     """
     if n is not None:
-        checks.check_integer("n", n, 1)
+        check_integer("n", n, 1)
     if batch_size is None and augment is not None:
         raise ValueError("Expected `augment` only with `batch_size`. Received: batch_size=None.")
     if name in offline.NAMES:

@@ -5,8 +5,8 @@ import threading
 import keras
 import numpy as np
 
-from keras_gud import extras
-from keras_gud.registry import near_match
+from keras_gud.core import optional
+from keras_gud.core.registry import near_match
 
 
 class Augmentation:
@@ -80,7 +80,7 @@ def _layer(name: str):
     try:
         from keras_cv import layers
     except ImportError as error:
-        raise extras.missing("keras-cv", f"augment={name!r}", "augment") from error
+        raise optional.missing("keras-cv", f"augment={name!r}", "augment") from error
     known = [known for known in dir(layers) if known.startswith("Random")]
     if name not in known:
         raise ValueError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_gud import extras
+from keras_gud.core import optional
 
 _SPLITS = ("train", "test", None)
 _DEFAULT_CROPS = 4096
@@ -56,7 +56,7 @@ def _digits(size, n, split, rng):
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise extras.missing("scikit-learn", "this data set") from error
+        raise optional.missing("scikit-learn", "this data set") from error
     if size not in (None, 8):
         raise ValueError(f"Expected `size` to be 8 or None for digits. Received: size={size}.")
     # Grey levels are 0..16: full ink is 255, not 240.
@@ -84,7 +84,7 @@ def _photograph(name: str) -> np.ndarray:
     try:
         from skimage import data
     except ImportError as error:
-        raise extras.missing("scikit-image", "this data set") from error
+        raise optional.missing("scikit-image", "this data set") from error
     image = getattr(data, name)()
     return image[..., None] if image.ndim == 2 else image
 

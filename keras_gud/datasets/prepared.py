@@ -8,10 +8,11 @@ from multiprocessing.pool import ThreadPool
 
 import numpy as np
 
-from keras_gud import checks, extras
+from keras_gud.core import optional
+from keras_gud.core.arguments import check_integer
+from keras_gud.core.registry import near_match
 from keras_gud.datasets import offline
 from keras_gud.datasets.resizing import as_size, resize
-from keras_gud.registry import near_match
 
 # The paper's names and sizes (app. B and E): what they are called there, and height and width.
 PAPER = {
@@ -36,7 +37,7 @@ class Prepared:
     def __init__(self, name: str, split: str | None, size, data_dir=None, workers: int = 4):
         self.name, (_, default) = name, PAPER.get(name, (name, None))
         self.size = as_size(default if size is None else size)
-        self._threads = ThreadPool(checks.check_integer("workers", workers, 1))
+        self._threads = ThreadPool(check_integer("workers", workers, 1))
         builder = _builder(name, data_dir)
         self._again = f"Delete {builder.data_dir} and p{_command(builder, name, data_dir)[1:]}"
         if "image" not in builder.info.features:
@@ -110,14 +111,14 @@ def prepare(name: str, data_dir=None, manual_dir=None) -> None:
     except ModuleNotFoundError as error:
         if error.name != "tensorflow":
             raise
-        raise extras.missing("tensorflow", "preparing a data set", "tensorflow") from error
+        raise optional.missing("tensorflow", "preparing a data set", "tensorflow") from error
 
 
 def _tfds():
     try:
         import tensorflow_datasets
     except ImportError as error:
-        raise extras.missing("tensorflow-datasets", "this data set", "data") from error
+        raise optional.missing("tensorflow-datasets", "this data set", "data") from error
     return tensorflow_datasets
 
 

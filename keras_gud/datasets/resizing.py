@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_gud import checks, extras
+from keras_gud.core import optional
+from keras_gud.core.arguments import check_integer
 
 
 def as_size(size) -> tuple[int, int] | None:
@@ -16,7 +17,7 @@ def as_size(size) -> tuple[int, int] | None:
     pair = size if isinstance(size, (tuple, list)) else (size, size)
     if len(pair) != 2:
         raise ValueError(f"Expected `size` to be one or two integers. Received: size={size!r}.")
-    return tuple(checks.check_integer("size", extent, 1) for extent in pair)
+    return tuple(check_integer("size", extent, 1) for extent in pair)
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -51,7 +52,7 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     try:
         from PIL import Image
     except ImportError as error:
-        raise extras.missing("pillow", "resizing images", "data") from error
+        raise optional.missing("pillow", "resizing images", "data") from error
     scale = min(height / size[0], width / size[1])
     top, left = ((height - size[0] * scale) / 2, (width - size[1] * scale) / 2)
     box = (left, top, left + size[1] * scale, top + size[0] * scale)

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
-from keras_gud import checks
+from keras_gud.core.arguments import check_integer
+from keras_gud.data.epoch_order import EpochOrder
 from keras_gud.datasets.augmentation import Augmentation
-from keras_gud.order import EpochOrder
 
 
 class InMemory:
@@ -43,7 +43,7 @@ class Stream(keras.utils.PyDataset):
     def __init__(self, images, rows, batch_size, shuffle, seed, labels, augment):
         # Not Keras' workers: what they have read ahead when an epoch ends becomes part of the next.
         super().__init__(workers=1, use_multiprocessing=False)
-        batch_size = checks.check_integer("batch_size", batch_size, 1)
+        batch_size = check_integer("batch_size", batch_size, 1)
         self.images, self.rows, self.labels, self.seed = images, rows, labels, seed
         self.order, self.epoch = EpochOrder(len(rows), batch_size, shuffle, seed), 0
         self.augment = None if augment is None else Augmentation(augment)

@@ -4,8 +4,8 @@ import math
 
 from keras import ops
 
-from keras_gud import noise
-from keras_gud.process import NoisingState, probability_flow
+from keras_gud.core import counter_rng
+from keras_gud.diffusion.noising_state import NoisingState, probability_flow
 from keras_gud.samplers.runge_kutta import Flow
 
 
@@ -78,7 +78,7 @@ def signs(keys, count: int, shape):
     """Random signs ``(count, batch, *shape)``, a function of the keys alone; `None` for none."""
     if not count:
         return None
-    return ops.stack([ops.sign(noise.uniform(keys, k, shape) - 0.5) for k in range(count)])
+    return ops.stack([ops.sign(counter_rng.uniform(keys, k, shape) - 0.5) for k in range(count)])
 
 
 class Given:

@@ -4,9 +4,9 @@ import math
 
 from keras import ops
 
-from keras_gud import noise
-from keras_gud.objective import diffusion_nats
-from keras_gud.process import NoisingState
+from keras_gud.core import counter_rng
+from keras_gud.diffusion.loss import diffusion_nats
+from keras_gud.diffusion.noising_state import NoisingState
 
 
 def prior_kl(chi, state: NoisingState):
@@ -49,12 +49,12 @@ def negative_elbo(
         Dict of float32 ``(batch,)`` in nats: ``"prior"``, ``"diffusion"``, ``"reconstruction"``;
         the bound is their sum.
     """
-    offset = noise.golden_sequence(index)
+    offset = counter_rng.golden_sequence(index)
     shape = tuple(chi.shape[1:])
 
     def body(j, total):
         state = schedule((ops.cast(j, "float32") + offset) / draws, **params)
-        eps = noise.normal(keys, j, shape)
+        eps = counter_rng.normal(keys, j, shape)
         eps_hat = denoiser(state.add_noise(chi, eps), state, **(condition or {}))
         return total + diffusion_nats(eps, eps_hat, state)
 

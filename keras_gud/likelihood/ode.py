@@ -7,10 +7,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import noise
-from keras_gud.checks import check_integer
+from keras_gud.core import counter_rng
+from keras_gud.core.arguments import check_integer
+from keras_gud.core.registry import require_one_of
 from keras_gud.likelihood.solve import CompiledSolve, Solve
-from keras_gud.registry import require_one_of
 from keras_gud.samplers.run import DividedRows, check_rows, rows_of_batch, take_rows
 from keras_gud.samplers.sampler import STARTS
 from keras_gud.samplers.solver import AdaptiveSolver
@@ -119,7 +119,7 @@ class FlowLikelihood:
         self.statistics, results = [], []
         for b, at in enumerate(starts):
             rows = rows_of_batch(at, divided.count, len(z))
-            keys = noise.sample_keys(seed, divided.count, first + at)
+            keys = counter_rng.sample_keys(seed, divided.count, first + at)
             told = [take_rows(part, rows) for part in arguments]
 
             def tell(t, b=b):

@@ -7,9 +7,9 @@ import numpy as np
 from keras import ops
 
 from keras_gud.backend import to_numpy
-from keras_gud.batch import pick
-from keras_gud.checks import check_integer
-from keras_gud.statistics import Covariance
+from keras_gud.core.arguments import check_integer
+from keras_gud.core.streaming_moments import Covariance
+from keras_gud.data.batch import pick
 
 
 def batches_of(images):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_gud.checks import check_integer
+from keras_gud.core.arguments import check_integer
 from keras_gud.metrics.features import Features, FeatureStatistics
 from keras_gud.metrics.score import Score
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_gud import backend, extras
-from keras_gud.checks import check_integer
+from keras_gud import backend
+from keras_gud.core import optional
+from keras_gud.core.arguments import check_integer
+from keras_gud.core.registry import near_match
 from keras_gud.metrics.features import batches_of
 from keras_gud.metrics.score import Score
-from keras_gud.registry import near_match
 
 _LAYERS = (64, 192, 768, 2048)
 _MEASURES = ("fid", "kid")
@@ -123,7 +124,7 @@ def _package():
         from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
         from torch_fidelity.registry import DATASETS_REGISTRY
     except ImportError as error:
-        raise extras.missing("torch-fidelity", "published FID and KID", "fid") from error
+        raise optional.missing("torch-fidelity", "published FID and KID", "fid") from error
     return torch_fidelity, DATASETS_REGISTRY.keys(), URL_INCEPTION_V3
 
 

@@ -9,9 +9,9 @@ import math
 import keras
 from keras import ops
 
-from keras_gud import checks, evidence
-from keras_gud.likelihood import FlowLikelihood
-from keras_gud.registry import PACKAGE
+from keras_gud.core.arguments import check_integer
+from keras_gud.core.registry import PACKAGE
+from keras_gud.likelihood import FlowLikelihood, data_likelihood
 
 
 class LikelihoodMetric(keras.metrics.Metric):
@@ -100,12 +100,12 @@ class NegativeElbo(LikelihoodMetric):
 
     def __init__(self, draws: int = 8, name: str = "negative_elbo", **params):
         super().__init__(name, **params)
-        self.draws = checks.check_integer("draws", draws, 1)
+        self.draws = check_integer("draws", draws, 1)
 
     def nats(self, model, x, counter):
         """See `LikelihoodMetric.nats`."""
         params = model.schedule.resolve(self.params)
-        return sum(evidence.negative_elbo(model, x, counter, self.draws, params).values())
+        return sum(data_likelihood.negative_elbo(model, x, counter, self.draws, params).values())
 
     def get_config(self):
         """The constructor's arguments."""
@@ -144,7 +144,7 @@ class BitsPerDim(LikelihoodMetric):
     def nats(self, model, x, counter):
         """See `LikelihoodMetric.nats`."""
         params = model.schedule.resolve(self.params)
-        return evidence.negative_log_prob(model, x, counter, self.flow, params)
+        return data_likelihood.negative_log_prob(model, x, counter, self.flow, params)
 
     def get_config(self):
         """The constructor's arguments."""

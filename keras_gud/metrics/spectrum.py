@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from keras_gud.core.streaming_moments import Moments
 from keras_gud.metrics.features import batches_of
 from keras_gud.metrics.score import Score
-from keras_gud.statistics import Moments
 
 _OCTAVES = 2  # shells per octave
 _BLOCK = 256  # images transformed at a time

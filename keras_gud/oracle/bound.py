@@ -5,10 +5,10 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_gud import gaussian
-from keras_gud.checks import check_integer
+from keras_gud.core.arguments import check_integer
+from keras_gud.diffusion import noised_gaussian
+from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.oracle import algebra
-from keras_gud.process import NoisingState
 
 
 def negative_elbo(model, first: NoisingState, last: NoisingState, n: int, seed: int) -> dict:
@@ -67,4 +67,6 @@ def _of_label(model, first, last, n, seed) -> np.ndarray:
 
 def _gamma(state, data_shape) -> np.ndarray:
     """Gamma of every component, float64 ``(d,)``."""
-    return ops.convert_to_numpy(gaussian.flatten(state.gamma, data_shape))[0].astype("float64")
+    return ops.convert_to_numpy(noised_gaussian.flatten(state.gamma, data_shape))[0].astype(
+        "float64"
+    )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_gud.process import NoisingState
+from keras_gud.diffusion.noising_state import NoisingState
 
 
 def check_weights(weights) -> np.ndarray:

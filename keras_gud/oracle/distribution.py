@@ -5,9 +5,9 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_gud import gaussian
+from keras_gud.diffusion import noised_gaussian
+from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.oracle import algebra, checks
-from keras_gud.process import NoisingState
 
 
 class Distribution:
@@ -131,7 +131,9 @@ class Distribution:
         """Alpha and sigma of every component, float64 ``(d,)``."""
         checks.check_one_row(state)
         return tuple(
-            ops.convert_to_numpy(gaussian.flatten(values, self.data_shape))[0].astype("float64")
+            ops.convert_to_numpy(noised_gaussian.flatten(values, self.data_shape))[0].astype(
+                "float64"
+            )
             for values in (state.alpha, state.sigma)
         )
 

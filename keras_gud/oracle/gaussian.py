@@ -3,10 +3,10 @@
 import numpy as np
 from keras import ops
 
-from keras_gud import gaussian
+from keras_gud.diffusion import noised_gaussian
+from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.oracle import checks, space
 from keras_gud.oracle.mixture import Mixture
-from keras_gud.process import NoisingState
 
 
 class Gaussian(Mixture):
@@ -70,5 +70,5 @@ class Gaussian(Mixture):
     def __call__(self, z, state: NoisingState):
         """The exact estimate of eps; see `Mixture.__call__`."""
         mean, covariance = self._noised_tensors(state, self._overall)
-        solution = gaussian.solve(covariance, self._rows(z) - mean)
+        solution = noised_gaussian.solve(covariance, self._rows(z) - mean)
         return state.sigma * ops.reshape(solution, ops.shape(z))

@@ -5,10 +5,10 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_gud import gaussian
+from keras_gud.diffusion import noised_gaussian
+from keras_gud.diffusion.noising_state import NoisingState, score_from_eps
 from keras_gud.oracle import bound, checks, space
 from keras_gud.oracle.distribution import Distribution
-from keras_gud.process import NoisingState, score_from_eps
 
 
 class Mixture(Distribution):
@@ -82,7 +82,7 @@ class Mixture(Distribution):
             state: Their noising state, one for the whole batch or one for each.
         """
         moments = self._noised_tensors(state, self._each)
-        scores, densities = gaussian.score_and_log_density(self._rows(z), *moments)
+        scores, densities = noised_gaussian.score_and_log_density(self._rows(z), *moments)
         joint = ops.cast(np.log(self.weights)[:, None], "float32") + densities
         share = ops.exp(joint - ops.logsumexp(joint, axis=0, keepdims=True))
         score = ops.sum(ops.expand_dims(share, -1) * scores, axis=0)
@@ -97,7 +97,7 @@ class Mixture(Distribution):
 
         Exact samples where the model is Gaussian; the shape of `noise`.
         """
-        z = gaussian.draw(self._rows(noise), *self._noised_tensors(state, self._overall))
+        z = noised_gaussian.draw(self._rows(noise), *self._noised_tensors(state, self._overall))
         return ops.reshape(z, ops.shape(noise))
 
     def log_start(self, z, state: NoisingState, given=None):
@@ -112,7 +112,7 @@ class Mixture(Distribution):
         if given is not None:
             given = checks.check_mask("given", given, self.data_shape)
         moments = self._noised_tensors(state, self._overall)
-        return gaussian.conditional_log_density(self._rows(z), *moments, given)
+        return noised_gaussian.conditional_log_density(self._rows(z), *moments, given)
 
     def negative_elbo(self, schedule, n: int = 4096, seed: int = 0, **params) -> dict:
         """The expected bound of `likelihood.negative_elbo` for this exact model, in nats.
@@ -151,11 +151,11 @@ class Mixture(Distribution):
     def _noised_tensors(self, state, clean):
         """Moments of z at a state, ``(..., b, d)`` and ``(..., b, d, d)``."""
         mean, covariance, least = clean
-        return gaussian.moments(state, mean, covariance, self.data_shape, least)
+        return noised_gaussian.moments(state, mean, covariance, self.data_shape, least)
 
 
 def _in_float32(mean, covariance):
     """What a call needs of a Gaussian; no floor, the usual case, costs nothing there."""
-    least = gaussian.floor(covariance)
+    least = noised_gaussian.floor(covariance)
     least = least.astype("float32") if least.any() else None
     return mean.astype("float32"), covariance.astype("float32"), least

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_gud import extras
+from keras_gud.core import optional
 
 DPI = 100
 FONT = 10
@@ -27,7 +27,7 @@ def new_figure(width: float, height: float, **kwargs):
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise extras.missing("matplotlib", "plots") from error
+        raise optional.missing("matplotlib", "plots") from error
     return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white", **kwargs)
 
 

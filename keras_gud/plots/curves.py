@@ -3,9 +3,9 @@
 import numpy as np
 
 from keras_gud.backend import to_numpy
+from keras_gud.core.registry import near_match
+from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.plots.canvas import FONT, INK, dark_to_light, new_figure, style
-from keras_gud.process import NoisingState
-from keras_gud.registry import near_match
 
 _MOST_LINES = 8
 _MOST_NAMES = 12

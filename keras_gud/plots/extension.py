@@ -3,9 +3,9 @@
 import numpy as np
 
 from keras_gud.backend import to_numpy
+from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.plots.canvas import DPI, FONT, INK, add_panels, text_width
 from keras_gud.plots.panels import Cells, to_rgb, value_range
-from keras_gud.process import NoisingState
 
 _GAP = 10
 _STRIP_PIXELS = 64

@@ -13,6 +13,7 @@ Latent diffusion (Rombach et al.) is no path but a model around one, `keras_gud.
 of these presets (where one has a prior, its scale is then in the latents' units).
 """
 
+from keras_gud.core.registry import near_match
 from keras_gud.presets.frequencies import (
     blurring,
     equal_snr,
@@ -22,17 +23,10 @@ from keras_gud.presets.frequencies import (
     renormalization,
     shortest_path,
 )
-from keras_gud.presets.paper import (
-    columns,
-    haar_columns,
-    ordering,
-    power_spectrum,
-    softness,
-)
+from keras_gud.presets.paper import columns, haar_columns, ordering, power_spectrum, softness
 from keras_gud.presets.scalar import cosine, edm, flow_matching, subvp, variational, ve, vp
 from keras_gud.presets.sequences import diffusion_forcing, groupwise, pyramid_b, rolling
 from keras_gud.presets.wavelets import cascaded, wavelet_score
-from keras_gud.registry import near_match
 
 ALL = {
     "vp": vp,

@@ -1,7 +1,7 @@
 """Parts one after the other: columns, frames, tokens."""
 
 from keras_gud import schedules
-from keras_gud.checks import check_integer
+from keras_gud.core.arguments import check_integer
 from keras_gud.regions import Paths
 
 

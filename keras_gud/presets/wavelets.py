@@ -2,7 +2,7 @@
 
 from keras_gud import schedules
 from keras_gud.bases import Haar
-from keras_gud.checks import check_integer
+from keras_gud.core.arguments import check_integer
 from keras_gud.priors import Matching
 from keras_gud.regions import Paths
 

@@ -10,14 +10,14 @@ from importlib import resources
 import keras
 import numpy as np
 
-from keras_gud import inspection
 from keras_gud.backend import to_numpy
+from keras_gud.core.registry import near_match
+from keras_gud.models.gud_model import GUDModel
+from keras_gud.models.latent_gud import LatentGUD  # noqa: F401
+from keras_gud.persistence import inspection
 
 # Files name the classes of their models, which loading finds only if they have been imported.
-from keras_gud.inspection.limits import refuse
-from keras_gud.latent_gud import LatentGUD  # noqa: F401
-from keras_gud.model import GUDModel
-from keras_gud.registry import near_match
+from keras_gud.persistence.inspection.limits import refuse
 
 FOLDER = resources.files(__name__)
 _MODEL, _CARD = ".keras", ".md"
@@ -27,9 +27,9 @@ def load(name, *, compile: bool = False, max_bytes: int | None = None) -> GUDMod
     """A model: a small trained one that ships with the package, or a file of any origin.
 
     A file that `model.save` wrote is inspected before anything in it is used
-    (`keras_gud.inspection.check_model`) and then loaded in Keras' safe mode: it runs no code, reads
-    no other file, and allocates no more than it holds. Whatever else the file is, truncated,
-    foreign, or made to harm, it is refused, and nothing has happened.
+    (`keras_gud.persistence.inspection.check_model`) and then loaded in Keras' safe mode: it runs no
+    code, reads no other file, and allocates no more than it holds. Whatever else the file is,
+    truncated, foreign, or made to harm, it is refused, and nothing has happened.
     `keras.saving.load_model` loads the same files without that inspection.
 
     Args:

@@ -5,10 +5,10 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_gud import layout
-from keras_gud.checks import check_numbers
-from keras_gud.fitted import FittedLayer
-from keras_gud.registry import Registry
+from keras_gud.core.arguments import check_numbers
+from keras_gud.core.data_shape import Shape, validate_data_shape
+from keras_gud.core.fitted_layer import FittedLayer
+from keras_gud.core.registry import Registry
 
 # Within these, a statistic and its quotient with another one stay normal numbers of float32.
 _SMALLEST, _LARGEST = 1e-36, 1e36
@@ -41,7 +41,7 @@ class Prior(FittedLayer):
         if not 0.0 < floor < 1.0:
             raise ValueError(f"Expected `floor` in (0, 1). Received: floor={floor}.")
         self.floor = float(floor)
-        self.data_shape: layout.Shape | None = None
+        self.data_shape: Shape | None = None
 
     def make_scale(self, data_variance: np.ndarray, labels: dict) -> np.ndarray:
         """S_i, `data_shape`, from the (floored) variances and the labels of the components."""
@@ -49,7 +49,7 @@ class Prior(FittedLayer):
 
     def build(self, input_shape):
         """Creates the statistics for components of shape ``(batch, *data_shape)``."""
-        self.data_shape = layout.validate_data_shape(input_shape[1:])
+        self.data_shape = validate_data_shape(input_shape[1:])
         self.mean = self.add_statistic("mean", self.data_shape)
         self.scale = self.add_statistic("scale", self.data_shape, "ones")
         self.data_variance = self.add_statistic("data_variance", self.data_shape, "ones")

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
-from keras_gud.checks import as_floats
+from keras_gud.core.arguments import as_floats
+from keras_gud.core.registry import PACKAGE, require_label
 from keras_gud.priors.prior import Prior, positive
-from keras_gud.registry import PACKAGE, require_label
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -5,10 +5,10 @@ import math
 import keras
 import numpy as np
 
-from keras_gud import layout
-from keras_gud.checks import check_numbers
+from keras_gud.core.arguments import check_numbers
+from keras_gud.core.data_shape import spatial_shape
+from keras_gud.core.registry import PACKAGE, require_label
 from keras_gud.priors.prior import Prior, positive
-from keras_gud.registry import PACKAGE, require_label
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -103,7 +103,7 @@ class OffsetNoise(Prior):
     def make_scale(self, data_variance, labels):
         """1, and more for the constant components."""
         constant = require_label(labels, "frequency", "basis") == 0.0
-        positions = math.prod(layout.spatial_shape(data_variance.shape))
+        positions = math.prod(spatial_shape(data_variance.shape))
         return self.constant * np.sqrt(1.0 + constant * self.strength**2 * positions)
 
     def get_config(self):

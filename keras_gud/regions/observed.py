@@ -9,7 +9,7 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_gud import layout
+from keras_gud.core.data_shape import spatial_shape
 
 # Labels with more values (frequencies of a large image) are observed from the first value on only:
 # the network is not told such groups one by one.
@@ -85,7 +85,7 @@ def check_view(view, labels):
 def _pixels(uniform, view, kind):
     """Pixels independently, with a density of its own in every sample; all channels together."""
     data_shape = view.basis.data_shape
-    spatial = layout.spatial_shape(data_shape)
+    spatial = spatial_shape(data_shape)
     positions = (*spatial, *[1] * (len(data_shape) - len(spatial)))
     density = uniform((1,) * len(data_shape))
     return _hold(uniform(positions) < density, uniform, view)
@@ -95,7 +95,7 @@ def _boxes(uniform, view, kind):
     """A box is observed, or all around it."""
     data_shape = view.basis.data_shape
     inside = True
-    for axis, size in enumerate(layout.spatial_shape(data_shape)):
+    for axis, size in enumerate(spatial_shape(data_shape)):
         ones = [1] * len(data_shape)
         place = np.reshape((np.arange(size) + 0.5) / size, [*ones[:axis], size, *ones[axis + 1 :]])
         place = ops.convert_to_tensor(place, "float32")

@@ -8,12 +8,12 @@ import numpy as np
 from keras import ops
 
 from keras_gud import bases, schedules
-from keras_gud.fitted import FittedLayer
-from keras_gud.moments import NoisedMoments
+from keras_gud.conditioning.gamma_tokens import GammaTokens
+from keras_gud.core.fitted_layer import FittedLayer
+from keras_gud.core.registry import PACKAGE, Registry
+from keras_gud.diffusion.terminal import NoisedMoments
 from keras_gud.priors import Isotropic
 from keras_gud.regions import observed as observations
-from keras_gud.registry import PACKAGE, Registry
-from keras_gud.tokens import GammaTokens
 
 
 @dataclass(frozen=True)

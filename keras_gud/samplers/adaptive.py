@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_gud.registry import PACKAGE
+from keras_gud.core.registry import PACKAGE
 from keras_gud.samplers.runge_kutta import Flow
 from keras_gud.samplers.sampler import Sampler
 from keras_gud.samplers.solver import AdaptiveSolver

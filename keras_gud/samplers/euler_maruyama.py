@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from keras_gud.process import score_from_eps
-from keras_gud.registry import PACKAGE
+from keras_gud.core.registry import PACKAGE
+from keras_gud.diffusion.noising_state import score_from_eps
 from keras_gud.samplers.sampler import Sampler
 
 

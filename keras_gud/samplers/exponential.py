@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from keras_gud.process import x0_from_eps
-from keras_gud.registry import PACKAGE
+from keras_gud.core.registry import PACKAGE
+from keras_gud.diffusion.noising_state import x0_from_eps
 from keras_gud.samplers.multistep import polynomial_integral, usable_orders
 from keras_gud.samplers.sampler import Sampler, check_count
 

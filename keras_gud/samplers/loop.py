@@ -4,8 +4,9 @@ import functools
 
 import keras
 
-from keras_gud import backend, noise
-from keras_gud.process import x0_from_eps
+from keras_gud import backend
+from keras_gud.core import counter_rng
+from keras_gud.diffusion.noising_state import x0_from_eps
 
 # The draw that makes z(1); the sampler's steps are numbered from 0.
 _START = -1
@@ -79,7 +80,7 @@ class Loop(Reader):
         super().__init__(denoiser, schedule)
 
         def start(values, keys, params):
-            z = noise.normal(keys, _START, shape)
+            z = counter_rng.normal(keys, _START, shape)
             if not (matched and hasattr(denoiser, "start")):
                 return z
             with self.scope(values):
@@ -96,7 +97,7 @@ class Loop(Reader):
             """All numbers are traced, the bounds too: one executable for any number of steps."""
 
             def draw_at(counter):
-                return noise.normal(keys, counter, shape)
+                return counter_rng.normal(keys, counter, shape)
 
             with self.scope(values):
                 return sampler.advance(*parts(params, condition), carry, times, bounds, draw_at)

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_gud.checks import check_integer, check_positive
-from keras_gud.process import score_from_eps
-from keras_gud.registry import PACKAGE
+from keras_gud.core.arguments import check_integer, check_positive
+from keras_gud.core.registry import PACKAGE
+from keras_gud.diffusion.noising_state import score_from_eps
 from keras_gud.samplers.sampler import Sampler, registry
 
 

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from keras_gud import backend, noise
-from keras_gud.checks import check_integer
+from keras_gud import backend
+from keras_gud.core import counter_rng
+from keras_gud.core.arguments import check_integer
 
 # What a typo in a parameter of the schedule may have meant.
 _ARGUMENTS = (
@@ -79,7 +80,7 @@ class Run:
         results, paths = [], []
         for b, at in enumerate(starts):
             rows = rows_of_batch(at, self.rows.count, self.n)
-            keys = noise.keys_of(self.seed, self.index[rows])
+            keys = counter_rng.keys_of(self.seed, self.index[rows])
             params, told = (take_rows(part, rows) for part in self.given)
             keys, params, told = self.rows.divide((keys, params, told))
 

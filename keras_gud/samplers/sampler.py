@@ -9,9 +9,9 @@ import itertools
 import numpy as np
 from keras import ops
 
-from keras_gud.checks import check_integer
-from keras_gud.recent import Recent
-from keras_gud.registry import Registry, require_one_of
+from keras_gud.core.arguments import check_integer
+from keras_gud.core.lru_cache import Recent
+from keras_gud.core.registry import Registry, require_one_of
 from keras_gud.samplers.loop import Loop
 from keras_gud.samplers.run import Run
 

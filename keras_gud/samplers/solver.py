@@ -5,7 +5,7 @@ import functools
 import numpy as np
 from keras import ops
 
-from keras_gud.checks import check_positive
+from keras_gud.core.arguments import check_positive
 from keras_gud.samplers import tableaus
 
 _SAFETY = 0.9

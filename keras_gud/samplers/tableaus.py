@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from keras_gud.registry import require_one_of
+from keras_gud.core.registry import require_one_of
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,6 @@
 """Component-wise noise schedules gamma_i(t)."""
 
-from keras_gud.schedules.frequencies import (
-    Blurring,
-    HeatDissipation,
-    Renormalization,
-    ShortestPath,
-)
+from keras_gud.schedules.frequencies import Blurring, HeatDissipation, Renormalization, ShortestPath
 from keras_gud.schedules.function import Curves, Function
 from keras_gud.schedules.hierarchical import Hierarchical
 from keras_gud.schedules.learned import Learned

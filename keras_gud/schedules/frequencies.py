@@ -5,8 +5,8 @@ import math
 import keras
 from keras import ops
 
-from keras_gud.checks import check_numbers
-from keras_gud.registry import PACKAGE
+from keras_gud.core.arguments import check_numbers
+from keras_gud.core.registry import PACKAGE
 from keras_gud.schedules.function import Curves
 from keras_gud.schedules.pieces import check_gamma_range, clip_curve
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud.registry import PACKAGE, require_label
+from keras_gud.core.registry import PACKAGE, require_label
 from keras_gud.schedules.schedule import ComponentSchedule
 
 

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import layout
-from keras_gud.registry import PACKAGE, require_label
+from keras_gud.core.data_shape import axis_names
+from keras_gud.core.registry import PACKAGE, require_label
 from keras_gud.schedules.pieces import check_gamma_range, clipped_line, snap
 from keras_gud.schedules.schedule import ComponentSchedule
 
@@ -64,7 +64,7 @@ class Hierarchical(ComponentSchedule):
 
     def _indices(self, data_shape, labels):
         """Level and column index of every component, both counting from 0."""
-        column_name = self.columns or layout.axis_names(data_shape)[-1]
+        column_name = self.columns or axis_names(data_shape)[-1]
         if isinstance(self.levels, str) and self.levels == "band" and "band" not in labels:
             raise ValueError(
                 'Expected a basis with levels for the hierarchical schedule: basis="haar", or '

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from keras_gud.checks import check_integer
-from keras_gud.registry import PACKAGE
+from keras_gud.core.arguments import check_integer
+from keras_gud.core.registry import PACKAGE
 from keras_gud.schedules.pieces import check_gamma_range, snap
 from keras_gud.schedules.schedule import ComponentSchedule
 

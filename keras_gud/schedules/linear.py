@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud.checks import as_floats, check_numbers
-from keras_gud.registry import PACKAGE, require_label
+from keras_gud.core.arguments import as_floats, check_numbers
+from keras_gud.core.registry import PACKAGE, require_label
 from keras_gud.schedules.schedule import ComponentSchedule
 
 # logit(0.99^2): where sigma^2 has reached 0.99^2, the paper's criterion for "noised" (app. B).

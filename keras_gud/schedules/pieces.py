@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from keras_gud.checks import check_numbers
+from keras_gud.core.arguments import check_numbers
 
 # alpha = e^-40 and 1/alpha^2 = e^80 are numbers of float32, with some room for what they multiply.
 MOST_GAMMA = 80.0

@@ -11,16 +11,11 @@ from typing import ClassVar
 import numpy as np
 from keras import ops
 
-from keras_gud.checks import check_values
-from keras_gud.fitted import FittedLayer
-from keras_gud.process import NoisingState
-from keras_gud.registry import Registry, near_match
-from keras_gud.schedules.pieces import (
-    check_finite_gamma,
-    check_monotone,
-    check_size,
-    squeeze,
-)
+from keras_gud.core.arguments import check_values
+from keras_gud.core.fitted_layer import FittedLayer
+from keras_gud.core.registry import Registry, near_match
+from keras_gud.diffusion.noising_state import NoisingState
+from keras_gud.schedules.pieces import check_finite_gamma, check_monotone, check_size, squeeze
 
 Range = tuple[float, float]
 

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import layout
-from keras_gud.checks import check_flag
-from keras_gud.registry import PACKAGE, require_label
+from keras_gud.core.arguments import check_flag
+from keras_gud.core.data_shape import axis_names
+from keras_gud.core.registry import PACKAGE, require_label
 from keras_gud.schedules.pieces import check_gamma_range, clipped_line
 from keras_gud.schedules.schedule import ComponentSchedule
 
@@ -71,7 +71,7 @@ class Sequential(ComponentSchedule):
             shape = [-1 if i == axis else 1 for i in range(len(data_shape))]
             label = np.broadcast_to(index.reshape(shape), data_shape)
         else:
-            label = require_label(labels, self.over or layout.axis_names(data_shape)[-1], "over")
+            label = require_label(labels, self.over or axis_names(data_shape)[-1], "over")
         # Labels such as |k| are computed: nearly equal values are the same group.
         values, groups = np.unique(np.round(label, 6), return_inverse=True)
         groups = groups.reshape(data_shape)

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_gud.checks import check_numbers
-from keras_gud.process import NoisingState
-from keras_gud.registry import PACKAGE
+from keras_gud.core.arguments import check_numbers
+from keras_gud.core.registry import PACKAGE
+from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.schedules.schedule import ComponentSchedule, registry
 
 MOST_POWER = 16.0

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_gud import layout
-from keras_gud.checks import check_integer
+from keras_gud.core.arguments import check_integer
+from keras_gud.core.data_shape import spatial_shape
 from keras_gud.tasks import inputs, views
 from keras_gud.tasks.restoration import answer, components, observe_image
 
@@ -37,7 +37,7 @@ def upscale(model, low_resolution, factor, noise_std=0.0, **options):
             f"Expected `factor` to be one of {[2**i for i in range(1, levels + 1)]}, what the "
             f"{levels} levels of the haar basis can tell apart. Received: factor={factor}."
         )
-    spatial = layout.spatial_shape(shape)
+    spatial = spatial_shape(shape)
     low_shape = (*(size // factor for size in spatial), *shape[len(spatial) :])
     x, single = inputs.images("low_resolution", low_resolution, [low_shape], model.kind)
     noise_std = inputs.noise_std(noise_std)

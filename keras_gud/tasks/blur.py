@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from keras_gud import adaptation, bases, layout
+from keras_gud import bases
 from keras_gud.backend import to_numpy
-from keras_gud.registry import require_one_of
+from keras_gud.core.data_shape import spatial_shape
+from keras_gud.core.registry import require_one_of
+from keras_gud.diffusion.data_scaling import units
 from keras_gud.tasks import inputs, views
 from keras_gud.tasks.restoration import answer, components, observe
 
@@ -52,9 +54,9 @@ def deblur(model, blurred, kernel, noise_std=0.0, boundary=None, **options):
     variance = inputs.noise_std(noise_std) ** 2
     if to_numpy(blurred).dtype == np.uint8:
         variance = variance + _ROUNDING
-    sizes = layout.spatial_shape(model.data_shape)
+    sizes = spatial_shape(model.data_shape)
     kernel = _checked(kernel, len(sizes))
-    factor, offset = adaptation.units(model.kind)
+    factor, offset = units(model.kind)
     y = (x - offset * kernel.sum()) / factor
     if isinstance(views.frequencies(view.basis), bases.DCT):
         response = cosine_response(kernel, sizes)

@@ -2,7 +2,7 @@
 
 import weakref
 
-from keras_gud.recent import Recent
+from keras_gud.core.lru_cache import Recent
 from keras_gud.samplers.sampler import MOST_LOOPS
 
 # By id of the schedule. An entry lives as long as a sampler's loop (or anything else) holds it, and

@@ -5,9 +5,10 @@ from numbers import Real
 import numpy as np
 from keras import ops
 
-from keras_gud import adaptation, noise
-from keras_gud.guides import Guided
-from keras_gud.labels import condition
+from keras_gud.conditioning.class_labels import condition
+from keras_gud.core import counter_rng
+from keras_gud.diffusion.data_scaling import units
+from keras_gud.diffusion.guidance import Guided
 from keras_gud.samplers.run import check_rows
 from keras_gud.tasks import inputs, posterior
 from keras_gud.tasks.options import Options
@@ -82,10 +83,10 @@ def noised(model, image, t, seed: int = 0, **params) -> np.ndarray:
     view, t = model.views[0], _check_time(t, -1.0)
     x, single = inputs.images("image", image, [model.data_shape], model.kind)
     inputs.finite("image", x)
-    factor, offset = adaptation.units(model.kind)
+    factor, offset = units(model.kind)
     chi = view.prior(components(view, (x - offset) / factor))
     params = view.schedule.resolve(params, others=("seed",))
-    eps = noise.normal(noise.sample_keys(seed, len(x)), 0, model.data_shape)
+    eps = counter_rng.normal(counter_rng.sample_keys(seed, len(x)), 0, model.data_shape)
     z = view.schedule(np.float32(t), **params).add_noise(chi, eps)
     phi = ops.convert_to_numpy(view.basis.inverse(view.prior.inverse(z)))
     return phi[0] if single else phi

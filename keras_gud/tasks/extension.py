@@ -7,9 +7,9 @@ import keras
 import numpy as np
 
 from keras_gud.backend import to_numpy
-from keras_gud.checks import check_integer
-from keras_gud.guides import Guided
-from keras_gud.labels import condition
+from keras_gud.conditioning.class_labels import condition
+from keras_gud.core.arguments import check_integer
+from keras_gud.diffusion.guidance import Guided
 from keras_gud.samplers.run import check_rows
 from keras_gud.tasks import inputs, posterior, sides
 from keras_gud.tasks.capped import Capped

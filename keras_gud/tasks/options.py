@@ -4,8 +4,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from keras_gud.arrays import BATCH_SIZE
-from keras_gud.checks import check_integer
+from keras_gud.core.arguments import check_integer
+from keras_gud.data.arrays import BATCH_SIZE
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Options:
         labels: Which classes, where the model has some: an integer, or one for each image.
         guidance: How far to go towards the labels; see `GUDModel.sample`.
         guide: `None`, or a function ``(eps, z, state) -> eps`` through which every estimate of the
-            network passes (`keras_gud.guides`). Its components are those of the basis in which the
-            task observes: pixels for in-painting, say.
+            network passes (`keras_gud.diffusion.guidance`). Its components are those of the basis
+            in which the task observes: pixels for in-painting, say.
         as_float: Whether a model of 8-bit data returns float32 in 0..255, neither rounded nor
             clipped, instead of uint8.
 

@@ -3,10 +3,11 @@
 import numpy as np
 from keras import ops
 
-from keras_gud import backend, noise, samplers
-from keras_gud.checks import check_integer
-from keras_gud.process import x0_from_eps
-from keras_gud.registry import require_one_of
+from keras_gud import backend, samplers
+from keras_gud.core import counter_rng
+from keras_gud.core.arguments import check_integer
+from keras_gud.core.registry import require_one_of
+from keras_gud.diffusion.noising_state import x0_from_eps
 from keras_gud.samplers.loop import Reader
 from keras_gud.samplers.run import check_rows, rows_of_batch, take_rows
 from keras_gud.tasks.capped import Capped
@@ -39,14 +40,14 @@ class Beginning(Reader):
         super().__init__(denoiser, capped)
 
         def free(keys, caps, **params):
-            z = noise.normal(keys, _INPUT, shape)
+            z = counter_rng.normal(keys, _INPUT, shape)
             if start == "prior" or not hasattr(denoiser, "start"):
                 return z
             return denoiser.start(z, capped.schedule(1.0, **params))
 
         def run(values, keys, chi, extra, t, params, condition):
             with self.scope(values):
-                state, eps = capped(t, **params), noise.normal(keys, _NOISE, shape)
+                state, eps = capped(t, **params), counter_rng.normal(keys, _NOISE, shape)
                 observed = ops.isfinite(params["caps"])
                 known = state.alpha * (chi + extra * eps)
                 z = ops.where(observed, known, free(keys, **params))
@@ -179,7 +180,7 @@ def _begin(denoiser, capped, start, seen, t, params, condition, index, seed, bat
         now = [take_rows(part, rows) for part in (seen, params, condition)]
         result = beginning.run(
             beginning.values(),
-            noise.keys_of(seed, index[rows]),
+            counter_rng.keys_of(seed, index[rows]),
             *now[0].values(),
             np.float32(t),
             *now[1:],

@@ -5,9 +5,9 @@ import functools
 import numpy as np
 from keras import ops
 
-from keras_gud import adaptation
-from keras_gud.guides import Guided
-from keras_gud.labels import condition
+from keras_gud.conditioning.class_labels import condition
+from keras_gud.diffusion.data_scaling import rounded, to_raw, units
+from keras_gud.diffusion.guidance import Guided
 from keras_gud.tasks import inputs, posterior, views
 from keras_gud.tasks.options import Options
 
@@ -45,7 +45,7 @@ def restore(model, observation, scale, noise_std, basis=None, **options):
     scale = inputs.numbers("scale", scale, y.shape)
     noise_std = inputs.noise_std(noise_std, y.shape)
     inputs.finite("observation", y, scale != 0.0)
-    factor, offset = adaptation.units(model.kind)
+    factor, offset = units(model.kind)
     of_ones = components(view, np.ones((1, *model.data_shape)))
     y = (y - scale * offset * of_ones) / factor
     return answer(model, view, observe(view, y, scale, noise_std / factor), options, single)
@@ -81,7 +81,7 @@ def observe_image(model, view, image, seen, noise_std) -> posterior.Observation:
         seen: Boolean, which components are observed; broadcasts against the image.
         noise_std: Standard deviation of n in raw units; broadcasts against the image.
     """
-    factor, offset = adaptation.units(model.kind)
+    factor, offset = units(model.kind)
     y = components(view, (image - offset) / factor)
     return observe(view, y, seen, np.asarray(noise_std) / factor)
 
@@ -133,11 +133,11 @@ def deliver(model, view, chi, options: Options, single: bool, known=None):
             ``(n, *data_shape)``: values that are to come back bit-exact.
     """
     flat = chi.reshape(-1, *chi.shape[2:])
-    raw = adaptation.to_raw(flat, view.basis, view.prior, model.kind).reshape(chi.shape)
+    raw = to_raw(flat, view.basis, view.prior, model.kind).reshape(chi.shape)
     if known is not None:
         mask, values = known
         raw = np.where(mask[:, None], values[:, None].astype("float32"), raw)
-    result = raw if options.as_float else adaptation.rounded(raw, model.kind)
+    result = raw if options.as_float else rounded(raw, model.kind)
     results = [result, raw.std(axis=1, ddof=1)] if options.return_std else [result]
     results = [part[0] for part in results] if single else results
     return tuple(results) if options.return_std else results[0]

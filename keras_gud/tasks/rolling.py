@@ -3,7 +3,8 @@
 import numpy as np
 from keras import ops
 
-from keras_gud import backend, noise
+from keras_gud import backend
+from keras_gud.core import counter_rng
 from keras_gud.samplers.loop import Reader
 from keras_gud.tasks.front import Front
 from keras_gud.tasks.posterior import pair
@@ -45,7 +46,7 @@ class Belt(Reader):
 
         def move(values, tensors, keys, t, params):
             with self.scope(values):
-                fresh = noise.normal(keys, _FRESH, shape)
+                fresh = counter_rng.normal(keys, _FRESH, shape)
                 if hasattr(denoiser, "start"):
                     fresh = denoiser.start(fresh, schedule(t, **params))
                 # Past values of a multistep sampler move along. Columns that are new have not
@@ -106,4 +107,4 @@ class Rolling:
         return np.float32(self.front.begin + past * step), np.float32(self.front.end)
 
     def _keys(self):
-        return noise.keys_of(self.seed, pair(self.index, self.turn))
+        return counter_rng.keys_of(self.seed, pair(self.index, self.turn))

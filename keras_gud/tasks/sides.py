@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from keras import ops
 
-from keras_gud import layout
-from keras_gud.registry import near_match
+from keras_gud.core.data_shape import axis_names, spatial_shape
+from keras_gud.core.registry import near_match
 from keras_gud.schedules import Sequential
 
 # Axis of the data, counted from the last spatial one, and whether its last entry is the first one
@@ -48,7 +48,7 @@ def find(model, direction: str):
         ValueError: if there is none; the message says what to train.
     """
     shape = model.data_shape
-    spatial = layout.spatial_shape(shape)
+    spatial = spatial_shape(shape)
     known = [name for name, (axis, _) in _DIRECTIONS.items() if -axis <= len(spatial)]
     if not isinstance(direction, str) or direction not in known:
         raise ValueError(
@@ -56,7 +56,7 @@ def find(model, direction: str):
             f"Received: direction={direction!r}.{near_match(direction, known)}"
         )
     axis, reverse = _DIRECTIONS[direction]
-    name, length = layout.axis_names(shape)[axis], spatial[axis]
+    name, length = axis_names(shape)[axis], spatial[axis]
     from_end = axis if len(shape) == 1 else axis - 1
     order = np.arange(length)[::-1] if reverse else np.arange(length)
     order = np.broadcast_to(order.reshape(-1, *[1] * (-from_end - 1)), shape)

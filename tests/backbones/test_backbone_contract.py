@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from backbone_networks import (
+from helpers.networks import (
     SHAPES,
     TOKENS,
     Outer,

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from backbone_networks import as_numpy, build, inputs, perturb
+from helpers.networks import as_numpy, build, inputs, perturb
 
 import keras_gud
 from keras_gud import backbones

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from backbone_networks import as_numpy, build, inputs, maybe_compiled, perturb
+from helpers.networks import as_numpy, build, inputs, maybe_compiled, perturb
 from keras import ops
 
 from keras_gud import backbones

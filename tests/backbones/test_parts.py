@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from backbone_networks import as_numpy, build, inputs, perturb, run
+from helpers.networks import as_numpy, build, inputs, perturb, run
 from keras import ops
 
 from keras_gud import backbones

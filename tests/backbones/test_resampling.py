@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from backbone_networks import as_numpy
+from helpers.networks import as_numpy
 from keras import ops
 
 from keras_gud.backbones.resampling import fir_downsample, fir_upsample, halved

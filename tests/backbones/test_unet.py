@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from backbone_networks import build, inputs, perturb, run
+from helpers.networks import build, inputs, perturb, run
 
 from keras_gud import backbones
 from keras_gud.backbones.unet import level_sizes

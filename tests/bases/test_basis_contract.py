@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from keras_gud import bases, layout
+from keras_gud import bases
 from keras_gud.bases.batches import to_numpy
+from keras_gud.core.data_shape import spatial_shape
 
 SHAPES = [(8, 8, 3), (8, 12, 1), (16, 2), (16,), (4, 8, 4, 2)]
 TOLERANCE = 1e-5
@@ -19,7 +20,7 @@ MAKERS = {
 }
 MAKERS |= {
     "pca_mixed": lambda shape: bases.PCA(mix_channels=True),
-    "matrix": lambda shape: bases.Matrix(rotation(layout.spatial_shape(shape))),
+    "matrix": lambda shape: bases.Matrix(rotation(spatial_shape(shape))),
     "matrix_mixed": lambda shape: bases.Matrix(rotation(shape)),
     "channel_then_space": lambda shape: bases.Compose(["channel_pca", "fourier"]),
     "space_then_channel": lambda shape: bases.Compose(["pca", "channel"]),

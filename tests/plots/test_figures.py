@@ -6,10 +6,10 @@ import sys
 import keras
 import numpy as np
 import pytest
-from pictures import assert_nothing_is_cut_off
+from helpers.pictures import assert_nothing_is_cut_off
 
 from keras_gud import plots
-from keras_gud.process import NoisingState
+from keras_gud.diffusion.noising_state import NoisingState
 
 WINDOW = {
     "window": np.zeros((8, 8, 1)),

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from pictures import assert_nothing_is_cut_off, cell_pixels, render
+from helpers.pictures import assert_nothing_is_cut_off, cell_pixels, render
 
 from keras_gud import plots
 from keras_gud.plots import panels

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from helpers.pictures import render
 from matplotlib import colormaps
-from pictures import render
 
 from keras_gud import plots, schedules
-from keras_gud.process import NoisingState
+from keras_gud.diffusion.noising_state import NoisingState
 
 
 def columns(t, b=0.75):

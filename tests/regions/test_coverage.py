@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from region_views import make_view, to_numpy
+from helpers.views import make_view, to_numpy
 
 from keras_gud import regions, schedules
 from keras_gud.regions import coverage

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from region_views import make_view, to_numpy, uniforms
+from helpers.views import make_view, to_numpy, uniforms
 
 from keras_gud import schedules
 from keras_gud.regions import observed

@@ -8,7 +8,7 @@ from scipy.integrate import solve_ivp
 from scipy.special import expit
 
 from keras_gud import oracle, samplers, schedules
-from keras_gud.process import NoisingState
+from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.samplers.runge_kutta import Flow
 from keras_gud.samplers.solver import AdaptiveSolver
 

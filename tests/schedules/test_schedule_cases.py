@@ -1,8 +1,8 @@
 """What the schedules promise: special cases, exact end points, monotonicity, the default range."""
 
+import helpers.schedule_formulas as formulas
 import numpy as np
 import pytest
-import schedule_formulas as formulas
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from keras import ops

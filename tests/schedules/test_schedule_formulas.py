@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from functools import partial
 
+import helpers.schedule_formulas as formulas
 import keras
 import numpy as np
 import pytest
-import schedule_formulas as formulas
 from keras import ops
 from scipy.special import expit
 

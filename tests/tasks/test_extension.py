@@ -4,8 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
-from strip_model import HEIGHT, LENGTH, MEAN, MEMORY, StripModel, covariance_of, strip_model
-from task_helpers import assert_distributed, posterior
+from helpers.exact_model import assert_distributed, posterior
+from helpers.strip_model import HEIGHT, LENGTH, MEAN, MEMORY, StripModel, covariance_of, strip_model
 
 from keras_gud import samplers, tasks
 from keras_gud.tasks.front import Front, smallest_b

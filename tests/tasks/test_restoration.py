@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import ndimage
-from task_helpers import (
+from helpers.exact_model import (
     COLOURED,
     DRAWS,
     SHAPE,
@@ -14,6 +13,7 @@ from task_helpers import (
     matrix_of,
     posterior,
 )
+from scipy import ndimage
 
 from keras_gud import bases, tasks
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from task_helpers import COLOURED, SHAPE, ExactModel
+from helpers.exact_model import COLOURED, SHAPE, ExactModel
 
 from keras_gud import bases, tasks
 

@@ -1,0 +1,92 @@
+"""What a network is called with and must return, and the checks of it."""
+
+import inspect
+from numbers import Integral
+
+import keras
+
+_DEFAULT_BUILDS = keras.layers.Layer.build, keras.Model.build
+
+
+def takes_gamma_map(network) -> bool:
+    """Whether a network is called as ``network([y, tokens, gamma])``."""
+    return bool(getattr(network, "gamma_map", False))
+
+
+def build_network(network, data_shape, token_shape):
+    """Builds a network and runs it on shapes alone: a wrong one fails here, not in the first step.
+
+    Args:
+        network: Any Keras layer or model.
+        data_shape: Shape of one example.
+        token_shape: ``(None, n_tokens, n_features)``.
+
+    Raises:
+        ValueError: if it cannot be called as ``network([y, tokens])`` (with gamma and labels where
+            it has the attributes `gamma_map` and `classes`), or does not return the shape of y.
+    """
+    told = {"y": (None, *data_shape), "tokens": tuple(token_shape)}
+    if takes_gamma_map(network):
+        told["gamma"] = told["y"]
+    if classes_of(network) is not None:
+        told["labels"] = (None,)
+    shapes = list(told.values())
+    try:
+        # Networks without a `build` of their own are built by the call below.
+        if not network.built and type(network).build not in _DEFAULT_BUILDS:
+            network.build(shapes)
+        inputs = [
+            keras.KerasTensor((2, *shape[1:]), "int32" if name == "labels" else "float32")
+            for name, shape in told.items()
+        ]
+        output = network(inputs, **training_argument(network, False))
+    except Exception as error:
+        raise ValueError(
+            f"Expected the `backbone` to be called as backbone([{', '.join(told)}]) with inputs of "
+            f"shapes {shapes}. Received: {type(network).__name__}, which raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    shape = tuple(getattr(output, "shape", ()))
+    if shape != (2, *data_shape):
+        raise ValueError(
+            "Expected the `backbone` to return the shape of its first input, (batch, "
+            f"{str(tuple(data_shape))[1:-1]}). Received: an output of shape {shape} for a batch "
+            "of 2."
+        )
+
+
+def classes_of(network) -> int | None:
+    """The number of classes of a network that is called with labels last, or `None`."""
+    value = getattr(network, "classes", None)
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
+
+
+def check_network(network, classes: int | None):
+    """Raises a `ValueError` unless the network is told as many classes as the model has."""
+    found = classes_of(network)
+    if found == classes:
+        return
+    name = type(network).__name__
+    if classes is None:
+        raise ValueError(
+            "Expected a `backbone` without classes, because the model was made without. "
+            f"Received: {name} with classes={found}. Make the model with classes={found}."
+        )
+    if found is None:
+        raise ValueError(
+            f"Expected a `backbone` that is told labels, because the model was made with "
+            f"classes={classes}. Received: {name} without an integer attribute `classes`. Add the "
+            f"attribute, classes = {classes}; the network is then called with int32 labels "
+            f"(batch,) as its last input, where {classes} is the null label."
+        )
+    raise ValueError(
+        f"Expected a `backbone` with classes={classes}, as the model has. "
+        f"Received: {name} with classes={found}."
+    )
+
+
+def training_argument(network, training: bool) -> dict:
+    """``{"training": training}`` for a network that takes it, else nothing."""
+    parameters = inspect.signature(network.call).parameters.values()
+    takes = any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in parameters)
+    return {"training": training} if takes else {}

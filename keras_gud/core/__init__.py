@@ -1,0 +1,1 @@
+"""What every other folder builds on: parts by name, shapes, checks of arguments, random numbers."""

@@ -1,0 +1,138 @@
+"""Guidance of any kind: a function through which every estimate of a denoiser passes.
+
+A *guide* is a callable ``(eps, z, state) -> eps``: eps is the network's estimate of the noise,
+after classifier-free guidance if there is any, z are the noised components, ``(batch,
+*data_shape)``, and state their `NoisingState`. What it returns, of the same shape, takes the place
+of eps, at every evaluation. It is compiled with the sampler's loop, so it is written in
+`keras.ops`:
+
+- towards a class or an observation y (classifier guidance, Dhariwal and Nichol 2021, alg. 2):
+  ``eps - state.sigma * gradient(log_p, z)``, where ``log_p(z)`` is log p(y | z) at this state;
+- a constraint on the clean data: ``x0 = process.x0_from_eps(z, eps, state)``, changed, and back,
+  ``(z - state.alpha * x0) / state.sigma``. Of a model, ``model.basis.inverse(
+  model.prior.inverse(x0))`` are the data themselves, 8-bit ones between -1 and 1.
+
+Arrays that a guide holds are constants of the compiled loop. Keras variables that it reads are not,
+if it has an attribute `variables` that lists them, as Keras layers and models have: new values then
+take effect. They must exist before the guide is first called. A layer's `call` has the arguments
+``(self, eps, z, state)``.
+"""
+
+import contextlib
+import inspect
+import weakref
+
+import keras
+from keras import ops
+
+from keras_gud import backend
+
+gradient = backend.gradient
+
+# By the ids of denoiser and guide. An entry lives as long as a sampler's loop (or anything else)
+# holds it, and it holds both, so that the ids stay theirs.
+_known = weakref.WeakValueDictionary()
+_KEPT = ("data_shape", "start", "log_start", "classes")
+
+
+class Guided:
+    """A denoiser whose estimates pass through a guide; samplers take it as any other denoiser.
+
+    Args:
+        denoiser: Callable ``(z, state, **condition) -> eps`` in component space.
+        guide: Callable ``(eps, z, state) -> eps``; see `keras_gud.diffusion.guidance`.
+
+    Attributes:
+        variables: Keras variables that a call reads: the denoiser's, and the guide's (or those of
+            the object whose method it is).
+
+    Raises:
+        ValueError: if the guide cannot be called, or, when a sampler first calls it, does not
+            return the shape of eps.
+
+    Example:
+
+    The values of a Gaussian, none of them below zero:
+
+    >>> import numpy as np
+    >>> from keras import ops
+    >>> from keras_gud import oracle, process, samplers, schedules
+    >>> def not_negative(eps, z, state):
+    ...     x0 = ops.maximum(process.x0_from_eps(z, eps, state), 0.0)
+    ...     return (z - state.alpha * x0) / state.sigma
+    >>> schedule = schedules.get("vp"); schedule.adapt(variance=np.ones(2))
+    >>> denoiser = Guided(oracle.Gaussian(np.zeros(2), np.eye(2)), not_negative)
+    >>> chi = samplers.get("dpm++")(denoiser, schedule, 100, denoise=True)
+    >>> bool(chi.min() > -1e-3)
+    True
+    """
+
+    def __init__(self, denoiser, guide):
+        _check(guide)
+        self.denoiser, self.guide = denoiser, guide
+        owner = guide if hasattr(guide, "variables") else getattr(guide, "__self__", None)
+        read = [*getattr(denoiser, "variables", ()), *getattr(owner, "variables", ())]
+        self.variables = list({id(v): v for v in read}.values())
+        for name in _KEPT:
+            if hasattr(denoiser, name):
+                setattr(self, name, getattr(denoiser, name))
+
+    @classmethod
+    def of(cls, denoiser, guide):
+        """The one of this denoiser and guide; without a guide, the denoiser itself.
+
+        Samplers know their loops by the identity of the denoiser: a guide that is the same function
+        (or the same method of the same object) needs no new compilation.
+        """
+        if guide is None:
+            return denoiser
+        _check(guide)
+        # Every access to a method makes a new object.
+        function, owner = getattr(guide, "__func__", guide), getattr(guide, "__self__", None)
+        key = id(denoiser), id(function), id(owner)
+        guided = _known.get(key)
+        if guided is None:
+            guided = _known[key] = cls(denoiser, guide)
+        return guided
+
+    def __call__(self, z, state, **condition):
+        """The guide's estimate of eps, the shape and type of the denoiser's."""
+        eps = self.denoiser(z, state, **condition)
+        if isinstance(self.guide, keras.Layer):  # what is no tensor must have its name there
+            guided = self.guide(eps, z, state=state)
+        else:
+            guided = self.guide(eps, z, state)
+        shape = getattr(guided, "shape", None)
+        if shape is None or tuple(shape) != tuple(eps.shape):
+            received = type(guided).__name__ if shape is None else f"shape {tuple(shape)}"
+            raise ValueError(
+                f"Expected `guide` to return eps of shape {tuple(eps.shape)}, as it was given. "
+                f"Received: {received}."
+            )
+        return ops.cast(guided, eps.dtype)
+
+
+def _check(guide):
+    takes = callable(guide)
+    with contextlib.suppress(ValueError):  # built-in functions have no signature
+        try:
+            takes = takes and inspect.signature(guide).bind(None, None, None)
+        except TypeError:
+            takes = False
+    if not takes:
+        raise ValueError(
+            "Expected `guide` to be a callable (eps, z, state) -> eps. "
+            f"Received: guide={guide!r} of type {type(guide).__name__}."
+        )
+
+
+def guided_eps(eps_null, eps_label, guidance):
+    """``eps_null + guidance (eps_label - eps_null)``, of arXiv:2207.12598, eq. 6.
+
+    There it is ``(1 + w) eps_label - w eps_null``, so guidance = 1 + w: 0 ignores the label, 1 is
+    the conditional estimate, more goes beyond it.
+
+    >>> guided_eps(1.0, 2.0, guidance=3.0)
+    4.0
+    """
+    return eps_null + guidance * (eps_label - eps_null)

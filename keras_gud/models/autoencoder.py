@@ -1,0 +1,123 @@
+"""An encoder and a decoder that are used as they are: from raw data to latents and back."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_gud import backend
+from keras_gud.backbones.contract import training_argument
+from keras_gud.core.data_shape import validate_data_shape
+from keras_gud.data.checks import check_batch
+from keras_gud.diffusion.data_scaling import expected_floats, rounded, units
+
+
+class Autoencoder:
+    """A frozen pair of Keras layers, called for inference with whole batches of raw data.
+
+    It is a plain object, so that a model that owns one does not track the pair's weights: they are
+    not trained, not averaged, and on jax not carried through the training step.
+
+    Args:
+        encoder: Keras layer or model from floats ``(batch, *data_shape)`` to latents, one tensor
+            ``(batch, *latent_shape)``. 8-bit data come as ``(x + 1/2)/128 - 1``, within (-1, 1).
+        decoder: Keras layer or model from latents back to such floats.
+
+    Attributes:
+        data_shape: Shape of one example of raw data, once `open` has seen some.
+        kind: ``"uint8"`` or ``"float"``.
+        latent_shape: Shape of one latent.
+
+    Raises:
+        TypeError: for anything but Keras layers and models.
+
+    Example:
+
+    >>> pair = Autoencoder(keras.layers.Rescaling(0.5), keras.layers.Rescaling(2.0))
+    >>> x = np.array([[0.0, 3.0]], "float32")
+    >>> pair.open(x.shape[1:], checks.data_kind(x))
+    >>> pair.encode(x).tolist(), pair.decode(pair.encode(x)).tolist()
+    ([[0.0, 1.5]], [[0.0, 3.0]])
+    """
+
+    def __init__(self, encoder, decoder):
+        for name, layer in (("encoder", encoder), ("decoder", decoder)):
+            if not isinstance(layer, keras.layers.Layer):
+                raise TypeError(
+                    f"Expected `{name}` to be a Keras layer or model. Received: {name}={layer!r}."
+                )
+        self.encoder, self.decoder = encoder, decoder
+        self.data_shape, self.kind, self.latent_shape = None, None, None
+        self._encode, self._decode = _inference(encoder), _inference(decoder)
+
+    def open(self, data_shape, kind: str):
+        """Settles what the data are; runs the pair on shapes alone, so that a wrong one fails here.
+
+        Args:
+            data_shape: Shape of one example.
+            kind: ``"uint8"`` or ``"float"``.
+
+        Raises:
+            ValueError: if the encoder cannot be called with such data or does not return one
+                tensor, or the decoder does not return the shape of the data.
+        """
+        data_shape = validate_data_shape(data_shape)
+        latents = _output("encoder", self.encoder, data_shape)
+        if not hasattr(latents, "shape"):
+            raise ValueError(
+                "Expected the `encoder` to return the latent, one tensor. Received: an output of "
+                f"type {type(latents).__name__}. Of a variational encoder take the mean, e.g. "
+                "keras.Model(encoder.input, encoder.output[0])."
+            )
+        latent_shape = validate_data_shape(latents.shape[1:])
+        decoded = _output("decoder", self.decoder, latent_shape)
+        shape = tuple(getattr(decoded, "shape", ()))
+        if shape != (2, *data_shape):
+            raise ValueError(
+                f"Expected the `decoder` to return the shape of the data, (batch, "
+                f"{str(data_shape)[1:-1]}), for latents of shape (batch, "
+                f"{str(latent_shape)[1:-1]}). Received: an output of shape {shape} for a batch "
+                "of 2."
+            )
+        self.data_shape, self.kind, self.latent_shape = data_shape, kind, latent_shape
+
+    def check(self, x: np.ndarray):
+        """Raises a `ValueError` unless x is a usable batch of raw data."""
+        check_batch(x, self.data_shape, self.kind)
+
+    def encode(self, x: np.ndarray) -> np.ndarray:
+        """Raw data to latents, float32 ``(batch, *latent_shape)``."""
+        return self._encode(expected_floats(x, self.kind))
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """Latents to raw data: uint8 where the data were, else float32."""
+        scale, offset = units(self.kind)
+        return rounded(scale * self._decode(latents) + offset, self.kind)
+
+
+def _output(name: str, layer, shape):
+    """The symbolic output for two examples; builds the layer if need be."""
+    try:
+        inputs = keras.KerasTensor((2, *shape), "float32")
+        return layer(inputs, **training_argument(layer, False))
+    except Exception as error:
+        raise ValueError(
+            f"Expected the `{name}` to be called with floats of shape (batch, {str(shape)[1:-1]}). "
+            f"Received: {type(layer).__name__}, which raised {type(error).__name__}: {error}"
+        ) from error
+
+
+def _inference(layer):
+    """A compiled function from one NumPy batch to the layer's output, float32."""
+
+    @backend.compile
+    def call(trainable, fixed, x):
+        output, _ = layer.stateless_call(trainable, fixed, x, **training_argument(layer, False))
+        return ops.cast(output, "float32")
+
+    def run(x):
+        # Weights are arguments: those of now, also if the layer has been trained or loaded since.
+        groups = layer.trainable_variables, layer.non_trainable_variables
+        trainable, fixed = ([v.value for v in group] for group in groups)
+        return ops.convert_to_numpy(call(trainable, fixed, np.asarray(x, "float32")))
+
+    return run

@@ -1,0 +1,99 @@
+"""`GUD`: the model whose parts are given by name."""
+
+import keras
+
+from keras_gud import backbones, bases, presets, priors, schedules
+from keras_gud.core.registry import PACKAGE
+from keras_gud.models.gud_model import GUDModel
+
+_DEFAULTS = {"basis": "pixel", "prior": "isotropic", "schedule": "linear"}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class GUD(GUDModel):
+    """A diffusion model of your own arrays in three lines.
+
+    Every part may be a name, a Keras config or an instance. Nothing has to be compiled or adapted:
+    `fit` measures the data and uses the paper's settings.
+
+    Args:
+        preset: A model of the literature, e.g. ``"blurring"`` or ``"edm"`` (`keras_gud.presets`),
+            or a dictionary that its function returned: it stands for further arguments, which
+            those given beside it replace.
+        basis: ``"pixel"`` (default), ``"haar"``, ``"fourier"``, ``"dct"``, ``"pca"``,
+            ``"channel"``, ...; a list of bases is composed, the first applied first.
+        prior: ``"isotropic"`` (default), ``"matching"``, ``"spectrum"``, ...
+        schedule: ``"linear"`` (default), ``"hierarchical"``, ``"sequential"``, ``"frequency"``,
+            ``"cosine"``, ``"vp"``, ...
+        backbone: A size, ``"tiny"``, ``"small"`` or ``"base"``, or a network of your own that is
+            called as ``[y, tokens]``, with ``classes`` as ``[y, tokens, labels]`` (`GUDModel`).
+        backbone_dtype: The network's dtype policy, e.g. ``"mixed_bfloat16"``; default: Keras'
+            global policy. Everything else stays float32.
+        **kwargs: Further arguments of `GUDModel`: `prediction`, `weighting`, `ema_decay`,
+            `max_tokens`, `data_shape`, `classes`, `label_dropout`, `start_covariance`, `region`,
+            `seed`.
+
+    Raises:
+        ValueError: for an unknown name; the nearest known one is suggested.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import keras_gud
+    >>> x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    >>> model = keras_gud.GUD(basis="pixel", schedule="cosine", backbone="tiny")
+    >>> history = model.fit(x, epochs=1, verbose=0)
+    >>> model.sample(3, steps=10, seed=0).shape
+    (3, 4)
+    """
+
+    def __init__(
+        self,
+        basis=None,
+        prior=None,
+        schedule=None,
+        backbone="small",
+        *,
+        preset=None,
+        backbone_dtype=None,
+        **kwargs,
+    ):
+        parts = {} if preset is None else presets.get(preset)
+        given = {"basis": basis, "prior": prior, "schedule": schedule}
+        parts |= {name: part for name, part in given.items() if part is not None}
+        basis, prior, schedule = (parts.pop(name, part) for name, part in _DEFAULTS.items())
+        kwargs = parts | kwargs
+        if isinstance(basis, (list, tuple)):
+            basis = bases.Compose([bases.get(part) for part in basis])
+        if backbone_dtype is None:
+            backbone_dtype = keras.config.dtype_policy().name
+        _check_policy(backbone_dtype)
+        backbones.get(backbone)  # an unknown name is an error now, not after the data are read
+        super().__init__(
+            bases.get(basis), priors.get(prior), schedules.get(schedule), backbone, **kwargs
+        )
+        self.backbone_dtype = backbone_dtype
+
+    def make_network(self, data_shape):
+        """Makes the backbone for this shape of data; it is given gamma per pixel and labels."""
+        return backbones.get(
+            self.backbone,
+            data_shape=data_shape,
+            dtype=self.backbone_dtype,
+            gamma_map=self.has_pixel_states,
+            classes=self.classes,
+        )
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {"backbone_dtype": self.backbone_dtype}
+
+
+def _check_policy(policy):
+    try:
+        keras.dtype_policies.get(policy)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "Expected `backbone_dtype` to be a dtype policy, such as 'mixed_bfloat16'. "
+            f"Received: backbone_dtype={policy!r}."
+        ) from error

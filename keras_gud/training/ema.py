@@ -1,0 +1,91 @@
+"""The exponential moving average of the network's weights, owned by the model (paper app. B).
+
+Keras' own `optimizer.use_ema` overwrites the raw weights at the end of `fit`; this average never
+touches them and is read, not swapped in.
+"""
+
+import functools
+from numbers import Real
+
+import keras
+from keras import ops
+
+from keras_gud.backbones.contract import training_argument
+from keras_gud.core.registry import PACKAGE
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class WeightAverage(keras.layers.Layer):
+    """Float32 average of a network's floating-point weights.
+
+    Step k uses the decay ``min(decay, (1 + k)/(10 + k))``, so that a short training run is not
+    dominated by the initial weights (Song et al., 2021). The update happens in the training
+    forward pass and sees the weights before that step's change.
+
+    Args:
+        decay: The final decay, in [0, 1); 0.999 in the paper.
+
+    Raises:
+        ValueError: for a decay outside [0, 1).
+    """
+
+    def __init__(self, decay: float = 0.999, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        if not isinstance(decay, Real) or not 0.0 <= decay < 1.0:
+            raise ValueError(f"Expected `ema_decay` in [0, 1). Received: ema_decay={decay!r}.")
+        self.decay = float(decay)
+
+    def attach(self, network):
+        """Starts the average at the network's present weights."""
+        # All replicas of a distributed step compute the same average.
+        kwargs = {"trainable": False, "initializer": "zeros", "aggregation": "only_first_replica"}
+        self.count = self.add_weight(name="count", shape=(), **kwargs)
+        self.average = []
+        for i, weight in enumerate(averaged_weights(network)):
+            # The weight's own path is part of the name, for layouts of model parallelism.
+            name = f"average_{i}_{weight.path.replace('/', '_')}"
+            start = functools.partial(_copy, weight)
+            average = self.add_weight(
+                name=name, shape=weight.shape, **(kwargs | {"initializer": start})
+            )
+            self.average.append(average)
+        self.built = True
+
+    def update(self, network):
+        """One step of the average, without gradient."""
+        self.count.assign(self.count + 1.0)
+        decay = ops.minimum(self.decay, (1.0 + self.count) / (10.0 + self.count))
+        for average, weight in zip(self.average, averaged_weights(network), strict=True):
+            value = ops.stop_gradient(ops.cast(weight, "float32"))
+            average.assign(average + (1.0 - decay) * (value - average))
+
+    def call_network(self, network, inputs):
+        """Calls the network with the averaged weights, for inference."""
+        by_id = {
+            id(weight): average
+            for weight, average in zip(averaged_weights(network), self.average, strict=True)
+        }
+
+        def values(variables):
+            return [ops.cast(by_id.get(id(v), v), v.dtype) for v in variables]
+
+        trainable, other = network.trainable_variables, network.non_trainable_variables
+        outputs, _ = network.stateless_call(
+            values(trainable), values(other), inputs, **training_argument(network, False)
+        )
+        return outputs
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return super().get_config() | {"decay": self.decay}
+
+
+def _copy(weight, shape, dtype):
+    # On jax an alias would be donated together with the weight.
+    return ops.copy(ops.cast(weight, dtype))
+
+
+def averaged_weights(network) -> list:
+    """The network's floating-point weights, frozen or not, in a fixed order."""
+    return [w for w in network.weights if keras.backend.is_float_dtype(w.dtype)]

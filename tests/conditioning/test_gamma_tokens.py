@@ -1,0 +1,76 @@
+"""The noising state as tokens."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_gud import bases, schedules
+from keras_gud.conditioning.gamma_tokens import GammaTokens
+
+
+def tokens_of(layer, gamma):
+    return keras.ops.convert_to_numpy(layer(keras.ops.convert_to_tensor(gamma, "float32")))
+
+
+@pytest.fixture
+def columns():
+    basis = bases.get("pixel")
+    basis.build((None, 3, 5, 2))
+    schedule = schedules.Sequential(b=0.5)
+    schedule.adapt(np.ones((3, 5, 2)), labels=basis.labels)
+    layer = GammaTokens()
+    layer.adapt(np.asarray(keras.ops.convert_to_numpy(schedule.groups)), None, basis.labels)
+    return basis, schedule, layer
+
+
+def test_one_token_per_group_with_gamma_first(columns):
+    basis, schedule, layer = columns
+    state = schedule(np.array([0.2, 0.7], "float32"))
+    got = tokens_of(layer, state.gamma)
+    assert got.shape == (2, 5, 4)
+    np.testing.assert_allclose(got[:, :, 0], keras.ops.convert_to_numpy(state.gamma)[:, 0, :, 0])
+    # Labels by name: channel and row are the same for all columns, column runs from -1 to 1.
+    assert sorted(basis.labels) == ["channel", "column", "row"]
+    np.testing.assert_allclose(got[0, :, 2], np.linspace(-1, 1, 5), atol=1e-6)
+    np.testing.assert_array_equal(got[..., [1, 3]], 0.0)
+
+
+def test_states_of_other_shapes_are_averaged_or_repeated(columns, rng):
+    _, _, layer = columns
+    full = rng.normal(size=(2, 3, 5, 2))
+    np.testing.assert_allclose(tokens_of(layer, full)[:, :, 0], full.mean(axis=(1, 3)), atol=1e-6)
+    scalar = np.array([1.5, -2.0]).reshape(2, 1, 1, 1)
+    np.testing.assert_allclose(tokens_of(layer, scalar)[:, :, 0], np.repeat([[1.5], [-2.0]], 5, 1))
+
+
+def test_above_the_cap_neighbours_in_the_order_share_a_token(rng):
+    order = rng.permutation(100).reshape(10, 10)
+    label = rng.normal(size=(10, 10))
+    layer = GammaTokens(max_tokens=8)
+    layer.adapt(np.arange(100).reshape(10, 10), order, {"label": label})
+    gamma = rng.normal(size=(1, 10, 10))
+    got = tokens_of(layer, gamma)[0]
+    assert got.shape == (8, 2)
+    by_order = np.argsort(order.ravel())
+    chunks = np.array_split(by_order, 8)
+    # Equal shares to within one component, in the order of noising.
+    sizes = np.bincount(keras.ops.convert_to_numpy(layer.token_of))
+    assert sizes.sum() == 100
+    assert sizes.max() - sizes.min() <= 1
+    start = 0
+    for token, size in enumerate(sizes):
+        members = by_order[start : start + size]
+        assert got[token, 0] == pytest.approx(gamma.ravel()[members].mean(), abs=1e-5)
+        start += size
+    assert len(chunks) == len(sizes)
+    assert got[:, 1].min() == pytest.approx(-1)
+    assert got[:, 1].max() == pytest.approx(1)
+
+
+def test_comes_back_from_its_config(columns, rng):
+    _, _, layer = columns
+    again = GammaTokens.from_config(layer.get_config())
+    again.build_from_config(layer.get_build_config())
+    again.set_weights(layer.get_weights())
+    gamma = rng.normal(size=(2, 1, 5, 1))
+    np.testing.assert_array_equal(tokens_of(again, gamma), tokens_of(layer, gamma))
