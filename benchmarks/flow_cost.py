@@ -10,7 +10,7 @@ from timing import time_in_turn
 import keras_gud
 from keras_gud import backend, samplers
 from keras_gud.core import counter_rng
-from keras_gud.diffusion.noising_state import probability_flow, x0_from_eps
+from keras_gud.diffusion.noising_state import probability_flow, z0_from_eps
 from keras_gud.likelihood.divergence import FlowWithDivergence, signs
 from keras_gud.samplers.loop import Path
 
@@ -86,7 +86,7 @@ def cost(arguments):
         x, before, h_before = z, None, None
         for t, s in itertools.pairwise(times_of):
             now, then = path(t), path(s)
-            clean, h = x0_from_eps(x, denoiser(x, now), now), 0.5 * (now.gamma - then.gamma)
+            clean, h = z0_from_eps(x, denoiser(x, now), now), 0.5 * (now.gamma - then.gamma)
             slope = 0.0 if before is None else 0.5 * h / h_before * (clean - before)
             x = then.sigma / now.sigma * x - then.alpha * ops.expm1(-h) * (clean + slope)
             before, h_before = clean, h

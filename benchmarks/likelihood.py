@@ -57,7 +57,7 @@ def cases() -> dict:
             means = np.stack([np.full(shape, 0.7), np.full(shape, -0.3)])
             truth = oracle.Mixture([0.3, 0.7], means, np.stack([covariance, 0.3 * covariance]))
         variance = np.diag(truth.covariance).reshape(shape)
-        schedule.adapt(variance, data_variance, basis.labels)
+        schedule.adapt(variance, data_variance, basis.coordinates)
         found[name] = truth, schedule
     return found
 
@@ -81,13 +81,13 @@ def accuracy(n: int):
         rest = found["log_prob"] - expected
         score = rest.mean() / (rest.std(ddof=1) / np.sqrt(n))
         many = 16 * n
-        chi = ops.convert_to_tensor(truth.sample(many, seed=2).astype("float32"))
+        z0 = ops.convert_to_tensor(truth.sample(many, seed=2).astype("float32"))
         keys, index = counter_rng.sample_keys(0, many), np.arange(many, dtype="int32")
         terms = backend.compile(
-            lambda chi, keys, index, truth=truth, schedule=schedule: likelihood.negative_elbo(
-                truth, schedule, chi, keys, index, 32, {}
+            lambda z0, keys, index, truth=truth, schedule=schedule: likelihood.negative_elbo(
+                truth, schedule, z0, keys, index, 32, {}
             )
-        )(chi, keys, index)
+        )(z0, keys, index)
         drawn = ops.convert_to_numpy(sum(terms.values())).astype("float64") / NATS_PER_BIT
         closed = truth.negative_elbo(schedule)
         closed = sum(v for k, v in closed.items() if k != "standard_error") / NATS_PER_BIT
@@ -111,9 +111,9 @@ def beside_diffrax(arguments):
     print("|---|---|---|---|---|---|---|")
     for schedule in arguments.schedules:
         model, x = build(arguments, schedule)
-        chi = ops.convert_to_numpy(model.to_components(ops.convert_to_tensor(x), None))
-        eps = np.random.default_rng(1).normal(size=chi.shape).astype("float32")
-        ends = [ops.convert_to_numpy(model.schedule(t).add_noise(chi, eps)) for t in (0.0, 1.0)]
+        z0 = ops.convert_to_numpy(model.to_components(ops.convert_to_tensor(x), None))
+        eps = np.random.default_rng(1).normal(size=z0.shape).astype("float32")
+        ends = [ops.convert_to_numpy(model.schedule(t).add_noise(z0, eps)) for t in (0.0, 1.0)]
         sampler, flow = samplers.AdaptiveRungeKutta(), likelihood.FlowLikelihood("hutchinson")
         peer = DiffraxFlow(model, 1e-4)
         parts = model.denoiser, model.schedule

@@ -24,7 +24,7 @@ from keras_gud.diffusion.noising_state import (
     probability_flow,
     score_from_eps,
     v_from_eps,
-    x0_from_eps,
+    z0_from_eps,
 )
 from keras_gud.persistence import inspection
 
@@ -306,7 +306,7 @@ def try_basis(rng):
     back = finite(basis.inverse(z), "inverse", x.shape, "float32")
     size = np.abs(x).max() + 1e-37
     require(np.abs(back - x).max() <= 1e-3 * size, "the inverse is none")
-    for name, label in basis.labels.items():
+    for name, label in basis.coordinates.items():
         require(np.shape(label) == shape, f"label {name}")
 
 
@@ -323,8 +323,8 @@ def try_prior(rng):
     finite(prior.log_det(), "log_det")
     with np.errstate(over="ignore"):
         x = (mean + np.sqrt(variance) * rng.normal(size=(3, *shape))).astype("float32")
-    chi = finite(prior(ops.convert_to_tensor(x)), "chi", x.shape)
-    back = finite(prior.inverse(chi), "inverse", x.shape)
+    z0 = finite(prior(ops.convert_to_tensor(x)), "z0", x.shape)
+    back = finite(prior.inverse(z0), "inverse", x.shape)
     require(np.abs(back - x).max() <= 1e-3 * np.abs(x).max() + 1e-36, "the inverse is none")
     again = round_trip(prior)
     require(again.get_config() == prior.get_config(), "config")
@@ -386,7 +386,7 @@ def try_state(rng):
         (state.add_noise(z, eps), "noised"),
         (score_from_eps(eps, state), "score"),
         (probability_flow(z, eps, state), "flow"),
-        (x0_from_eps(z, eps, state), "x0"),
+        (z0_from_eps(z, eps, state), "x0"),
         (v_from_eps(z, eps, state), "v"),
         (state.capped(pick(rng, 0.0, np.inf, -5.0)).gamma, "capped"),
     ):
@@ -500,10 +500,10 @@ def try_adapt(rng):
     for part in (model.basis, model.prior, model.schedule, model.tokens, model.moments):
         for v in part.variables:
             finite(ops.cast(v, "float32"), v.path)
-    chi = model.to_components(ops.convert_to_tensor(x[:2]), lambda: 0.5)
-    chi = finite(chi, "components", (min(len(x), 2), *x.shape[1:]), "float32")
+    z0 = model.to_components(ops.convert_to_tensor(x[:2]), lambda: 0.5)
+    z0 = finite(z0, "components", (min(len(x), 2), *x.shape[1:]), "float32")
     dtype = "uint8" if x.dtype == np.uint8 else "float32"
-    finite(model.to_data(chi), "data", chi.shape, dtype)
+    finite(model.to_data(z0), "data", z0.shape, dtype)
 
 
 def usable_data(rng):
@@ -687,7 +687,7 @@ def _oracle(kind):
             "edm": schedules.get("edm"),
         }
         for path in paths.values():
-            path.adapt(variance, labels={"position": np.arange(3)})
+            path.adapt(variance, coordinates={"position": np.arange(3)})
         spaced = {
             (name, spacing): samplers.get(
                 name, **({} if name == "adaptive" else {"spacing": spacing})

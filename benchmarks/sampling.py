@@ -50,7 +50,7 @@ def spectrum(size: int):
     """The Fourier basis and the variances of its components."""
     basis = bases.Fourier()
     basis.build((None, size, size, 1))
-    variance = 1.0 / (size * np.asarray(basis.labels["frequency"]) + 1.0) ** 2
+    variance = 1.0 / (size * np.asarray(basis.coordinates["frequency"]) + 1.0) ** 2
     variance = np.broadcast_to(variance, (size, size, 1))
     return basis, 0.25 * variance / variance.mean()
 
@@ -60,7 +60,7 @@ def linear_path(size: int, a: float, matching: bool):
     basis, variance = spectrum(size)
     schedule = schedules.Linear(a=a)
     whitened = np.ones_like(variance) if matching else variance
-    schedule.adapt(whitened, variance, basis.labels)
+    schedule.adapt(whitened, variance, basis.coordinates)
     return Independent(whitened), schedule
 
 
@@ -73,7 +73,8 @@ def column_path(size: int, b: float):
     schedule = schedules.Sequential(over="column", b=b, gamma_min=-7.0, gamma_max=5.0)
     pixel = bases.Pixel()
     pixel.build((None, size, size, 1))
-    schedule.adapt(np.full((size, size, 1), np.diag(covariance).mean()), labels=pixel.labels)
+    variance = np.full((size, size, 1), np.diag(covariance).mean())
+    schedule.adapt(variance, coordinates=pixel.coordinates)
     covariance = (covariance + covariance.T) / 2.0
     return oracle.Gaussian(np.zeros((size, size, 1)), covariance), schedule
 

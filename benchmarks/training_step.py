@@ -40,7 +40,7 @@ def make_ours(x, steps: int):
         model.fit(x, batch_size=batch, epochs=1, shuffle=False, verbose=0)
 
     shape = model.data_shape
-    inputs = [(batch, *shape), (batch, model.tokens.n_tokens, 1 + model.tokens.n_labels)]
+    inputs = [(batch, *shape), (batch, model.tokens.n_tokens, 1 + model.tokens.n_coordinates)]
     flops = 3 * count_flops(model.network, [*inputs, inputs[0]])
     return run, model.network.count_params(), flops
 

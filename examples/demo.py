@@ -38,11 +38,11 @@ def forward_strip(model, images, seed=0, n_times=9):
     """States of `images` on their way to noise, in data units (paper fig. 4)."""
     rng = np.random.default_rng(seed)
     times = np.linspace(0.0, 1.0, n_times, dtype="float32")
-    chi = keras.ops.convert_to_numpy(
+    z0 = keras.ops.convert_to_numpy(
         model.to_components(keras.ops.convert_to_tensor(images), lambda: 0.5)
     )
-    eps = rng.normal(size=chi.shape).astype("float32")
-    states = [model.schedule(t).add_noise(chi, eps) for t in times]
+    eps = rng.normal(size=z0.shape).astype("float32")
+    states = [model.schedule(t).add_noise(z0, eps) for t in times]
     return np.stack([model.to_data(keras.ops.convert_to_numpy(z)) for z in states]), times
 
 

@@ -78,7 +78,7 @@ def four_schedules(white, matching):
         "(c) whitened, as (a)": (matching, 1.0),
         "(d) whitened, no hierarchy": (matching, 0.0),
     }
-    labels = {name: label.ravel() for name, label in white.basis.labels.items()}
+    labels = {name: label.ravel() for name, label in white.basis.coordinates.items()}
     last = labels["rank"].max()
     # Evenly spread over the logarithm of the rank, each in the first channel.
     ranks = np.unique(np.geomspace(1, last + 1, RANKS).round().astype(int)) - 1

@@ -16,7 +16,7 @@ from keras import ops
 
 import keras_gud
 from keras_gud import plots, presets, tasks
-from keras_gud.diffusion.noising_state import x0_from_eps
+from keras_gud.diffusion.noising_state import z0_from_eps
 from keras_gud.diffusion.prediction import linear_eps
 
 TIMES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -48,8 +48,8 @@ def estimate(model, noised, t):
     view = model.views[0]
     z, state = view.prior(view.basis(noised[None])), view.schedule(t)
     eps = linear_eps(z, state, view.prior.variance)
-    chi = x0_from_eps(z, eps, state)
-    phi = ops.convert_to_numpy(view.basis.inverse(view.prior.inverse(chi)))[0]
+    z0 = z0_from_eps(z, eps, state)
+    phi = ops.convert_to_numpy(view.basis.inverse(view.prior.inverse(z0)))[0]
     return np.clip(128.0 * (phi + 1.0), 0.0, 255.0)
 
 

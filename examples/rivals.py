@@ -164,12 +164,12 @@ def replacement(model, images, missing, draws, steps, seed):
     view = views.pick(model, "inpaint", "a basis of pixels", views.of_pixels)
     seen = np.broadcast_to(~missing[..., None], images.shape)
     x = np.where(seen, images, 0.0)
-    told = {"observed": observe_image(model, view, x, seen, 0.0).chi, "seen": seen}
+    told = {"observed": observe_image(model, view, x, seen, 0.0).z0, "seen": seen}
     told = {name: np.repeat(value, draws, axis=0) for name, value in told.items()}
     sampler, denoiser = _replacing(model.denoiser_of(view))
     n = len(images) * draws
     options = Options(draws=draws, seed=seed, as_float=True)
-    chi = sampler(
+    z0 = sampler(
         denoiser,
         view.schedule,
         n,
@@ -179,5 +179,5 @@ def replacement(model, images, missing, draws, steps, seed):
         denoise=True,
         condition=told,
     )
-    chi = chi.reshape(len(images), draws, *chi.shape[1:])
-    return deliver(model, view, chi, options, False, (seen, x))
+    z0 = z0.reshape(len(images), draws, *z0.shape[1:])
+    return deliver(model, view, z0, options, False, (seen, x))

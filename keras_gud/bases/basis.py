@@ -19,19 +19,20 @@ from keras_gud.core.streaming_moments import Covariance
 class Basis(FittedLayer):
     """Base class of the orthogonal bases.
 
-    A subclass implements `call` (U), `inverse` (U^T) and `make_labels`; one that is fitted to data
-    sets `needs_data = True` and implements `fit_batches`.
+    A subclass implements `call` (U), `inverse` (U^T) and `make_coordinates`; one that is fitted to
+    data sets `needs_data = True` and implements `fit_batches`.
 
     Attributes:
         data_shape: Shape of one example, ``(*spatial, channels)`` or ``(features,)``.
-        labels: Dict from label name to a NumPy array of shape `data_shape`: where each component
-            sits (frequency, band, row, ...). Schedules order and group components by labels.
+        coordinates: Dict from coordinate name to a NumPy array of shape `data_shape`: where each
+            component sits (frequency, band, row, ...). Schedules order and group components by
+            coordinates.
         needs_data: Whether `adapt` has to see the data (only the principal components do).
         fits_covariance: Whether mean and covariance of the data are all that it is fitted to, so
             that it implements `fit_covariance` too.
-        mixes_space: Whether components are no longer pixels, so that labels of space made by an
-            earlier basis of a `Compose` lose their meaning.
-        mixes_channels: The same for the label ``"channel"``.
+        mixes_space: Whether components are no longer pixels, so that coordinates of space made by
+            an earlier basis of a `Compose` lose their meaning.
+        mixes_channels: The same for the coordinate ``"channel"``.
     """
 
     needs_data = False
@@ -66,9 +67,9 @@ class Basis(FittedLayer):
         """U^T z: components to data, both ``(batch, *data_shape)``."""
         raise NotImplementedError("A Basis implements inverse(z).")
 
-    def make_labels(self, data_shape: Shape) -> dict[str, np.ndarray]:
+    def make_coordinates(self, data_shape: Shape) -> dict[str, np.ndarray]:
         """Labels of the components of one channel layout, each of shape `data_shape`."""
-        raise NotImplementedError("A Basis implements make_labels(data_shape).")
+        raise NotImplementedError("A Basis implements make_coordinates(data_shape).")
 
     def symmetrize(self, values: np.ndarray) -> np.ndarray:
         """Averages per-component statistics over components that belong together.
@@ -115,14 +116,15 @@ class Basis(FittedLayer):
             self.fit_batches(batches)
 
     @property
-    def labels(self) -> dict[str, np.ndarray]:
+    def coordinates(self) -> dict[str, np.ndarray]:
         """Labels of every component; the basis must be built."""
         if self.data_shape is None:
             raise ValueError(
-                f"Expected the {type(self).__name__} basis to be built before its labels are read: "
+                f"Expected the {type(self).__name__} basis to be built before its coordinates are "
+                "read: "
                 "call `adapt(x)` or `build((None, *data_shape))` first."
             )
-        return self.make_labels(self.data_shape)
+        return self.make_coordinates(self.data_shape)
 
     @property
     def spatial_axes(self) -> range:
@@ -144,33 +146,33 @@ class Basis(FittedLayer):
         return input_shape
 
 
-def channel_label(data_shape: Shape) -> dict[str, np.ndarray]:
-    """The label ``"channel"``, the index along the last axis; empty for vectors."""
+def channel_coordinate(data_shape: Shape) -> dict[str, np.ndarray]:
+    """The coordinate ``"channel"``, the index along the last axis; empty for vectors."""
     if len(data_shape) == 1:
         return {}
     index = np.arange(data_shape[-1])
     return {"channel": np.broadcast_to(index, data_shape).copy()}
 
 
-def spatial_label(values: np.ndarray, data_shape: Shape) -> np.ndarray:
-    """A label over the spatial shape, repeated for every channel to the whole `data_shape`."""
+def spatial_coordinate(values: np.ndarray, data_shape: Shape) -> np.ndarray:
+    """A coordinate over the spatial shape, repeated for every channel to the whole `data_shape`."""
     if len(data_shape) > 1:
         values = values[..., None]
     return np.broadcast_to(values, data_shape).copy()
 
 
-def frequency_labels(axes: list[np.ndarray], data_shape: Shape) -> dict[str, np.ndarray]:
-    """The labels of a transform to frequencies: ``"frequency"``, |k|, and ``"channel"``.
+def frequency_coordinates(axes: list[np.ndarray], data_shape: Shape) -> dict[str, np.ndarray]:
+    """The coordinates of a transform to frequencies: ``"frequency"``, |k|, and ``"channel"``.
 
     Args:
         axes: The frequencies along each spatial axis.
         data_shape: Shape of one example.
     """
     k = np.sqrt(sum(part**2 for part in np.meshgrid(*axes, indexing="ij")))
-    return {"frequency": spatial_label(k, data_shape)} | channel_label(data_shape)
+    return {"frequency": spatial_coordinate(k, data_shape)} | channel_coordinate(data_shape)
 
 
-def index_label(shape: Shape) -> np.ndarray:
+def index_coordinate(shape: Shape) -> np.ndarray:
     """0, 1, 2, ... in the order of a flattened array of this shape."""
     return np.arange(math.prod(shape)).reshape(shape)
 

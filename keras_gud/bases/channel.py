@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud.bases.basis import Basis, channel_label
+from keras_gud.bases.basis import Basis, channel_coordinate
 from keras_gud.bases.linear import eigenbasis, multiply_axis, orthogonal_matrix
 from keras_gud.core.data_shape import channel_count
 from keras_gud.core.registry import PACKAGE
@@ -123,9 +123,9 @@ class ChannelMix(Basis):
         """The transpose of `call`."""
         return multiply_axis(ops.transpose(self.matrix), self.as_tensor(z), -1)
 
-    def make_labels(self, data_shape):
+    def make_coordinates(self, data_shape):
         """``"channel"``."""
-        return channel_label(data_shape)
+        return channel_coordinate(data_shape)
 
     def get_config(self):
         """The name of the matrix, or a custom one as a nested list."""

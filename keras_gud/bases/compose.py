@@ -15,7 +15,7 @@ class Compose(Basis):
     U = U_n ... U_2 U_1; for instance a channel basis and a spatial one, in either order.
 
     Labels: those of all bases, later ones override. A basis that mixes space drops all earlier
-    labels but ``"channel"``, one that mixes channels drops that.
+    coordinates but ``"channel"``, one that mixes channels drops that.
 
     Args:
         bases: The bases: names, configs or instances.
@@ -26,7 +26,7 @@ class Compose(Basis):
     Example:
     >>> basis = Compose(["channel", "haar"])
     >>> basis.build((None, 4, 4, 3))
-    >>> sorted(basis.labels)
+    >>> sorted(basis.coordinates)
     ['band', 'channel', 'column', 'orientation', 'row']
     """
 
@@ -96,16 +96,20 @@ class Compose(Basis):
             z = basis.inverse(z)
         return z
 
-    def make_labels(self, data_shape):
-        """The labels that still mean something after all bases."""
-        labels = {}
+    def make_coordinates(self, data_shape):
+        """The coordinates that still mean something after all bases."""
+        coordinates = {}
         for basis in self.bases:
             if basis.mixes_space:
-                labels = {name: label for name, label in labels.items() if name == "channel"}
+                coordinates = {
+                    name: coordinate
+                    for name, coordinate in coordinates.items()
+                    if name == "channel"
+                }
             if basis.mixes_channels:
-                labels.pop("channel", None)
-            labels |= basis.make_labels(data_shape)
-        return labels
+                coordinates.pop("channel", None)
+            coordinates |= basis.make_coordinates(data_shape)
+        return coordinates
 
     def symmetrize(self, values):
         """Averages as the last basis that mixes space does: its components are the final ones."""

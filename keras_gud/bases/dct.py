@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from scipy import fft
 
-from keras_gud.bases.basis import Basis, frequency_labels
+from keras_gud.bases.basis import Basis, frequency_coordinates
 from keras_gud.bases.linear import multiply_axis
 from keras_gud.core.data_shape import spatial_shape
 from keras_gud.core.registry import PACKAGE
@@ -51,7 +51,7 @@ class DCT(Basis):
             z = multiply_axis(matrix.T, z, axis)
         return z
 
-    def make_labels(self, data_shape):
+    def make_coordinates(self, data_shape):
         """``"frequency"`` and ``"channel"``."""
         axes = [np.arange(n) / (2 * n) for n in spatial_shape(data_shape)]
-        return frequency_labels(axes, data_shape)
+        return frequency_coordinates(axes, data_shape)

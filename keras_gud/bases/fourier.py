@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud.bases.basis import Basis, frequency_labels
+from keras_gud.bases.basis import Basis, frequency_coordinates
 from keras_gud.core.data_shape import spatial_shape
 from keras_gud.core.registry import PACKAGE
 
@@ -50,10 +50,10 @@ class Fourier(Basis):
         """The same transform: it is symmetric and orthogonal."""
         return self.call(z)
 
-    def make_labels(self, data_shape):
+    def make_coordinates(self, data_shape):
         """``"frequency"`` and ``"channel"``."""
         axes = [np.fft.fftfreq(n) for n in spatial_shape(data_shape)]
-        return frequency_labels(axes, data_shape)
+        return frequency_coordinates(axes, data_shape)
 
     def symmetrize(self, values):
         """Averages over k and -k, in which a variance becomes the FFT's power spectrum.

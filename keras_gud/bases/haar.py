@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud.bases.basis import Basis, channel_label, spatial_label
+from keras_gud.bases.basis import Basis, channel_coordinate, spatial_coordinate
 from keras_gud.core.data_shape import axis_names, spatial_shape
 from keras_gud.core.registry import PACKAGE
 
@@ -117,7 +117,7 @@ class Haar(Basis):
             corner = ops.concatenate([corner, beside], axis=last)
         return corner
 
-    def make_labels(self, data_shape):
+    def make_coordinates(self, data_shape):
         """``"band"``, ``"orientation"``, the index within the sub-band, and ``"channel"``."""
         sizes = np.array(spatial_shape(data_shape))
         index = np.indices(sizes)
@@ -132,10 +132,12 @@ class Haar(Basis):
             orientation[region] = sum(bits << i for i, bits in enumerate(high.astype("int64")))
             index[(slice(None), *region)] %= half
         band[tuple(slice(n // 2**self.levels) for n in sizes)] = 0
-        labels = dict(zip(axis_names(data_shape), index, strict=True))
-        labels |= {"band": band, "orientation": orientation}
-        labels = {name: spatial_label(values, data_shape) for name, values in labels.items()}
-        return labels | channel_label(data_shape)
+        coordinates = dict(zip(axis_names(data_shape), index, strict=True))
+        coordinates |= {"band": band, "orientation": orientation}
+        coordinates = {
+            name: spatial_coordinate(values, data_shape) for name, values in coordinates.items()
+        }
+        return coordinates | channel_coordinate(data_shape)
 
     def get_config(self):
         """The number of levels."""

@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from keras_gud.bases.basis import Basis, channel_label, index_label, spatial_label
+from keras_gud.bases.basis import Basis, channel_coordinate, index_coordinate, spatial_coordinate
 from keras_gud.bases.linear import multiply_flat, orthogonal_matrix
 from keras_gud.core.data_shape import spatial_shape
 from keras_gud.core.registry import PACKAGE
@@ -57,12 +57,12 @@ class Matrix(Basis):
         """Applies the transpose."""
         return multiply_flat(self.matrix.T, self.as_tensor(z))
 
-    def make_labels(self, data_shape):
+    def make_coordinates(self, data_shape):
         """``"component"``, and ``"channel"`` unless the channels are mixed."""
         if self.mixes_channels:
-            return {"component": index_label(data_shape)}
-        component = spatial_label(index_label(spatial_shape(data_shape)), data_shape)
-        return {"component": component} | channel_label(data_shape)
+            return {"component": index_coordinate(data_shape)}
+        component = spatial_coordinate(index_coordinate(spatial_shape(data_shape)), data_shape)
+        return {"component": component} | channel_coordinate(data_shape)
 
     def get_config(self):
         """The matrix as a nested list."""

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud.bases.basis import Basis, channel_label, index_label, spatial_label
+from keras_gud.bases.basis import Basis, channel_coordinate, index_coordinate, spatial_coordinate
 from keras_gud.bases.linear import eigenbasis, multiply_flat
 from keras_gud.core.arguments import check_numbers
 from keras_gud.core.data_shape import spatial_shape
@@ -119,12 +119,12 @@ class PCA(Basis):
         """The transpose of `call`."""
         return multiply_flat(ops.transpose(self.matrix), self.as_tensor(z))
 
-    def make_labels(self, data_shape):
+    def make_coordinates(self, data_shape):
         """``"rank"``, and ``"channel"`` unless the channels are mixed."""
         if self.mix_channels:
-            return {"rank": index_label(data_shape)}
-        rank = spatial_label(index_label(spatial_shape(data_shape)), data_shape)
-        return {"rank": rank} | channel_label(data_shape)
+            return {"rank": index_coordinate(data_shape)}
+        rank = spatial_coordinate(index_coordinate(spatial_shape(data_shape)), data_shape)
+        return {"rank": rank} | channel_coordinate(data_shape)
 
     def get_config(self):
         """The arguments of the constructor."""

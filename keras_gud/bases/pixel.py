@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_gud.bases.basis import Basis, channel_label, spatial_label
+from keras_gud.bases.basis import Basis, channel_coordinate, spatial_coordinate
 from keras_gud.core.data_shape import axis_names, spatial_shape
 from keras_gud.core.registry import PACKAGE
 
@@ -21,7 +21,7 @@ class Pixel(Basis):
     Example:
     >>> basis = Pixel()
     >>> basis.build((None, 2, 3, 1))
-    >>> basis.labels["column"][..., 0].tolist()
+    >>> basis.coordinates["column"][..., 0].tolist()
     [[0, 1, 2], [0, 1, 2]]
     """
 
@@ -35,9 +35,11 @@ class Pixel(Basis):
         """Returns z."""
         return self.as_tensor(z)
 
-    def make_labels(self, data_shape):
+    def make_coordinates(self, data_shape):
         """``"row"``, ``"column"``, ... and ``"channel"``."""
         names = axis_names(data_shape)
         indices = np.indices(spatial_shape(data_shape))
-        labels = {n: spatial_label(i, data_shape) for n, i in zip(names, indices, strict=True)}
-        return labels | channel_label(data_shape)
+        coordinates = {
+            n: spatial_coordinate(i, data_shape) for n, i in zip(names, indices, strict=True)
+        }
+        return coordinates | channel_coordinate(data_shape)

@@ -16,9 +16,9 @@ from keras_gud.core.registry import PACKAGE
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class GammaTokens(FittedLayer):
-    """Turns gamma into tokens ``(batch, n_tokens, 1 + n_labels)``.
+    """Turns gamma into tokens ``(batch, n_tokens, 1 + n_coordinates)``.
 
-    Column 0 is the mean gamma of the token's components; the others are the basis' labels and
+    Column 0 is the mean gamma of the token's components; the others are the basis' coordinates and
     -log(data variance), averaged over the token and scaled to [-1, 1], and marks that are the same
     for all tokens.
 
@@ -29,7 +29,8 @@ class GammaTokens(FittedLayer):
 
     >>> import numpy as np
     >>> tokens = GammaTokens()
-    >>> tokens.adapt(groups=np.arange(4), order=np.arange(4), labels={"position": np.arange(4)})
+    >>> n = np.arange(4)
+    >>> tokens.adapt(groups=n, order=n, coordinates={"position": n})
     >>> tuple(tokens(np.zeros((2, 4), "float32")).shape)
     (2, 4, 2)
     """
@@ -43,20 +44,20 @@ class GammaTokens(FittedLayer):
         """The number of different tokens for these groups."""
         return min(int(np.max(groups)) + 1, self.max_tokens)
 
-    def build(self, group_shape, n_tokens, n_labels, n_means=None):
-        """Creates the map from entries of `group_shape` to tokens, and the tokens' labels.
+    def build(self, group_shape, n_tokens, n_coordinates, n_means=None):
+        """Creates the map from entries of `group_shape` to tokens, and the tokens' coordinates.
 
         Args:
             group_shape: Shape of the schedule's groups.
             n_tokens: Number of tokens.
-            n_labels: Number of their labels and marks.
+            n_coordinates: Number of their coordinates and marks.
             n_means: Number of different ones, which are repeated to make `n_tokens`.
 
         Raises:
             ValueError: for more different tokens than there are.
         """
         self.group_shape = tuple(group_shape)
-        self.n_tokens, self.n_labels = int(n_tokens), int(n_labels)
+        self.n_tokens, self.n_coordinates = int(n_tokens), int(n_coordinates)
         self.n_means = self.n_tokens if n_means is None else int(n_means)
         if self.n_means > self.n_tokens:
             raise ValueError(
@@ -66,13 +67,13 @@ class GammaTokens(FittedLayer):
         size = int(np.prod(self.group_shape))
         self.token_of = self.add_statistic("token_of", (size,), dtype="int32")
         self.share = self.add_statistic("share", (size,))
-        self.labels = self.add_statistic("labels", (self.n_tokens, self.n_labels))
+        self.coordinates = self.add_statistic("coordinates", (self.n_tokens, self.n_coordinates))
 
     def adapt(
         self,
         groups: np.ndarray,
         order: np.ndarray,
-        labels: dict[str, np.ndarray],
+        coordinates: dict[str, np.ndarray],
         total: int | None = None,
         marks=(),
     ):
@@ -81,7 +82,7 @@ class GammaTokens(FittedLayer):
         Args:
             groups: Integers of `group_shape`: the schedule's groups.
             order: Numbers of `group_shape` that grow in the order of noising.
-            labels: Arrays that `groups` broadcasts against, one per label.
+            coordinates: Arrays that `groups` broadcasts against, one per coordinate.
             total: Number of tokens, where a network needs more than there are: they are repeated.
             marks: Numbers that every token has as its last columns.
         """
@@ -93,23 +94,24 @@ class GammaTokens(FittedLayer):
             token_of = rank * self.max_tokens // rank.size
         n_means = int(token_of.max()) + 1
         if not self.built:
-            self.build(groups.shape, total or n_means, len(labels) + len(marks), n_means)
+            self.build(groups.shape, total or n_means, len(coordinates) + len(marks), n_means)
             self.built = True
         count = np.bincount(token_of, minlength=n_means)
         self.token_of.assign(token_of.astype("int32"))
         self.share.assign(1.0 / count[token_of])
         columns = [
-            self._mean_label(labels[name], token_of, groups.shape) for name in sorted(labels)
+            self._mean_coordinate(coordinates[name], token_of, groups.shape)
+            for name in sorted(coordinates)
         ]
         columns += [np.full(n_means, mark) for mark in marks]
         rows = np.reshape(columns, (len(columns), n_means)).T
-        self.labels.assign(rows[np.arange(self.n_tokens) % n_means])
+        self.coordinates.assign(rows[np.arange(self.n_tokens) % n_means])
 
-    def _mean_label(self, label, token_of, group_shape):
-        """Mean of a label over each token, scaled to [-1, 1]."""
-        label = np.asarray(label, "float64")
-        tokens = np.broadcast_to(token_of.reshape(group_shape), label.shape).ravel()
-        mean = np.bincount(tokens, weights=label.ravel()) / np.bincount(tokens)
+    def _mean_coordinate(self, coordinate, token_of, group_shape):
+        """Mean of a coordinate over each token, scaled to [-1, 1]."""
+        coordinate = np.asarray(coordinate, "float64")
+        tokens = np.broadcast_to(token_of.reshape(group_shape), coordinate.shape).ravel()
+        mean = np.bincount(tokens, weights=coordinate.ravel()) / np.bincount(tokens)
         span = np.ptp(mean)
         return 2.0 * (mean - mean.min()) / span - 1.0 if span > 0 else np.zeros_like(mean)
 
@@ -127,10 +129,10 @@ class GammaTokens(FittedLayer):
         if self.n_means < self.n_tokens:
             mean = ops.take(mean, np.arange(self.n_tokens) % self.n_means, axis=1)
         batch = ops.shape(mean)[0]
-        labels = ops.broadcast_to(
-            ops.expand_dims(self.labels, 0), (batch, self.n_tokens, self.n_labels)
+        coordinates = ops.broadcast_to(
+            ops.expand_dims(self.coordinates, 0), (batch, self.n_tokens, self.n_coordinates)
         )
-        return ops.concatenate([ops.expand_dims(mean, -1), labels], axis=-1)
+        return ops.concatenate([ops.expand_dims(mean, -1), coordinates], axis=-1)
 
     def _to_groups(self, gamma):
         """Brings gamma to ``(batch, *group_shape)``: averages or repeats it where they differ."""
@@ -150,6 +152,6 @@ class GammaTokens(FittedLayer):
         return {
             "group_shape": list(self.group_shape),
             "n_tokens": self.n_tokens,
-            "n_labels": self.n_labels,
+            "n_coordinates": self.n_coordinates,
             "n_means": self.n_means,
         }

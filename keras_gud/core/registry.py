@@ -29,20 +29,20 @@ def require_one_of(argument: str, value, known: Iterable[str]):
         )
 
 
-def require_label(labels: dict[str, np.ndarray], name: str, argument: str) -> np.ndarray:
-    """The label `name` of a basis, or a `ValueError` that lists those that it has.
+def require_coordinate(coordinates: dict[str, np.ndarray], name: str, argument: str) -> np.ndarray:
+    """The coordinate `name` of a basis, or a `ValueError` that lists those that it has.
 
     Args:
-        labels: The labels of the basis.
+        coordinates: The coordinates of the basis.
         name: The one that is needed.
         argument: The argument that needs it.
     """
-    if not isinstance(name, str) or name not in labels:
+    if not isinstance(name, str) or name not in coordinates:
         raise ValueError(
-            f"Expected `{argument}` to be a label of the basis, one of {sorted(labels)}. "
-            f"Received: {argument}={name!r}.{near_match(name, labels)}"
+            f"Expected `{argument}` to be a coordinate of the basis, one of {sorted(coordinates)}. "
+            f"Received: {argument}={name!r}.{near_match(name, coordinates)}"
         )
-    return np.asarray(labels[name])
+    return np.asarray(coordinates[name])
 
 
 class Registry:

@@ -6,7 +6,7 @@ from keras_gud.diffusion.noising_state import (
     probability_flow,
     score_from_eps,
     v_from_eps,
-    x0_from_eps,
+    z0_from_eps,
 )
 from keras_gud.diffusion.prediction import PREDICTIONS, linear_eps
 from keras_gud.diffusion.weighting import WEIGHTINGS
@@ -22,5 +22,5 @@ __all__ = [
     "probability_flow",
     "score_from_eps",
     "v_from_eps",
-    "x0_from_eps",
+    "z0_from_eps",
 ]

@@ -22,11 +22,11 @@ def units(kind: str) -> tuple[float, float]:
     return (LEVELS, LEVELS - 0.5) if kind == "uint8" else (1.0, 0.0)
 
 
-def to_raw(chi, basis, prior, kind: str, batch_size: int = 256) -> np.ndarray:
+def to_raw(z0, basis, prior, kind: str, batch_size: int = 256) -> np.ndarray:
     """Components to raw values, neither rounded nor clipped: float32 of the same shape.
 
     Args:
-        chi: Components ``(n, *data_shape)``.
+        z0: Components ``(n, *data_shape)``.
         basis: The `Basis` that they are of.
         prior: Its `Prior`.
         kind: ``"uint8"`` or ``"float"``.
@@ -34,8 +34,8 @@ def to_raw(chi, basis, prior, kind: str, batch_size: int = 256) -> np.ndarray:
     """
     scale, offset = units(kind)
     phi = [
-        ops.convert_to_numpy(basis.inverse(prior.inverse(chi[i : i + batch_size])))
-        for i in range(0, len(chi), batch_size)
+        ops.convert_to_numpy(basis.inverse(prior.inverse(z0[i : i + batch_size])))
+        for i in range(0, len(z0), batch_size)
     ]
     return scale * np.concatenate(phi) + offset
 

@@ -8,9 +8,9 @@ of eps, at every evaluation. It is compiled with the sampler's loop, so it is wr
 
 - towards a class or an observation y (classifier guidance, Dhariwal and Nichol 2021, alg. 2):
   ``eps - state.sigma * gradient(log_p, z)``, where ``log_p(z)`` is log p(y | z) at this state;
-- a constraint on the clean data: ``x0 = process.x0_from_eps(z, eps, state)``, changed, and back,
-  ``(z - state.alpha * x0) / state.sigma``. Of a model, ``model.basis.inverse(
-  model.prior.inverse(x0))`` are the data themselves, 8-bit ones between -1 and 1.
+- a constraint on the clean data: ``z0 = diffusion.z0_from_eps(z, eps, state)``, changed, and back,
+  ``(z - state.alpha * z0) / state.sigma``. Of a model, ``model.basis.inverse(
+  model.prior.inverse(z0))`` are the data themselves, 8-bit ones between -1 and 1.
 
 Arrays that a guide holds are constants of the compiled loop. Keras variables that it reads are not,
 if it has an attribute `variables` that lists them, as Keras layers and models have: new values then
@@ -58,12 +58,12 @@ class Guided:
     >>> from keras import ops
     >>> from keras_gud import oracle, process, samplers, schedules
     >>> def not_negative(eps, z, state):
-    ...     x0 = ops.maximum(process.x0_from_eps(z, eps, state), 0.0)
-    ...     return (z - state.alpha * x0) / state.sigma
+    ...     z0 = ops.maximum(diffusion.z0_from_eps(z, eps, state), 0.0)
+    ...     return (z - state.alpha * z0) / state.sigma
     >>> schedule = schedules.get("vp"); schedule.adapt(variance=np.ones(2))
     >>> denoiser = Guided(oracle.Gaussian(np.zeros(2), np.eye(2)), not_negative)
-    >>> chi = samplers.get("dpm++")(denoiser, schedule, 100, denoise=True)
-    >>> bool(chi.min() > -1e-3)
+    >>> z0 = samplers.get("dpm++")(denoiser, schedule, 100, denoise=True)
+    >>> bool(z0.min() > -1e-3)
     True
     """
 

@@ -1,6 +1,6 @@
 """The noising process of a component: all that derives from gamma (paper secs. 4.1, 4.2).
 
-``z = alpha chi + sigma eps`` with ``gamma = log(sigma^2 / alpha^2)``. All functions are pure and
+``z = alpha z0 + sigma eps`` with ``gamma = log(sigma^2 / alpha^2)``. All functions are pure and
 work on tensors of any backend; shapes only have to broadcast.
 """
 
@@ -56,9 +56,9 @@ class NoisingState:
         """Variance of z_i, ``alpha^2 Sigma + sigma^2`` (paper eq. 15, its bracket corrected)."""
         return ops.sigmoid(-self.gamma) * variance + ops.sigmoid(self.gamma)
 
-    def add_noise(self, chi, eps):
-        """The noised components ``alpha chi + sigma eps`` (paper sec. 4.2)."""
-        return self.alpha * chi + self.sigma * eps
+    def add_noise(self, z0, eps):
+        """The noised components ``alpha z0 + sigma eps`` (paper sec. 4.2)."""
+        return self.alpha * z0 + self.sigma * eps
 
     def capped(self, gamma):
         """This state, with no component noisier than an observation of it (DESIGN sec. 3.10).
@@ -87,11 +87,11 @@ def probability_flow(z, eps, state: NoisingState):
     return -0.5 * state.beta * (z + score_from_eps(eps, state))
 
 
-def x0_from_eps(z, eps, state: NoisingState):
+def z0_from_eps(z, eps, state: NoisingState):
     """The clean components that `eps` stands for, ``(z - sigma eps)/alpha``."""
     return (z - state.sigma * eps) / state.alpha
 
 
 def v_from_eps(z, eps, state: NoisingState):
-    """The velocity target ``alpha eps - sigma x0``."""
-    return state.alpha * eps - state.sigma * x0_from_eps(z, eps, state)
+    """The velocity target ``alpha eps - sigma z0``."""
+    return state.alpha * eps - state.sigma * z0_from_eps(z, eps, state)

@@ -21,15 +21,15 @@ def eps_from_residual(output, z, state: NoisingState, variance):
 
 
 def eps_from_v(output, z, state: NoisingState, variance):
-    """The output is the velocity ``v = alpha eps - sigma chi`` (Salimans and Ho, 2022).
+    """The output is the velocity ``v = alpha eps - sigma z0`` (Salimans and Ho, 2022).
 
-    ``eps = sigma z + alpha v`` per component, since ``z = alpha chi + sigma eps``.
+    ``eps = sigma z + alpha v`` per component, since ``z = alpha z0 + sigma eps``.
     """
     return state.sigma * z + state.alpha * output
 
 
-def eps_from_x0(output, z, state: NoisingState, variance):
-    """The output is the clean component chi, ``eps = (z - alpha chi)/sigma``."""
+def eps_from_z0(output, z, state: NoisingState, variance):
+    """The output is the clean component z0, ``eps = (z - alpha z0)/sigma``."""
     return (z - state.alpha * output) / state.sigma
 
 
@@ -73,7 +73,7 @@ PREDICTIONS = {
     "residual": eps_from_residual,
     "v": eps_from_v,
     "edm": eps_from_edm,
-    "x0": eps_from_x0,
+    "x0": eps_from_z0,
     "linear": eps_from_linear,
     "wiener": eps_from_wiener,
 }

@@ -57,8 +57,8 @@ def negative_elbo(model, x, counter, draws: int, params: dict) -> dict:
         log S_i, and ``"data_scaling"``: d log 128 for 8-bit data, whose uniform dequantisation
         itself contributes 0.
     """
-    chi, keys, index, told = _components(model, x, counter)
-    parts = model.denoiser, model.schedule, chi, keys, index, draws, params, told
+    z0, keys, index, told = _components(model, x, counter)
+    parts = model.denoiser, model.schedule, z0, keys, index, draws, params, told
     terms = likelihood.negative_elbo(*parts)
     zeros = ops.zeros_like(terms["prior"])
     return terms | {
@@ -77,9 +77,9 @@ def negative_log_prob(model, x, counter, flow, params: dict):
         flow: The `likelihood.FlowLikelihood`.
         params: As in `negative_elbo`.
     """
-    chi, keys, _, told = _components(model, x, counter)
+    z0, keys, _, told = _components(model, x, counter)
     alpha = model.schedule(0.0, **params).alpha
-    log_prob = flow.in_graph(model.denoiser, model.schedule, alpha * chi, keys, params, told)
+    log_prob = flow.in_graph(model.denoiser, model.schedule, alpha * z0, keys, params, told)
     log_alpha = ops.sum(ops.broadcast_to(ops.log(alpha), (1, *model.data_shape)))
     return _data_scaling(model) - model.prior.log_det() - log_alpha - log_prob
 
@@ -89,8 +89,8 @@ def _components(model, x, counter):
     label, x = pick_label(x), pick(x)
     keys, index = model.evaluation_keys(x, counter)
     shape = model.data_shape
-    chi = model.to_components(x, lambda: counter_rng.uniform(keys, _DEQUANTISE, shape))
-    return chi, keys, index, {} if label is None else {"label": ops.cast(label, "int32")}
+    z0 = model.to_components(x, lambda: counter_rng.uniform(keys, _DEQUANTISE, shape))
+    return z0, keys, index, {} if label is None else {"label": ops.cast(label, "int32")}
 
 
 def _data_scaling(model) -> float:

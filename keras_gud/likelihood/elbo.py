@@ -9,28 +9,28 @@ from keras_gud.diffusion.loss import diffusion_nats
 from keras_gud.diffusion.noising_state import NoisingState
 
 
-def prior_kl(chi, state: NoisingState):
-    """KL(q(z(1) | chi) || N(0, 1)) in nats, ``(batch,)``.
+def prior_kl(z0, state: NoisingState):
+    """KL(q(z(1) | z0) || N(0, 1)) in nats, ``(batch,)``.
 
-    ``1/2 sum_i (alpha^2 chi^2 + sigma^2 - 1 - log sigma^2)`` at t = 1.
+    ``1/2 sum_i (alpha^2 z0^2 + sigma^2 - 1 - log sigma^2)`` at t = 1.
     """
     variance = ops.square(state.sigma)
-    terms = ops.square(state.alpha * chi) + variance - 1.0 - ops.log(variance)
+    terms = ops.square(state.alpha * z0) + variance - 1.0 - ops.log(variance)
     return 0.5 * _sum(terms)
 
 
-def reconstruction(chi, state: NoisingState):
-    """-E log p(chi | z(0)) in nats, ``(batch,)``: ``1/2 sum_i log(2 pi e) + gamma_i(0)``.
+def reconstruction(z0, state: NoisingState):
+    """-E log p(z0 | z(0)) in nats, ``(batch,)``: ``1/2 sum_i log(2 pi e) + gamma_i(0)``.
 
-    p(chi | z(0)) is the Gaussian N(z(0)/alpha, sigma^2/alpha^2): data are floats, or dequantised.
+    p(z0 | z(0)) is the Gaussian N(z(0)/alpha, sigma^2/alpha^2): data are floats, or dequantised.
     """
-    return 0.5 * _sum(math.log(2.0 * math.pi * math.e) + state.gamma + ops.zeros_like(chi))
+    return 0.5 * _sum(math.log(2.0 * math.pi * math.e) + state.gamma + ops.zeros_like(z0))
 
 
 def negative_elbo(
-    denoiser, schedule, chi, keys, index, draws: int, params: dict, condition: dict | None = None
+    denoiser, schedule, z0, keys, index, draws: int, params: dict, condition: dict | None = None
 ) -> dict:
-    """Upper bound of -log p(chi), term by term.
+    """Upper bound of -log p(z0), term by term.
 
     The diffusion term is ``1/2 int sum_i dgamma_i/dt E(eps_i - eps_hat_i)^2 dt`` at `draws` times,
     one in each of as many equal intervals.
@@ -38,7 +38,7 @@ def negative_elbo(
     Args:
         denoiser: Callable ``(z, state, **condition) -> eps``.
         schedule: An adapted `ComponentSchedule`.
-        chi: Clean components ``(batch, *data_shape)``.
+        z0: Clean components ``(batch, *data_shape)``.
         keys: int32 ``(batch, 2)``, keys of the noise (`noise.sample_keys`).
         index: int32 ``(batch,)``, places the times in their intervals.
         draws: Number of times, and of network evaluations.
@@ -50,19 +50,19 @@ def negative_elbo(
         the bound is their sum.
     """
     offset = counter_rng.golden_sequence(index)
-    shape = tuple(chi.shape[1:])
+    shape = tuple(z0.shape[1:])
 
     def body(j, total):
         state = schedule((ops.cast(j, "float32") + offset) / draws, **params)
         eps = counter_rng.normal(keys, j, shape)
-        eps_hat = denoiser(state.add_noise(chi, eps), state, **(condition or {}))
+        eps_hat = denoiser(state.add_noise(z0, eps), state, **(condition or {}))
         return total + diffusion_nats(eps, eps_hat, state)
 
-    total = ops.fori_loop(0, draws, body, ops.zeros_like(chi[(slice(None), *(0 for _ in shape))]))
+    total = ops.fori_loop(0, draws, body, ops.zeros_like(z0[(slice(None), *(0 for _ in shape))]))
     return {
-        "prior": prior_kl(chi, schedule(1.0, **params)),
+        "prior": prior_kl(z0, schedule(1.0, **params)),
         "diffusion": total / draws,
-        "reconstruction": reconstruction(chi, schedule(0.0, **params)),
+        "reconstruction": reconstruction(z0, schedule(0.0, **params)),
     }
 
 

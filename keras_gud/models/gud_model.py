@@ -159,11 +159,11 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
             (own, *rest), covariance = fit_components(
                 source, bases, shape, kind, show, self.moments.full
             )
-            self.prior.adapt(*own, self.basis.labels)
+            self.prior.adapt(*own, self.basis.coordinates)
             self.moments.adapt(covariance, ops.convert_to_numpy(self.prior.scale))
             data_variance = ops.convert_to_numpy(self.prior.data_variance)
             variance = ops.convert_to_numpy(self.prior.variance)
-            self.schedule.adapt(variance, data_variance, self.basis.labels)
+            self.schedule.adapt(variance, data_variance, self.basis.coordinates)
             statistics = {id(paths): each for paths, each in zip(others, rest, strict=True)}
             for paths in self.region:
                 paths.adapt(self.views[0], *statistics.get(id(paths), ()))
@@ -187,7 +187,7 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
                 f"gamma_map=True. Received: basis={self.basis.name!r}."
             )
         contract.check_network(self.network, self.classes)
-        token_shape = (None, self.tokens.n_tokens, 1 + self.tokens.n_labels)
+        token_shape = (None, self.tokens.n_tokens, 1 + self.tokens.n_coordinates)
         build_network(self.network, self.data_shape, token_shape)
         kwargs = {"initializer": "zeros", "aggregation": "only_first_replica"}
         self.eval_index = self.add_weight(
@@ -206,7 +206,7 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
     # -- data, components, network --------------------------------------------------------------
 
     def to_components(self, x, dequantise):
-        """Raw data to clean components chi = S^-1 U (phi - mean).
+        """Raw data to clean components z0 = S^-1 U (phi - mean).
 
         Args:
             x: Raw data ``(batch, *data_shape)``.

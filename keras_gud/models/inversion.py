@@ -50,8 +50,8 @@ class Latents:
         x = to_numpy(x)
         check_batch(x, self.data_shape, self.kind)
         x = ops.convert_to_tensor(x)
-        chi = ops.convert_to_numpy(self.to_components(x, lambda: 0.5))
-        z = chi * self._first_alpha(arguments)
+        z0 = ops.convert_to_numpy(self.to_components(x, lambda: 0.5))
+        z = z0 * self._first_alpha(arguments)
         told = condition(labels, guidance, len(z), self.classes)
         return self._flow(z, (0.0, 1.0), told, sampler, batch_size, arguments)
 

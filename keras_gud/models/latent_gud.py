@@ -187,9 +187,9 @@ class LatentGUD(GUD):
         kwargs = {"shuffle": shuffle, "required": required}
         return super().open_data(x, y, sample_weight, batch_size, **kwargs)
 
-    def to_data(self, chi, batch_size: int = 256) -> np.ndarray:
+    def to_data(self, z0, batch_size: int = 256) -> np.ndarray:
         """Components of latents to data in their own units."""
-        return self.from_latents(super().to_data(chi, batch_size), batch_size)
+        return self.from_latents(super().to_data(z0, batch_size), batch_size)
 
     def encode(self, x, *args, batch_size: int | None = None, **kwargs) -> np.ndarray:
         """Data to noise by the probability flow of their latents; see `GUD.encode`."""

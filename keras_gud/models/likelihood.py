@@ -54,9 +54,9 @@ class Density:
             labels: As in `elbo`.
             given: Boolean array that broadcasts to the data's shape, a mask of *components* (in
                 the model's basis), constant within the groups of the schedule, e.g.
-                ``model.basis.labels["band"] <= 1``: the likelihood is that of the other components,
-                conditional on these, also at t = 1 as far as the moments there were fitted. `None`,
-                or no component: the joint likelihood.
+                ``model.basis.coordinates["band"] <= 1``: the likelihood is that of the other
+                components, conditional on these, also at t = 1 as far as the moments there were
+                fitted. `None`, or no component: the joint likelihood.
             trace: ``"exact"``, one Jacobian-vector product per component and evaluation;
                 ``"hutchinson"``, an unbiased estimate by `probes` of them; ``"auto"``: exact for
                 up to 16 components.
@@ -137,11 +137,11 @@ class Density:
         return -terms["log_prob"] / (size * math.log(2.0))
 
     def _first_state(self, batch, params, seed, first):
-        """Raw data to z(0) = alpha(0) chi: the state at t = 0 whose noise is 0."""
+        """Raw data to z(0) = alpha(0) z0: the state at t = 0 whose noise is 0."""
         keys = counter_rng.sample_keys(seed, len(batch), first)
         uniform = lambda: counter_rng.uniform(keys, _DEQUANTISE, self.data_shape)  # noqa: E731
-        chi = self.to_components(ops.convert_to_tensor(batch), uniform)
-        return ops.convert_to_numpy(self.schedule(0.0, **params).alpha * chi)
+        z0 = self.to_components(ops.convert_to_tensor(batch), uniform)
+        return ops.convert_to_numpy(self.schedule(0.0, **params).alpha * z0)
 
     def _constants(self, given, params) -> dict:
         """The terms that are the same for all examples."""

@@ -12,7 +12,7 @@ from keras_gud.data.checks import check_finite
 from keras_gud.data.source import BATCH_SIZE
 from keras_gud.diffusion.data_scaling import rounded, to_raw
 from keras_gud.diffusion.guidance import Guided
-from keras_gud.diffusion.noising_state import x0_from_eps
+from keras_gud.diffusion.noising_state import z0_from_eps
 
 
 class Generation:
@@ -150,10 +150,10 @@ class Generation:
         z = self.prior(self.basis(ops.convert_to_tensor(x, "float32")))
         told = {} if labels is None else condition(labels, 1.0, len(x), self.classes)
         told = {name: ops.convert_to_tensor(value) for name, value in told.items()}
-        chi = x0_from_eps(z, self.denoiser(z, state, **told), state)
-        return self.basis.inverse(self.prior.inverse(chi))
+        z0 = z0_from_eps(z, self.denoiser(z, state, **told), state)
+        return self.basis.inverse(self.prior.inverse(z0))
 
-    def to_data(self, chi, batch_size: int = 256) -> np.ndarray:
+    def to_data(self, z0, batch_size: int = 256) -> np.ndarray:
         """Components to data in their own units: uint8 where the model was trained on uint8."""
-        raw = to_raw(chi, self.basis, self.prior, self.kind, batch_size)
+        raw = to_raw(z0, self.basis, self.prior, self.kind, batch_size)
         return rounded(raw, self.kind)

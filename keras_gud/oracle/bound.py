@@ -39,7 +39,7 @@ def negative_elbo(model, first: NoisingState, last: NoisingState, n: int, seed: 
 
 
 def _given_label(model, state) -> float:
-    """I(chi; z | k): ``1/2 sum_k w_k log det(1 + v C_k)`` with ``v = exp(-gamma)``."""
+    """I(z0; z | k): ``1/2 sum_k w_k log det(1 + v C_k)`` with ``v = exp(-gamma)``."""
     root = np.exp(-0.5 * _gamma(state, model.data_shape))
     signal = root[:, None] * model.covariances * root
     return 0.5 * float(model.weights @ np.linalg.slogdet(np.eye(len(root)) + signal)[1])
@@ -48,17 +48,17 @@ def _given_label(model, state) -> float:
 def _of_label(model, first, last, n, seed) -> np.ndarray:
     """Estimates of I(k; z(0)) - I(k; z(1)), ``(n,)``.
 
-    ``I(chi; z) = I(chi; z | k) + I(k; z)``, as z depends on the label k of the Gaussian through
-    chi alone. The second part, ``E log p(z | k)/p(z)``, is small and varies little; both states
+    ``I(z0; z) = I(z0; z | k) + I(k; z)``, as z depends on the label k of the Gaussian through
+    z0 alone. The second part, ``E log p(z | k)/p(z)``, is small and varies little; both states
     get the same samples and noise.
     """
     rng = np.random.default_rng(seed)
-    labels, chi = model._draw(n, rng)
-    eps = rng.normal(size=chi.shape)
+    labels, z0 = model._draw(n, rng)
+    eps = rng.normal(size=z0.shape)
 
     def at(state):
         alpha, sigma = model._amplitudes(state)
-        joint = model._joint(alpha * chi + sigma * eps, state)
+        joint = model._joint(alpha * z0 + sigma * eps, state)
         log_likelihood = joint[labels, np.arange(n)] - np.log(model.weights)[labels]
         return log_likelihood - algebra.log_sum_exp(joint)
 

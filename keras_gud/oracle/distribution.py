@@ -62,11 +62,11 @@ class Distribution:
     def sample(self, n: int, state: NoisingState | None = None, seed: int = 0) -> np.ndarray:
         """Exact samples ``(n, *data_shape)`` of the components noised to a state, or clean."""
         rng = np.random.default_rng(seed)
-        chi = self._draw(n, rng)[1]
+        z0 = self._draw(n, rng)[1]
         if state is not None:
             alpha, sigma = self._amplitudes(state)
-            chi = alpha * chi + sigma * rng.normal(size=chi.shape)
-        return chi.reshape(n, *self.data_shape)
+            z0 = alpha * z0 + sigma * rng.normal(size=z0.shape)
+        return z0.reshape(n, *self.data_shape)
 
     def posterior(self, z, state: NoisingState):
         """The distribution of the clean components given one noised observation, a new oracle.
@@ -152,14 +152,14 @@ class Distribution:
     def _draw(self, n, rng):
         """Labels of mixture components ``(n,)`` and flat clean samples ``(n, d)``."""
         labels = rng.choice(len(self.weights), size=n, p=self.weights)
-        chi = self._flat[labels]
-        noise = rng.normal(size=chi.shape)
+        z0 = self._flat[labels]
+        noise = rng.normal(size=z0.shape)
         for k, root in enumerate(algebra.root(self.covariances)):
-            chi[labels == k] += noise[labels == k] @ root.T
-        return labels, chi
+            z0[labels == k] += noise[labels == k] @ root.T
+        return labels, z0
 
     def _observe(self, matrix, noise, value):
-        """Weights, flat means and covariances given ``value = matrix chi + noise``."""
+        """Weights, flat means and covariances given ``value = matrix z0 + noise``."""
         means, covariances, evidence = algebra.observe(
             self._flat, self.covariances, matrix, noise, value
         )

@@ -45,7 +45,7 @@ class Gaussian(Mixture):
 
     @classmethod
     def from_data_space(cls, mean, covariance, basis, prior=None):
-        """The oracle of the components ``chi = S^-1 (U phi - mean)`` of Gaussian data phi.
+        """The oracle of the components ``z0 = S^-1 (U phi - mean)`` of Gaussian data phi.
 
         Args:
             mean: Mean in data space, `data_shape`.

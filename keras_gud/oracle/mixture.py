@@ -55,7 +55,7 @@ class Mixture(Distribution):
 
     @classmethod
     def from_data_space(cls, weights, means, covariances, basis, prior=None):
-        """The oracle of the components ``chi = S^-1 (U phi - mean)`` of a mixture of data phi.
+        """The oracle of the components ``z0 = S^-1 (U phi - mean)`` of a mixture of data phi.
 
         Args:
             weights: ``(k,)``.
@@ -118,7 +118,7 @@ class Mixture(Distribution):
         """The expected bound of `likelihood.negative_elbo` for this exact model, in nats.
 
         The expectation is over the model's own components and over the noise; terms have the names
-        and the meaning that they have there. The diffusion term is I(chi; z(0)) - I(chi; z(1)),
+        and the meaning that they have there. The diffusion term is I(z0; z(0)) - I(z0; z(1)),
         the same for all paths between equal ends (I-MMSE; Guo, Shamai and Verdu, 2005, component
         by component).
 

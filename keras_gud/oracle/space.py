@@ -7,7 +7,7 @@ from keras_gud.bases.linear import matrix_of
 
 
 def to_components(means, covariances, basis, prior=None):
-    """Means and covariances of ``chi = S^-1 (U phi - mean)``.
+    """Means and covariances of ``z0 = S^-1 (U phi - mean)``.
 
     Args:
         means: ``(k, *data_shape)``.

@@ -69,8 +69,8 @@ def cosine() -> dict:
 def flow_matching(**options) -> dict:
     """Flow matching on straight lines (Lipman et al., 2023; Liu et al., 2023).
 
-    ``gamma = 2 log(t/(1 - t))``: the line ``(1 - t) chi + t eps`` divided by its norm. Its velocity
-    ``eps - chi`` is, at given z, the same information as any other prediction.
+    ``gamma = 2 log(t/(1 - t))``: the line ``(1 - t) z0 + t eps`` divided by its norm. Its velocity
+    ``eps - z0`` is, at given z, the same information as any other prediction.
 
     Args:
         **options: Arguments of `schedules.FlowMatching`.

@@ -1,6 +1,6 @@
 """Priors: the mean that is removed and the scale S that is divided out (paper secs. 4.1, 4.4).
 
-The prior's covariance is ``U^T S^2 U``; in the components ``chi = S^-1 (U phi - U mean)`` it is the
+The prior's covariance is ``U^T S^2 U``; in the components ``z0 = S^-1 (U phi - U mean)`` it is the
 identity. The mean is always removed (paper app. B).
 """
 

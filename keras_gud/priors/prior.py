@@ -43,9 +43,9 @@ class Prior(FittedLayer):
         self.floor = float(floor)
         self.data_shape: Shape | None = None
 
-    def make_scale(self, data_variance: np.ndarray, labels: dict) -> np.ndarray:
-        """S_i, `data_shape`, from the (floored) variances and the labels of the components."""
-        raise NotImplementedError("A Prior implements make_scale(data_variance, labels).")
+    def make_scale(self, data_variance: np.ndarray, coordinates: dict) -> np.ndarray:
+        """S_i, `data_shape`, from the (floored) variances and the coordinates of the components."""
+        raise NotImplementedError("A Prior implements make_scale(data_variance, coordinates).")
 
     def build(self, input_shape):
         """Creates the statistics for components of shape ``(batch, *data_shape)``."""
@@ -54,13 +54,13 @@ class Prior(FittedLayer):
         self.scale = self.add_statistic("scale", self.data_shape, "ones")
         self.data_variance = self.add_statistic("data_variance", self.data_shape, "ones")
 
-    def adapt(self, mean, variance, labels: dict | None = None):
+    def adapt(self, mean, variance, coordinates: dict | None = None):
         """Fits the prior.
 
         Args:
             mean: Mean of the components (U phi)_i over the data, array of `data_shape`.
             variance: Their variance, >= 0, same shape.
-            labels: The labels of the basis, for priors that depend on them.
+            coordinates: The coordinates of the basis, for priors that depend on them.
         """
         mean, variance = np.asarray(mean, "float64"), np.asarray(variance, "float64")
         if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
@@ -71,7 +71,7 @@ class Prior(FittedLayer):
                 f"(all {variance.size} components have variance 0)."
             )
         variance = np.maximum(variance, self.floor * variance.max())
-        scale = np.asarray(self.make_scale(variance, labels or {}), "float64")
+        scale = np.asarray(self.make_scale(variance, coordinates or {}), "float64")
         if scale.shape != variance.shape or not (np.isfinite(scale).all() and scale.min() > 0.0):
             raise ValueError(
                 f"Expected a positive finite scale of shape {variance.shape}. "
@@ -95,12 +95,12 @@ class Prior(FittedLayer):
         """Chi = (components - mean)/S, shape ``(batch, *data_shape)``."""
         return (components - self.mean) / self.scale
 
-    def inverse(self, chi):
-        """Components = S chi + mean."""
-        return chi * self.scale + self.mean
+    def inverse(self, z0):
+        """Components = S z0 + mean."""
+        return z0 * self.scale + self.mean
 
     def log_det(self):
-        """log|d chi/d phi| = -sum_i log S_i, a scalar in nats (U contributes 0)."""
+        """log|d z0/d phi| = -sum_i log S_i, a scalar in nats (U contributes 0)."""
         return -ops.sum(ops.log(self.scale))
 
     def get_config(self):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_gud.core.arguments import as_floats
-from keras_gud.core.registry import PACKAGE, require_label
+from keras_gud.core.registry import PACKAGE, require_coordinate
 from keras_gud.priors.prior import Prior, positive
 
 
@@ -31,7 +31,7 @@ class Isotropic(Prior):
         super().__init__(floor, **kwargs)
         self.constant = None if scale is None else positive(scale)
 
-    def make_scale(self, data_variance, labels):
+    def make_scale(self, data_variance, coordinates):
         """One number, given or measured."""
         measured = np.sqrt(np.mean(data_variance))
         return np.full_like(data_variance, measured if self.constant is None else self.constant)
@@ -49,13 +49,13 @@ class Matching(Prior):
     deviation and so a Sigma_i that is still reported as 1), unless variances are averaged.
 
     Args:
-        over: A label of the basis or several: variances are averaged over components that share
-            their values, e.g. ``"frequency"`` for the power spectrum (paper app. E), or
+        over: A coordinate of the basis or several: variances are averaged over components that
+            share their values, e.g. ``"frequency"`` for the power spectrum (paper app. E), or
             ``("band", "orientation", "channel")`` for the sub-bands of wavelets.
         floor: See `Prior`.
 
     Raises:
-        ValueError: when adapted, for labels that the basis does not have.
+        ValueError: when adapted, for coordinates that the basis does not have.
 
     Example:
 
@@ -70,14 +70,16 @@ class Matching(Prior):
         super().__init__(floor, **kwargs)
         self.over = (over,) if isinstance(over, str) else over
         if not isinstance(self.over, (tuple, list)):
-            raise ValueError(f"Expected `over` to be names of labels. Received: over={over!r}.")
+            raise ValueError(
+                f"Expected `over` to be names of coordinates. Received: over={over!r}."
+            )
         self.over = tuple(self.over)
 
-    def make_scale(self, data_variance, labels):
+    def make_scale(self, data_variance, coordinates):
         """The standard deviations."""
         if not self.over:
             return np.sqrt(data_variance)
-        columns = [require_label(labels, name, "over").ravel() for name in self.over]
+        columns = [require_coordinate(coordinates, name, "over").ravel() for name in self.over]
         _, group = np.unique(np.round(columns, 6), axis=1, return_inverse=True)
         total = np.bincount(group.ravel(), weights=data_variance.ravel())
         mean = total / np.bincount(group.ravel())
@@ -114,7 +116,7 @@ class Scaled(Prior):
                 f"Received: scale={scale!r}."
             )
 
-    def make_scale(self, data_variance, labels):
+    def make_scale(self, data_variance, coordinates):
         """The given scale."""
         try:
             return np.broadcast_to(self.constant, data_variance.shape)

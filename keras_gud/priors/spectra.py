@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_gud.core.arguments import check_numbers
 from keras_gud.core.data_shape import spatial_shape
-from keras_gud.core.registry import PACKAGE, require_label
+from keras_gud.core.registry import PACKAGE, require_coordinate
 from keras_gud.priors.prior import Prior, positive
 
 
@@ -56,9 +56,9 @@ class PowerLaw(Prior):
         self.exponent = float(exponent)
         self.corner = None if corner is None else float(corner)
 
-    def make_scale(self, data_variance, labels):
+    def make_scale(self, data_variance, coordinates):
         """The square root of the spectrum."""
-        k = require_label(labels, "frequency", "basis")
+        k = require_coordinate(coordinates, "frequency", "basis")
         corner = 0.5 * k[k > 0.0].min(initial=1.0) if self.corner is None else self.corner
         power = (k**2 + corner**2) ** (-0.5 * self.exponent)
         return self.constant * np.sqrt(power / power.mean())
@@ -100,9 +100,9 @@ class OffsetNoise(Prior):
             raise ValueError(f"Expected a finite `strength` >= 0. Received: strength={strength}.")
         self.constant, self.strength = positive(scale), float(strength)
 
-    def make_scale(self, data_variance, labels):
+    def make_scale(self, data_variance, coordinates):
         """1, and more for the constant components."""
-        constant = require_label(labels, "frequency", "basis") == 0.0
+        constant = require_coordinate(coordinates, "frequency", "basis") == 0.0
         positions = math.prod(spatial_shape(data_variance.shape))
         return self.constant * np.sqrt(1.0 + constant * self.strength**2 * positions)
 

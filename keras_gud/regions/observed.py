@@ -22,8 +22,8 @@ def draw_levels(kinds, uniform, view):
     """How well each component is observed: 0 free of noise, 1 pure noise, infinite not at all.
 
     Args:
-        kinds: Names: ``"pixels"``, ``"boxes"``, ``"noise"``, ``"blur"`` or a label of the basis.
-            Every sample takes one of them, all with the same probability.
+        kinds: Names: ``"pixels"``, ``"boxes"``, ``"noise"``, ``"blur"`` or a coordinate of the
+            basis. Every sample takes one of them, all with the same probability.
         uniform: Callable that returns float32 uniforms ``(batch, *shape)`` for a shape, new ones
             at every call.
         view: The `View` whose components they are.
@@ -52,17 +52,17 @@ def caps(levels, first, last):
 
 
 def check_kinds(kinds, argument="observed") -> tuple[str, ...]:
-    """The names as a tuple; labels are checked when a basis is known."""
+    """The names as a tuple; coordinates are checked when a basis is known."""
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     if not all(isinstance(kind, str) and kind for kind in kinds):
         raise ValueError(
-            f"Expected `{argument}` to be names: {sorted(_DRAWS)} or labels of the basis. "
+            f"Expected `{argument}` to be names: {sorted(_DRAWS)} or coordinates of the basis. "
             f"Received: {argument}={kinds!r}."
         )
     return kinds
 
 
-def check_view(view, labels):
+def check_view(view, coordinates):
     """Raises a `ValueError` for kinds of observations that the basis does not have."""
     for kind in view.observed:
         if kind in ("pixels", "boxes") and view.basis.mixes_space:
@@ -71,10 +71,10 @@ def check_view(view, labels):
                 f"Received: basis={type(view.basis).__name__}."
             )
         needed = "frequency" if kind == "blur" else kind
-        if (kind == "blur" or kind not in _DRAWS) and needed not in labels:
+        if (kind == "blur" or kind not in _DRAWS) and needed not in coordinates:
             raise ValueError(
-                f"Expected `observed` to be one of {sorted(_DRAWS)}, or a label of the "
-                f"{type(view.basis).__name__} basis, one of {sorted(labels)}. "
+                f"Expected `observed` to be one of {sorted(_DRAWS)}, or a coordinate of the "
+                f"{type(view.basis).__name__} basis, one of {sorted(coordinates)}. "
                 f"Received: observed={kind!r}."
             )
 
@@ -107,11 +107,11 @@ def _boxes(uniform, view, kind):
     return _hold(ops.not_equal(inside, uniform(ones) < 0.5), uniform, view)
 
 
-def _subset(uniform, view, label):
-    """Some values of a label: the first few (one half of the samples), all but a run of them, or
+def _subset(uniform, view, coordinate):
+    """Some values of a coordinate: the first few (half of the samples), all but a run of them, or
     each with a probability of the sample's own.
     """
-    values, index = np.unique(np.round(view.basis.labels[label], 6), return_inverse=True)
+    values, index = np.unique(np.round(view.basis.coordinates[coordinate], 6), return_inverse=True)
     index = index.reshape(view.basis.data_shape)
     ones = (1,) * index.ndim
     place = ops.convert_to_tensor((index + 0.5) / len(values), "float32")
@@ -143,7 +143,7 @@ def _noise(uniform, view, kind):
 
 def _blur(uniform, view, kind):
     """Noise over the square of a blur's response: it grows with |k|^2, for a Gaussian exactly."""
-    k = view.basis.labels["frequency"]
+    k = view.basis.coordinates["frequency"]
     ones = (1,) * k.ndim
     start = 0.7 * uniform(ones)
     # Ratio of the rise up to the highest frequency to the whole range of gamma, log-uniform.

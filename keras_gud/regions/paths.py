@@ -67,7 +67,8 @@ class Paths(FittedLayer):
         basis: The basis in which it acts, or its name; default: the model's own. Other bases need
             an isotropic prior, since the network sees the data in their own axes.
         observed: What is observed in training, one name or several, of which each sample takes
-            one: ``"pixels"`` (random ones) and ``"boxes"``, where components are pixels; a label
+            one: ``"pixels"`` (random ones) and ``"boxes"``, where components are pixels; a
+                coordinate
             of the basis (``"column"``, ``"band"``, ``"channel"``, ``"frequency"``): some of its
             values; ``"noise"``: all, with noise that differs from group to group; ``"blur"``: all,
             with noise that grows with the frequency. Half of the observations of some components
@@ -75,8 +76,8 @@ class Paths(FittedLayer):
         weight: How many samples are drawn from these paths for each one of the model's own.
 
     Raises:
-        ValueError: for a basis without a schedule, weights <= 0, or (when data are known) labels
-            that the basis does not have.
+        ValueError: for a basis without a schedule, weights <= 0, or (when data are known)
+            coordinates that the basis does not have.
 
     Example:
 
@@ -145,8 +146,8 @@ class Paths(FittedLayer):
             view = self.view(own)
             numbers = view.prior.variance, view.prior.data_variance
             numbers = (ops.convert_to_numpy(values) for values in numbers)
-            self.schedule.adapt(*numbers, view.basis.labels)
-        observations.check_view(self.view(own), self.view(own).basis.labels)
+            self.schedule.adapt(*numbers, view.basis.coordinates)
+        observations.check_view(self.view(own), self.view(own).basis.coordinates)
 
     def view(self, own: View) -> View:
         """These paths as a `View`; what they leave open is the model's own."""
@@ -215,8 +216,8 @@ def _essence(basis):
 def adapt_tokens(views):
     """Fits the tokens of all views, so that one network can read them.
 
-    They get the same number of tokens and the same labels; with several bases, also marks that say
-    which basis they are about.
+    They get the same number of tokens and the same coordinates; with several bases, also marks that
+    say which basis they are about.
 
     Args:
         views: The views, all else adapted.
@@ -225,13 +226,13 @@ def adapt_tokens(views):
     bases_ = list({id(view.basis): view.basis for view in views}.values())
     groups = [np.asarray(ops.convert_to_numpy(view.schedule.groups)) for view in distinct]
     total = max(view.tokens.count(g) for view, g in zip(distinct, groups, strict=True))
-    names = {name for basis in bases_ for name in basis.labels}
+    names = {name for basis in bases_ for name in basis.coordinates}
     for view, group in zip(distinct, groups, strict=True):
         empty = {name: np.zeros(view.basis.data_shape) for name in names}
         variance = ops.convert_to_numpy(view.prior.data_variance)
-        labels = empty | view.basis.labels | {"log_variance": -np.log(variance)}
+        coordinates = empty | view.basis.coordinates | {"log_variance": -np.log(variance)}
         marks = [float(view.basis is basis) for basis in bases_] if len(bases_) > 1 else []
-        view.tokens.adapt(group, view.schedule.order(), labels, total=total, marks=marks)
+        view.tokens.adapt(group, view.schedule.order(), coordinates, total=total, marks=marks)
 
 
 registry = Registry("region", Paths)

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_gud.core.registry import PACKAGE
-from keras_gud.diffusion.noising_state import x0_from_eps
+from keras_gud.diffusion.noising_state import z0_from_eps
 from keras_gud.samplers.multistep import polynomial_integral, usable_orders
 from keras_gud.samplers.sampler import Sampler, check_count
 
@@ -76,7 +76,7 @@ class DPMSolver(Sampler):
         # The state now and those of the past values, the latest first.
         states = [state_at(clock(-k)) for k in range(len(past) + 1)]
         target = state_at(clock(1))
-        values = (x0_from_eps(z, denoiser(z, states[0]), states[0]), *past)
+        values = (z0_from_eps(z, denoiser(z, states[0]), states[0]), *past)
         kept = values[: len(past)]
         if self.stochastic:
             return self._stochastic_step(z, values, states, target, draw), kept

@@ -6,7 +6,7 @@ import keras
 
 from keras_gud import backend
 from keras_gud.core import counter_rng
-from keras_gud.diffusion.noising_state import x0_from_eps
+from keras_gud.diffusion.noising_state import z0_from_eps
 
 # The draw that makes z(1); the sampler's steps are numbered from 0.
 _START = -1
@@ -105,7 +105,7 @@ class Loop(Reader):
         def finish(values, z, t, params, condition):
             with self.scope(values):
                 state = schedule(t, **params)
-                return x0_from_eps(z, denoiser(z, state, **condition), state)
+                return z0_from_eps(z, denoiser(z, state, **condition), state)
 
         self.start = backend.compile(start)
         self.begin = backend.compile(begin)

@@ -50,7 +50,7 @@ class Blurring(_Frequencies):
 
     >>> import numpy as np
     >>> schedule = Blurring()
-    >>> schedule.adapt(variance=np.ones(2), labels={"frequency": np.array([0.0, 0.25])})
+    >>> schedule.adapt(variance=np.ones(2), coordinates={"frequency": np.array([0.0, 0.25])})
     >>> [round(float(g), 2) for g in schedule(0.25).gamma[0]]
     [-1.74, 12.02]
     """
@@ -109,7 +109,7 @@ class HeatDissipation(_Frequencies):
 
     >>> import numpy as np
     >>> schedule = HeatDissipation()
-    >>> schedule.adapt(variance=np.ones(2), labels={"frequency": np.array([0.0, 0.25])})
+    >>> schedule.adapt(variance=np.ones(2), coordinates={"frequency": np.array([0.0, 0.25])})
     >>> [round(float(g), 2) for g in schedule(0.25).gamma[0]]
     [-9.21, -4.94]
     """
@@ -171,7 +171,7 @@ class ShortestPath(_Frequencies):
 
     >>> import numpy as np
     >>> schedule = ShortestPath()
-    >>> schedule.adapt(variance=np.ones(2), labels={"frequency": np.array([0.0, 0.5])})
+    >>> schedule.adapt(variance=np.ones(2), coordinates={"frequency": np.array([0.0, 0.5])})
     >>> [round(float(g), 2) for g in schedule(0.5).gamma[0]]
     [4.99, 0.91]
     """
@@ -230,7 +230,7 @@ class Renormalization(_Frequencies):
 
     >>> import numpy as np
     >>> schedule = Renormalization(sharpness=2.0, mass=0.1, gamma_min=-8.0, gamma_max=8.0)
-    >>> schedule.adapt(variance=np.ones(2), labels={"frequency": np.array([0.0, 0.5])})
+    >>> schedule.adapt(variance=np.ones(2), coordinates={"frequency": np.array([0.0, 0.5])})
     >>> [round(float(g), 2) for g in schedule(0.5).gamma[0]]
     [-3.26, 3.26]
     """

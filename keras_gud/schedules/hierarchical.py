@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_gud.core.data_shape import axis_names
-from keras_gud.core.registry import PACKAGE, require_label
+from keras_gud.core.registry import PACKAGE, require_coordinate
 from keras_gud.schedules.pieces import check_gamma_range, clipped_line, snap
 from keras_gud.schedules.schedule import ComponentSchedule
 
@@ -26,13 +26,13 @@ class Hierarchical(ComponentSchedule):
     Args:
         a: Autoregressiveness between levels, in [0, 1); a number or a range (low, high).
         b: Autoregressiveness between the columns of a level, in [0, 1); a number or a range.
-        levels: The label that numbers the levels from coarse to fine (``"band"`` of Haar).
-        columns: The label that numbers columns within a level. Default: the last spatial axis.
+        levels: The coordinate that numbers the levels from coarse to fine (``"band"`` of Haar).
+        columns: The coordinate that numbers columns within a level. Default: the last spatial axis.
         gamma_min: Gamma of finished components.
         gamma_max: Gamma of components not yet begun.
 
     Raises:
-        ValueError: for a or b outside [0, 1), or labels that the basis does not have.
+        ValueError: for a or b outside [0, 1), or coordinates that the basis does not have.
 
     Example:
 
@@ -40,7 +40,7 @@ class Hierarchical(ComponentSchedule):
     >>> import numpy as np
     >>> haar = bases.get("haar", levels=1); haar.build((None, 4, 4, 1))
     >>> schedule = Hierarchical(a=0.5, b=0.0)
-    >>> schedule.adapt(variance=np.ones((4, 4, 1)), labels=haar.labels)
+    >>> schedule.adapt(variance=np.ones((4, 4, 1)), coordinates=haar.coordinates)
     >>> [round(float(g), 2) for g in schedule(0.5).gamma[0, 0, :, 0]]
     [-7.0, -7.0, 5.0, 5.0]
     """
@@ -62,21 +62,22 @@ class Hierarchical(ComponentSchedule):
         self.levels, self.columns = levels, columns
         self.gamma_min, self.gamma_max = float(gamma_min), float(gamma_max)
 
-    def _indices(self, data_shape, labels):
+    def _indices(self, data_shape, coordinates):
         """Level and column index of every component, both counting from 0."""
         column_name = self.columns or axis_names(data_shape)[-1]
-        if isinstance(self.levels, str) and self.levels == "band" and "band" not in labels:
+        if isinstance(self.levels, str) and self.levels == "band" and "band" not in coordinates:
             raise ValueError(
                 'Expected a basis with levels for the hierarchical schedule: basis="haar", or '
-                f"`levels` set to one of its labels {sorted(labels)}. Received: levels='band'."
+                f"`levels` set to one of its coordinates {sorted(coordinates)}. "
+                "Received: levels='band'."
             )
-        level = require_label(labels, self.levels, "levels")
-        column = require_label(labels, column_name, "columns")
+        level = require_coordinate(coordinates, self.levels, "levels")
+        column = require_coordinate(coordinates, column_name, "columns")
         return np.unique(level, return_inverse=True)[1].reshape(data_shape), column.astype(int)
 
-    def make_groups(self, data_shape, labels):
+    def make_groups(self, data_shape, coordinates):
         """One group per column of each level."""
-        level, column = self._indices(data_shape, labels)
+        level, column = self._indices(data_shape, coordinates)
         pairs = np.stack([level.ravel(), column.ravel()], axis=1)
         return np.unique(pairs, axis=0, return_inverse=True)[1].reshape(data_shape)
 
@@ -89,10 +90,10 @@ class Hierarchical(ComponentSchedule):
         self.has_levels = self.add_statistic("has_levels", shape)
         self.has_columns = self.add_statistic("has_columns", shape)
 
-    def fit_statistics(self, variance, data_variance, labels):
+    def fit_statistics(self, variance, data_variance, coordinates):
         """The offsets (N - i)/(N - 1) and (L_i - j)/(L_i - 1) of each group."""
-        level, column = self._indices(variance.shape, labels)
-        groups = self.make_groups(variance.shape, labels).ravel()
+        level, column = self._indices(variance.shape, coordinates)
+        groups = self.make_groups(variance.shape, coordinates).ravel()
         _, first = np.unique(groups, return_index=True)
         level, column = level.ravel(), column.ravel()
         width = np.array([column[level == i].max() for i in range(level.max() + 1)])

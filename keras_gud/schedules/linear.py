@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_gud.core.arguments import as_floats, check_numbers
-from keras_gud.core.registry import PACKAGE, require_label
+from keras_gud.core.registry import PACKAGE, require_coordinate
 from keras_gud.schedules.schedule import ComponentSchedule
 
 # logit(0.99^2): where sigma^2 has reached 0.99^2, the paper's criterion for "noised" (app. B).
@@ -40,8 +40,8 @@ class Linear(ComponentSchedule):
             sufficient but larger.
 
     Raises:
-        ValueError: for a < 0, r outside [0, 1], an unknown ordering, or a basis without the label
-            ``"frequency"`` where the ordering needs it.
+        ValueError: for a < 0, r outside [0, 1], an unknown ordering, or a basis without the
+            coordinate ``"frequency"`` where the ordering needs it.
 
     Example:
 
@@ -94,7 +94,7 @@ class Linear(ComponentSchedule):
             gamma_noise if isinstance(gamma_noise, str | None) else float(gamma_noise)
         )
 
-    def make_groups(self, data_shape, labels):
+    def make_groups(self, data_shape, coordinates):
         """Every component is a group of its own."""
         return np.arange(int(np.prod(data_shape)), dtype="int32").reshape(data_shape)
 
@@ -106,7 +106,7 @@ class Linear(ComponentSchedule):
         mixed = "r" in self.ranges
         self.l_frequency = self.add_statistic("l_frequency", shape) if mixed else None
 
-    def fit_statistics(self, variance, data_variance, labels):
+    def fit_statistics(self, variance, data_variance, coordinates):
         """Orderings from the variances before whitening and from the frequencies (sec. 5.1)."""
         by_variance = -np.log(data_variance)
         self.log_variance.assign(np.log(variance).ravel())
@@ -119,12 +119,12 @@ class Linear(ComponentSchedule):
                     f"Received: ordering of shape {self.ordering.shape}."
                 ) from None
         elif self.ordering == "frequency":
-            first = stretch(require_label(labels, "frequency", "ordering"), by_variance)
+            first = stretch(require_coordinate(coordinates, "frequency", "ordering"), by_variance)
         else:
             first = by_variance
         self.l_first.assign(first.ravel())
         if self.l_frequency is not None:
-            frequency = require_label(labels, "frequency", "ordering")
+            frequency = require_coordinate(coordinates, "frequency", "ordering")
             self.l_frequency.assign(stretch(frequency, by_variance).ravel())
 
     def path(self, t, a, r=None):

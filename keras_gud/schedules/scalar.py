@@ -168,7 +168,7 @@ class SubVP(VP):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class FlowMatching(_Scalar):
-    """The straight line ``(1 - t) chi + t eps``, i.e. ``gamma(t) = 2 log(t/(1 - t))``.
+    """The straight line ``(1 - t) z0 + t eps``, i.e. ``gamma(t) = 2 log(t/(1 - t))``.
 
     Rectified flow (Liu et al., 2023) and flow matching with independent ends (Lipman et al., 2023).
 

@@ -83,14 +83,14 @@ class ComponentSchedule(FittedLayer):
         """
         raise NotImplementedError("A ComponentSchedule implements path(t, **params).")
 
-    def make_groups(self, data_shape, labels: dict[str, np.ndarray]) -> np.ndarray:
+    def make_groups(self, data_shape, coordinates: dict[str, np.ndarray]) -> np.ndarray:
         """Group index of every component, shape `data_shape`, counting from 0 (default: one)."""
         return np.zeros(data_shape, "int32")
 
     def create_weights(self):
         """Creates the weights that hold fitted statistics; groups are known (default: none)."""
 
-    def fit_statistics(self, variance, data_variance, labels):
+    def fit_statistics(self, variance, data_variance, coordinates):
         """Assigns those weights from NumPy arrays of shape `data_shape` (default: nothing)."""
 
     # -- building -------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ class ComponentSchedule(FittedLayer):
         self.groups = self.add_statistic("groups", self.group_shape, dtype="int32")
         self.create_weights()
 
-    def adapt(self, variance, data_variance=None, labels: dict | None = None):
+    def adapt(self, variance, data_variance=None, coordinates: dict | None = None):
         """Learns the grouping and the statistics of the components.
 
         Args:
@@ -117,21 +117,21 @@ class ComponentSchedule(FittedLayer):
             data_variance: The same before whitening (default: `variance`). Orderings by variance
                 use this one, also when the prior whitens: that is what makes a = 1 standard
                 diffusion in both cases (paper fig. 2c).
-            labels: The labels of the basis.
+            coordinates: The coordinates of the basis.
 
         Raises:
-            ValueError: if the labels lack one that the schedule orders by, or gamma decreases.
+            ValueError: if the coordinates lack one that the schedule orders by, or gamma decreases.
         """
         variance = np.asarray(variance, "float64")
         data_variance = variance if data_variance is None else np.asarray(data_variance, "float64")
-        labels = labels or {}
-        groups = squeeze(np.asarray(self.make_groups(variance.shape, labels)))
+        coordinates = coordinates or {}
+        groups = squeeze(np.asarray(self.make_groups(variance.shape, coordinates)))
         if not self.built:
             in_order = np.array_equal(groups.ravel(), np.arange(groups.size))
             self.build(groups.shape, int(groups.max()) + 1, in_order)
             self.built = True
         self.groups.assign(groups.astype("int32"))
-        self.fit_statistics(variance, data_variance, labels)
+        self.fit_statistics(variance, data_variance, coordinates)
         self._check_monotone()
 
     def _check_monotone(self):

@@ -1,4 +1,4 @@
-"""Sequential generation, column by column or along any label (paper eq. 21, sec. 5.2)."""
+"""Sequential generation, column by column or along any coordinate (paper eq. 21, sec. 5.2)."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_gud.core.arguments import check_flag
 from keras_gud.core.data_shape import axis_names
-from keras_gud.core.registry import PACKAGE, require_label
+from keras_gud.core.registry import PACKAGE, require_coordinate
 from keras_gud.schedules.pieces import check_gamma_range, clipped_line
 from keras_gud.schedules.schedule import ComponentSchedule
 
@@ -23,15 +23,15 @@ class Sequential(ComponentSchedule):
 
     Args:
         b: Autoregressiveness in [0, 1); a number or a range (low, high).
-        over: Which components go together: a label of the basis (``"column"``, ``"row"``,
+        over: Which components go together: a coordinate of the basis (``"column"``, ``"row"``,
             ``"band"``, ``"rank"``, ...) or a data axis (an integer). Default: the last spatial
             axis, i.e. columns of an image.
-        reverse: Whether the largest label is generated first (right to left).
+        reverse: Whether the largest coordinate is generated first (right to left).
         gamma_min: Gamma of finished components.
         gamma_max: Gamma of components not yet begun.
 
     Raises:
-        ValueError: for b outside [0, 1), or a label that the basis does not have.
+        ValueError: for b outside [0, 1), or a coordinate that the basis does not have.
 
     Example:
 
@@ -58,8 +58,8 @@ class Sequential(ComponentSchedule):
         self.over, self.reverse = over, check_flag("reverse", reverse)
         self.gamma_min, self.gamma_max = float(gamma_min), float(gamma_max)
 
-    def make_groups(self, data_shape, labels):
-        """One group per value of the label, in generation order."""
+    def make_groups(self, data_shape, coordinates):
+        """One group per value of the coordinate, in generation order."""
         if isinstance(self.over, int):
             if not -len(data_shape) <= self.over < len(data_shape):
                 raise ValueError(
@@ -69,11 +69,13 @@ class Sequential(ComponentSchedule):
             axis = self.over % len(data_shape)
             index = np.arange(data_shape[axis])
             shape = [-1 if i == axis else 1 for i in range(len(data_shape))]
-            label = np.broadcast_to(index.reshape(shape), data_shape)
+            coordinate = np.broadcast_to(index.reshape(shape), data_shape)
         else:
-            label = require_label(labels, self.over or axis_names(data_shape)[-1], "over")
+            coordinate = require_coordinate(
+                coordinates, self.over or axis_names(data_shape)[-1], "over"
+            )
         # Labels such as |k| are computed: nearly equal values are the same group.
-        values, groups = np.unique(np.round(label, 6), return_inverse=True)
+        values, groups = np.unique(np.round(coordinate, 6), return_inverse=True)
         groups = groups.reshape(data_shape)
         return len(values) - 1 - groups if self.reverse else groups
 

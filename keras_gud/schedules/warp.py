@@ -48,9 +48,9 @@ class TimeWarp(ComponentSchedule):
         # The family of a warped schedule is that of the schedule.
         self.bounds, self.ranges = self.schedule.bounds, self.schedule.ranges
 
-    def adapt(self, variance, data_variance=None, labels=None):
+    def adapt(self, variance, data_variance=None, coordinates=None):
         """Adapts the schedule inside."""
-        self.schedule.adapt(variance, data_variance, labels)
+        self.schedule.adapt(variance, data_variance, coordinates)
         self.build(**self.schedule.get_build_config())
         self._check_monotone()
 

@@ -28,7 +28,7 @@ def upscale(model, low_resolution, factor, noise_std=0.0, **options):
     """
     model._require_built("it restores")
     view = views.pick(model, "upscale", "a basis of haar wavelets", views.of_bands)
-    band, shape = view.basis.labels["band"], model.data_shape
+    band, shape = view.basis.coordinates["band"], model.data_shape
     levels = int(band.max())
     factor = check_integer("factor", factor)
     halvings = factor.bit_length() - 1
@@ -76,7 +76,7 @@ def colorize(model, grey, noise_std=0.0, **options):
     x, single = inputs.images("grey", grey, [(*shape[:-1], 1), shape[:-1]], model.kind)
     noise_std = inputs.noise_std(noise_std)
     inputs.finite("grey", x)
-    seen = view.basis.labels["channel"] == 0
+    seen = view.basis.coordinates["channel"] == 0
     # The first component of an image that is grey g everywhere is g times the sum of the weights.
     total = np.where(seen, np.abs(components(view, np.ones((1, *shape)))), 1.0)
     if total.min() < 1e-3:

@@ -58,8 +58,8 @@ def complete(model, partly_noised, t, **options):
         **options.of_run(),
         **params,
     )
-    chi = result.reshape(len(x), options.draws, *result.shape[1:])
-    return deliver(model, view, chi, options, single)
+    z0 = result.reshape(len(x), options.draws, *result.shape[1:])
+    return deliver(model, view, z0, options, single)
 
 
 def noised(model, image, t, seed: int = 0, **params) -> np.ndarray:
@@ -84,10 +84,10 @@ def noised(model, image, t, seed: int = 0, **params) -> np.ndarray:
     x, single = inputs.images("image", image, [model.data_shape], model.kind)
     inputs.finite("image", x)
     factor, offset = units(model.kind)
-    chi = view.prior(components(view, (x - offset) / factor))
+    z0 = view.prior(components(view, (x - offset) / factor))
     params = view.schedule.resolve(params, others=("seed",))
     eps = counter_rng.normal(counter_rng.sample_keys(seed, len(x)), 0, model.data_shape)
-    z = view.schedule(np.float32(t), **params).add_noise(chi, eps)
+    z = view.schedule(np.float32(t), **params).add_noise(z0, eps)
     phi = ops.convert_to_numpy(view.basis.inverse(view.prior.inverse(z)))
     return phi[0] if single else phi
 

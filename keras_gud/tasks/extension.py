@@ -194,8 +194,8 @@ class _Extension:
         """Yields the columns that each turn finishes, endlessly."""
         done = self.front.finished
         begin = 0 if self.image is None else done
-        for chi in self._rolling().turns():
-            yield self.side.cut(self._deliver(chi), begin, done + self.front.shift)
+        for z0 in self._rolling().turns():
+            yield self.side.cut(self._deliver(z0), begin, done + self.front.shift)
             begin = done
 
     def _rolling(self) -> Rolling:
@@ -269,10 +269,10 @@ class _Extension:
             **self.params,
         )
 
-    def _deliver(self, chi):
+    def _deliver(self, z0):
         """Components of the strips to windows in the data's units and type."""
-        chi = chi.reshape(self.n, self.options.draws, *self.model.data_shape)
-        return deliver(self.model, self.view, chi, self.options, self.single)
+        z0 = z0.reshape(self.n, self.options.draws, *self.model.data_shape)
+        return deliver(self.model, self.view, z0, self.options, self.single)
 
     def _ends(self, ends, block):
         """The first and the last columns of the strips, as many as closing them needs."""
@@ -286,11 +286,11 @@ class _Extension:
         rank = len(self.model.data_shape)
         tail, head = (part.reshape(-1, *part.shape[-rank:]) for part in (tail, head))
         known = [(tail, 0), (head, self.before + self.gap)]
-        chi = self._draw(
+        z0 = self._draw(
             self._observe(self.n * self.options.draws, known),
             1,
             self.options.seed ^ _CLOSING,
             condition=self._told_each(),
             steps=self.options.steps,
         )
-        return self.side.cut(self._deliver(chi), self.before, self.before + self.gap)
+        return self.side.cut(self._deliver(z0), self.before, self.before + self.gap)

@@ -16,31 +16,31 @@ class Observation:
     """Noisy values of the clean components: ``chi_i + n_i`` with ``n_i ~ N(0, exp(gamma_i))``.
 
     Attributes:
-        chi: The values, ``(n, *data_shape)``; where unobserved, anything.
-        gamma: Log variance of their noise, broadcastable against chi: ``-inf`` for an exact value,
+        z0: The values, ``(n, *data_shape)``; where unobserved, anything.
+        gamma: Log variance of their noise, broadcastable against z0: ``-inf`` for an exact value,
             ``inf`` for an unobserved one.
 
     Example:
 
-    >>> one_of_two = Observation(chi=np.array([[1.0, np.nan]]), gamma=np.array([-np.inf, np.inf]))
+    >>> one_of_two = Observation(z0=np.array([[1.0, np.nan]]), gamma=np.array([-np.inf, np.inf]))
     """
 
-    chi: object
+    z0: object
     gamma: object
 
     def __post_init__(self):
-        chi, gamma = np.array(self.chi, "float32"), np.asarray(self.gamma, "float32")
-        gamma = gamma.reshape((1,) * (chi.ndim - gamma.ndim) + gamma.shape)
-        if chi.ndim < 2 or gamma.ndim != chi.ndim or gamma.shape[0] not in (1, len(chi)):
+        z0, gamma = np.array(self.z0, "float32"), np.asarray(self.gamma, "float32")
+        gamma = gamma.reshape((1,) * (z0.ndim - gamma.ndim) + gamma.shape)
+        if z0.ndim < 2 or gamma.ndim != z0.ndim or gamma.shape[0] not in (1, len(z0)):
             raise ValueError(
-                "Expected `chi` of shape (n, *data_shape) and `gamma` that broadcasts against it. "
-                f"Received: chi of shape {chi.shape} and gamma of shape {np.shape(self.gamma)}."
+                "Expected `z0` of shape (n, *data_shape) and `gamma` that broadcasts against it. "
+                f"Received: z0 of shape {z0.shape} and gamma of shape {np.shape(self.gamma)}."
             )
-        gamma = np.broadcast_to(gamma, (len(gamma), *chi.shape[1:]))
-        chi[np.broadcast_to(np.isposinf(gamma), chi.shape)] = 0.0
-        if np.isnan(gamma).any() or not np.isfinite(chi).all():
+        gamma = np.broadcast_to(gamma, (len(gamma), *z0.shape[1:]))
+        z0[np.broadcast_to(np.isposinf(gamma), z0.shape)] = 0.0
+        if np.isnan(gamma).any() or not np.isfinite(z0).all():
             raise ValueError("Expected finite observed values. Received: NaN or inf.")
-        object.__setattr__(self, "chi", chi)
+        object.__setattr__(self, "z0", z0)
         object.__setattr__(self, "gamma", gamma)
 
 

@@ -7,7 +7,7 @@ from keras_gud import backend, samplers
 from keras_gud.core import counter_rng
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.registry import require_one_of
-from keras_gud.diffusion.noising_state import x0_from_eps
+from keras_gud.diffusion.noising_state import z0_from_eps
 from keras_gud.samplers.loop import Reader
 from keras_gud.samplers.run import check_rows, rows_of_batch, take_rows
 from keras_gud.tasks.capped import Capped
@@ -32,7 +32,7 @@ class Beginning(Reader):
         start: See `draw`.
 
     Attributes:
-        run: Compiled function ``(values, keys, chi, extra, t, params, condition)`` that returns z
+        run: Compiled function ``(values, keys, z0, extra, t, params, condition)`` that returns z
             at time t and the mean of the clean components given what went into the denoiser.
     """
 
@@ -45,13 +45,13 @@ class Beginning(Reader):
                 return z
             return denoiser.start(z, capped.schedule(1.0, **params))
 
-        def run(values, keys, chi, extra, t, params, condition):
+        def run(values, keys, z0, extra, t, params, condition):
             with self.scope(values):
                 state, eps = capped(t, **params), counter_rng.normal(keys, _NOISE, shape)
                 observed = ops.isfinite(params["caps"])
-                known = state.alpha * (chi + extra * eps)
+                known = state.alpha * (z0 + extra * eps)
                 z = ops.where(observed, known, free(keys, **params))
-                estimate = x0_from_eps(z, denoiser(z, state, **condition), state)
+                estimate = z0_from_eps(z, denoiser(z, state, **condition), state)
                 if start == "estimate":
                     z = ops.where(observed, known, state.add_noise(estimate, eps))
                 return z, estimate
@@ -116,14 +116,14 @@ def draw(
     >>> from keras_gud import oracle, schedules
     >>> schedule = schedules.get("vp"); schedule.adapt(variance=np.ones(2))
     >>> truth = oracle.Gaussian(np.zeros(2), [[1.0, 0.8], [0.8, 1.0]])
-    >>> first = Observation(chi=[[2.0, 0.0]], gamma=[-np.inf, np.inf])
-    >>> chi = draw(truth, schedule, first, draws=1000)[0]
-    >>> bool((chi[:, 0] == 2.0).all()), bool(abs(chi[:, 1].mean() - 1.6) < 0.1)
+    >>> first = Observation(z0=[[2.0, 0.0]], gamma=[-np.inf, np.inf])
+    >>> z0 = draw(truth, schedule, first, draws=1000)[0]
+    >>> bool((z0[:, 0] == 2.0).all()), bool(abs(z0[:, 1].mean() - 1.6) < 0.1)
     (True, True)
     """
     draws = check_integer("draws", draws, 1)
     require_one_of("start", start, STARTS)
-    chi, n = observation.chi, len(observation.chi)
+    z0, n = observation.z0, len(observation.z0)
     params = schedule.resolve(params)
     condition = {name: np.asarray(value) for name, value in (condition or {}).items()}
     for part in (params, condition):
@@ -139,7 +139,7 @@ def draw(
     if on_path is not None:
         on_path(plan.gamma())
     capped = Capped.of(schedule)
-    parts = [{"chi": chi, "extra": plan.extra}, params | {"caps": plan.caps}, condition]
+    parts = [{"z0": z0, "extra": plan.extra}, params | {"caps": plan.caps}, condition]
     seen, params, condition = (repeat(part, draws) for part in parts)
     index = indices(n, draws)
     batch_size = len(index) if batch_size is None else check_integer("batch_size", batch_size, 1)
@@ -162,14 +162,14 @@ def draw(
             condition=condition,
             **params,
         )
-    result = result.reshape(n, draws, *chi.shape[1:])
+    result = result.reshape(n, draws, *z0.shape[1:])
     exact = np.isneginf(observation.gamma)[:, None]
-    return np.where(exact, chi[:, None], result) if denoise else result
+    return np.where(exact, z0[:, None], result) if denoise else result
 
 
 def _begin(denoiser, capped, start, seen, t, params, condition, index, seed, batch_size):
     """The compiled beginning of all draws, batch by batch."""
-    shape = seen["chi"].shape[1:]
+    shape = seen["z0"].shape[1:]
     key = (id(denoiser), shape, start)
     beginning = capped.beginnings.get_or_make(
         key, lambda: Beginning(denoiser, capped, shape, start)

@@ -104,9 +104,9 @@ def answer(model, view, observation, options: dict, single: bool, known=None):
         known: See `deliver`.
     """
     options, params = Options.split(options)
-    n = len(observation.chi)
+    n = len(observation.z0)
     params = view.schedule.resolve(params, others=Options.names())
-    chi = posterior.draw(
+    z0 = posterior.draw(
         Guided.of(model.denoiser_of(view), options.guide),
         view.schedule,
         observation,
@@ -117,23 +117,23 @@ def answer(model, view, observation, options: dict, single: bool, known=None):
         **options.of_run(),
         **params,
     )
-    return deliver(model, view, chi, options, single, known)
+    return deliver(model, view, z0, options, single, known)
 
 
-def deliver(model, view, chi, options: Options, single: bool, known=None):
+def deliver(model, view, z0, options: Options, single: bool, known=None):
     """Components to data in their own units and type.
 
     Args:
         model: The model.
         view: The view that the components are of.
-        chi: ``(n, draws, *data_shape)``.
+        z0: ``(n, draws, *data_shape)``.
         options: The options.
         single: Whether to leave out the batch axis.
         known: `None`, or a pair of a boolean mask and raw values, both broadcastable against
             ``(n, *data_shape)``: values that are to come back bit-exact.
     """
-    flat = chi.reshape(-1, *chi.shape[2:])
-    raw = to_raw(flat, view.basis, view.prior, model.kind).reshape(chi.shape)
+    flat = z0.reshape(-1, *z0.shape[2:])
+    raw = to_raw(flat, view.basis, view.prior, model.kind).reshape(z0.shape)
     if known is not None:
         mask, values = known
         raw = np.where(mask[:, None], values[:, None].astype("float32"), raw)

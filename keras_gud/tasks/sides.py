@@ -65,7 +65,7 @@ def find(model, direction: str):
         groups = ops.convert_to_numpy(view.schedule.groups)
         return (
             isinstance(view.schedule, Sequential)
-            and (name in view.basis.labels or not view.basis.mixes_space)
+            and (name in view.basis.coordinates or not view.basis.mixes_space)
             and np.array_equal(np.broadcast_to(groups, shape), order)
         )
 

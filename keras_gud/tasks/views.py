@@ -62,12 +62,12 @@ def of_pixels(basis) -> bool:
 
 def of_colours(basis) -> bool:
     """Whether components are mixed channels, the first one grey."""
-    return basis.mixes_channels and not basis.mixes_space and "channel" in basis.labels
+    return basis.mixes_channels and not basis.mixes_space and "channel" in basis.coordinates
 
 
 def of_bands(basis) -> bool:
     """Whether components are bands of wavelets."""
-    return "band" in basis.labels
+    return "band" in basis.coordinates
 
 
 def frequencies(basis):

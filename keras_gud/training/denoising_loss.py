@@ -62,12 +62,12 @@ class Training:
     def _noised(self, view, phi, draw, training):
         """Components of a batch in one view, noised to states of its paths."""
         state = view.state(draw.t, draw.parameters, draw.uniform)
-        chi = view.prior(view.basis(phi))
+        z0 = view.prior(view.basis(phi))
         denoiser = self.make_denoiser(view, True) if training else self.denoiser_of(view)
         return SimpleNamespace(
             view=view,
             state=state,
-            z=state.add_noise(chi, draw.eps),
+            z=state.add_noise(z0, draw.eps),
             denoiser=denoiser,
             weight=self._weight(state, view.prior.variance),
         )

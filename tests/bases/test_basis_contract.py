@@ -79,10 +79,10 @@ def test_contract(name, shape, rng):
     transposed = to_numpy(basis.inverse(x))[5:].reshape(size, size)
     np.testing.assert_allclose(transposed, matrix.T, atol=TOLERANCE)
 
-    assert basis.labels
-    for label in basis.labels.values():
-        assert label.shape == shape
-        assert np.isfinite(label).all()
+    assert basis.coordinates
+    for coordinate in basis.coordinates.values():
+        assert coordinate.shape == shape
+        assert np.isfinite(coordinate).all()
     assert basis.symmetrize(np.ones(shape)).shape == shape
     assert basis.compute_output_shape((None, *shape)) == (None, *shape)
 
@@ -97,8 +97,8 @@ def test_serialisation_with_weights(name, shape, rng):
     x = examples(rng, shape)
     np.testing.assert_array_equal(to_numpy(copy(x)), to_numpy(basis(x)))
     assert copy.get_config() == basis.get_config()
-    for label, values in basis.labels.items():
-        np.testing.assert_array_equal(copy.labels[label], values)
+    for coordinate, values in basis.coordinates.items():
+        np.testing.assert_array_equal(copy.coordinates[coordinate], values)
 
 
 @pytest.mark.parametrize("name", ["pixel", "fourier", "dct", "haar", "channel"])
@@ -226,7 +226,7 @@ class TestAdapt:
 
 def test_labels_before_build():
     with pytest.raises(ValueError, match="Expected the Haar basis to be built"):
-        _ = bases.Haar().labels
+        _ = bases.Haar().coordinates
 
 
 def test_unknown_name_suggests_the_nearest():

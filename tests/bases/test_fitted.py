@@ -66,9 +66,9 @@ class TestPCA:
         np.testing.assert_allclose(
             np.diag(covariance)[:8], to_numpy(basis.eigenvalues)[:8], rtol=1e-3
         )
-        assert set(basis.labels) == {"rank"}
+        assert set(basis.coordinates) == {"rank"}
         assert basis.mixes_channels
-        np.testing.assert_array_equal(basis.labels["rank"].ravel(), np.arange(12))
+        np.testing.assert_array_equal(basis.coordinates["rank"].ravel(), np.arange(12))
 
     def test_small_batches_equal_one_batch(self, rng):
         x = distinct(rng, 103, 10) + 1000
@@ -86,8 +86,8 @@ class TestPCA:
         assert (np.diff(to_numpy(basis.eigenvalues)) <= 0).all()
         matrix = to_numpy(basis.matrix)
         assert (matrix[np.arange(8), np.abs(matrix).argmax(axis=1)] > 0).all()
-        np.testing.assert_array_equal(basis.labels["rank"][:, 0], np.arange(8))
-        assert set(basis.labels) == {"rank", "channel"}
+        np.testing.assert_array_equal(basis.coordinates["rank"][:, 0], np.arange(8))
+        assert set(basis.coordinates) == {"rank", "channel"}
 
     @pytest.mark.parametrize("value", [0.0, 0.1, -1e6])
     def test_constant_data(self, value):
@@ -201,7 +201,7 @@ class TestMatrix:
         expected = np.einsum("kd,bdc->bkc", matrix, x.reshape(4, 6, 2)).reshape(x.shape)
         np.testing.assert_allclose(to_numpy(basis(x)), expected, atol=1e-5)
         assert not basis.mixes_channels
-        np.testing.assert_array_equal(basis.labels["component"][..., 1].ravel(), np.arange(6))
+        np.testing.assert_array_equal(basis.coordinates["component"][..., 1].ravel(), np.arange(6))
 
     def test_over_all_components(self, rng):
         matrix = ortho_group.rvs(12, random_state=0)
@@ -210,7 +210,7 @@ class TestMatrix:
         expected = (x.reshape(4, 12) @ matrix.T).reshape(x.shape)
         np.testing.assert_allclose(to_numpy(basis(x)), expected, atol=1e-5)
         assert basis.mixes_channels
-        assert set(basis.labels) == {"component"}
+        assert set(basis.coordinates) == {"component"}
 
     def test_errors(self):
         with pytest.raises(ValueError, match="largest deviation of 3"):
@@ -259,15 +259,15 @@ class TestCompose:
             (["dct", "haar"], {"band", "orientation", "row", "column", "channel"}),
         ],
     )
-    def test_labels(self, names, expected):
+    def test_coordinates(self, names, expected):
         basis = bases.Compose(names)
         basis.build((None, 4, 4, 3))
-        assert set(basis.labels) == expected
+        assert set(basis.coordinates) == expected
 
-    def test_mixed_channels_lose_their_label(self):
+    def test_mixed_channels_lose_their_coordinate(self):
         basis = bases.Compose(["dct", bases.Matrix(np.eye(12))])
         basis.build((None, 2, 2, 3))
-        assert set(basis.labels) == {"component"}
+        assert set(basis.coordinates) == {"component"}
         assert basis.mixes_channels
 
     def test_flags(self):

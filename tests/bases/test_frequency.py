@@ -1,4 +1,4 @@
-"""dct and fourier against scipy and NumPy, and the pixel labels."""
+"""dct and fourier against scipy and NumPy, and the pixel coordinates."""
 
 import numpy as np
 import pytest
@@ -41,13 +41,13 @@ def test_dct_any_shape(shape):
     np.testing.assert_allclose(to_numpy(basis.inverse(z)), x, atol=1e-5)
 
 
-def test_dct_labels():
+def test_dct_coordinates():
     basis = bases.DCT()
     basis.build((None, 4, 2, 3))
     expected = np.hypot(np.arange(4)[:, None] / 8, np.arange(2)[None] / 4)
     for c in range(3):
-        np.testing.assert_allclose(basis.labels["frequency"][..., c], expected)
-        assert (basis.labels["channel"][..., c] == c).all()
+        np.testing.assert_allclose(basis.coordinates["frequency"][..., c], expected)
+        assert (basis.coordinates["channel"][..., c] == c).all()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -110,7 +110,7 @@ def test_symmetrize_pairs_k_with_minus_k_jointly_on_all_axes():
 def test_fourier_frequency_is_even_and_from_fftfreq(shape):
     basis = bases.Fourier()
     basis.build((None, *shape))
-    frequency = basis.labels["frequency"]
+    frequency = basis.coordinates["frequency"]
     np.testing.assert_array_equal(basis.symmetrize(frequency), frequency)
     sizes = shape if len(shape) == 1 else shape[:-1]
     grid = np.meshgrid(*[np.fft.fftfreq(n) for n in sizes], indexing="ij")
@@ -127,9 +127,9 @@ def test_fourier_frequency_is_even_and_from_fftfreq(shape):
         ((2, 3, 4, 1), {"depth", "row", "column", "channel"}),
     ],
 )
-def test_pixel_labels(shape, names):
+def test_pixel_coordinates(shape, names):
     basis = bases.Pixel()
     basis.build((None, *shape))
-    assert set(basis.labels) == names
-    for axis, name in enumerate(basis.labels):
-        np.testing.assert_array_equal(basis.labels[name], np.indices(shape)[axis])
+    assert set(basis.coordinates) == names
+    for axis, name in enumerate(basis.coordinates):
+        np.testing.assert_array_equal(basis.coordinates[name], np.indices(shape)[axis])

@@ -22,11 +22,11 @@ def test_bands_are_those_of_pywavelets(levels, rng):
     x = rng.normal(size=(2, 16, 24, 3))
     basis = bases.Haar(levels=levels)
     z = to_numpy(basis(x))
-    labels = basis.labels
+    coordinates = basis.coordinates
     approximation, *details = pywt.wavedec2(x, "haar", level=levels, axes=(1, 2))
 
     def band(number, orientation):
-        mask = (labels["band"] == number) & (labels["orientation"] == orientation)
+        mask = (coordinates["band"] == number) & (coordinates["orientation"] == orientation)
         return z[:, mask].ravel()
 
     np.testing.assert_allclose(band(0, 0), approximation.ravel(), atol=1e-5)
@@ -67,9 +67,9 @@ def test_coarsest_band_is_the_scaled_block_mean(rng):
 def test_labels_of_two_levels():
     basis = bases.Haar(levels=2)
     basis.build((None, 4, 8, 1))
-    labels = {name: values[..., 0] for name, values in basis.labels.items()}
+    coordinates = {name: values[..., 0] for name, values in basis.coordinates.items()}
     np.testing.assert_array_equal(
-        labels["band"],
+        coordinates["band"],
         [
             [0, 0, 1, 1, 2, 2, 2, 2],
             [1, 1, 1, 1, 2, 2, 2, 2],
@@ -78,7 +78,7 @@ def test_labels_of_two_levels():
         ],
     )
     np.testing.assert_array_equal(
-        labels["orientation"],
+        coordinates["orientation"],
         [
             [0, 0, 2, 2, 2, 2, 2, 2],
             [1, 1, 3, 3, 2, 2, 2, 2],
@@ -87,10 +87,12 @@ def test_labels_of_two_levels():
         ],
     )
     np.testing.assert_array_equal(
-        labels["column"],
+        coordinates["column"],
         [[0, 1, 0, 1, 0, 1, 2, 3], [0, 1, 0, 1, 0, 1, 2, 3], [0, 1, 2, 3] * 2, [0, 1, 2, 3] * 2],
     )
-    np.testing.assert_array_equal(labels["row"], [[0] * 8, [0] * 4 + [1] * 4, [0] * 8, [1] * 8])
+    np.testing.assert_array_equal(
+        coordinates["row"], [[0] * 8, [0] * 4 + [1] * 4, [0] * 8, [1] * 8]
+    )
 
 
 # Every new shape compiles each operation of the eager backends anew, hence few examples.
@@ -108,7 +110,7 @@ def test_any_divisible_shape(levels, blocks, channels):
     np.testing.assert_allclose(to_numpy(basis.inverse(z)), x, atol=1e-5)
     np.testing.assert_allclose((z**2).sum(), (x**2).sum(), rtol=1e-5)
     # Band b > 0 has 2^d - 1 orientations of equally many components.
-    band, dimensions = basis.labels["band"], len(blocks)
+    band, dimensions = basis.coordinates["band"], len(blocks)
     coarsest = (band == 0).sum()
     for b in range(1, levels + 1):
         size = coarsest * 2 ** (dimensions * (b - 1))
@@ -122,7 +124,7 @@ def test_default_levels(shape, levels):
     basis = bases.Haar()
     basis.build((None, *shape))
     assert basis.levels == levels
-    assert basis.labels["band"].max() == levels
+    assert basis.coordinates["band"].max() == levels
 
 
 @pytest.mark.parametrize("levels", [0, -1, 1.5, "2"])

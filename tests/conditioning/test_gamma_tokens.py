@@ -17,9 +17,9 @@ def columns():
     basis = bases.get("pixel")
     basis.build((None, 3, 5, 2))
     schedule = schedules.Sequential(b=0.5)
-    schedule.adapt(np.ones((3, 5, 2)), labels=basis.labels)
+    schedule.adapt(np.ones((3, 5, 2)), coordinates=basis.coordinates)
     layer = GammaTokens()
-    layer.adapt(np.asarray(keras.ops.convert_to_numpy(schedule.groups)), None, basis.labels)
+    layer.adapt(np.asarray(keras.ops.convert_to_numpy(schedule.groups)), None, basis.coordinates)
     return basis, schedule, layer
 
 
@@ -30,7 +30,7 @@ def test_one_token_per_group_with_gamma_first(columns):
     assert got.shape == (2, 5, 4)
     np.testing.assert_allclose(got[:, :, 0], keras.ops.convert_to_numpy(state.gamma)[:, 0, :, 0])
     # Labels by name: channel and row are the same for all columns, column runs from -1 to 1.
-    assert sorted(basis.labels) == ["channel", "column", "row"]
+    assert sorted(basis.coordinates) == ["channel", "column", "row"]
     np.testing.assert_allclose(got[0, :, 2], np.linspace(-1, 1, 5), atol=1e-6)
     np.testing.assert_array_equal(got[..., [1, 3]], 0.0)
 
@@ -45,9 +45,9 @@ def test_states_of_other_shapes_are_averaged_or_repeated(columns, rng):
 
 def test_above_the_cap_neighbours_in_the_order_share_a_token(rng):
     order = rng.permutation(100).reshape(10, 10)
-    label = rng.normal(size=(10, 10))
+    coordinate = rng.normal(size=(10, 10))
     layer = GammaTokens(max_tokens=8)
-    layer.adapt(np.arange(100).reshape(10, 10), order, {"label": label})
+    layer.adapt(np.arange(100).reshape(10, 10), order, {"coordinate": coordinate})
     gamma = rng.normal(size=(1, 10, 10))
     got = tokens_of(layer, gamma)[0]
     assert got.shape == (8, 2)

@@ -13,7 +13,7 @@ import keras_gud
 from keras_gud import oracle, samplers, schedules, tasks
 from keras_gud.diffusion import guidance
 from keras_gud.diffusion.guidance import Guided
-from keras_gud.diffusion.noising_state import x0_from_eps
+from keras_gud.diffusion.noising_state import z0_from_eps
 
 MEAN = np.array([0.5, -1.0, 0.0])
 COVARIANCE = np.array([[1.0, 0.6, -0.3], [0.6, 0.8, 0.1], [-0.3, 0.1, 0.5]])
@@ -100,13 +100,13 @@ def posterior():
 @pytest.mark.parametrize("sampler", ["dpm++sde", "dpm++"])
 def test_the_exact_guide_gives_the_posterior(schedule, guide, sampler):
     """By Bayes' rule the score of p(z | y) is that of p(z) plus that of p(y | z)."""
-    chi = samplers.get(sampler)(Guided(TRUTH, guide), schedule, N, steps=60, denoise=True, seed=1)
+    z0 = samplers.get(sampler)(Guided(TRUTH, guide), schedule, N, steps=60, denoise=True, seed=1)
     mean, covariance = posterior()
     spread = np.sqrt(np.diag(covariance))
     assert np.abs(mean - MEAN).max() > 1.0  # without the guide it would fail
-    assert (np.abs(chi.mean(0) - mean) < 4.5 * spread / np.sqrt(N) + 0.01).all()
+    assert (np.abs(z0.mean(0) - mean) < 4.5 * spread / np.sqrt(N) + 0.01).all()
     sampling = np.sqrt((np.outer(spread, spread) ** 2 + covariance**2) / N)
-    assert (np.abs(np.cov(chi.T) - covariance) < 4.5 * sampling + 0.01).all()
+    assert (np.abs(np.cov(z0.T) - covariance) < 4.5 * sampling + 0.01).all()
 
 
 def test_both_ways_to_write_it_are_the_same(schedule):
@@ -119,8 +119,8 @@ def test_both_ways_to_write_it_are_the_same(schedule):
 
 def test_clean_values_within_bounds(schedule):
     def bounded(eps, z, state):
-        x0 = ops.clip(x0_from_eps(z, eps, state), -0.5, 0.5)
-        return (z - state.alpha * x0) / state.sigma
+        z0 = ops.clip(z0_from_eps(z, eps, state), -0.5, 0.5)
+        return (z - state.alpha * z0) / state.sigma
 
     sampler = samplers.get("dpm++sde")
     free, held = (

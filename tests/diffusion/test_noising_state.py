@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 from scipy.special import expit
 
-from keras_gud.diffusion.noising_state import NoisingState, score_from_eps, v_from_eps, x0_from_eps
+from keras_gud.diffusion.noising_state import NoisingState, score_from_eps, v_from_eps, z0_from_eps
 
 GAMMA = np.concatenate([np.linspace(-20.0, 20.0, 401), [-1e-3, 0.0, 1e-3]])
 GAMMA = GAMMA.astype("float32").astype("float64")
@@ -54,26 +54,26 @@ def test_snr_and_marginal_variance_over_the_whole_range_of_gamma():
 def test_marginal_variance_is_the_variance_of_noised_data(rng):
     """Exactly that of z over a sample whose covariance with the noise is taken into account."""
     gamma = np.array([-4.0, -1.0, 0.0, 2.0])
-    chi = rng.normal(size=(500, 4)) * [0.2, 1.0, 2.0, 5.0]
+    z0 = rng.normal(size=(500, 4)) * [0.2, 1.0, 2.0, 5.0]
     eps = rng.normal(size=(500, 4))
     # Made uncorrelated and of unit variance, so that the identity holds for this very sample.
-    chi -= chi.mean(axis=0)
+    z0 -= z0.mean(axis=0)
     eps -= eps.mean(axis=0)
-    eps -= chi * (chi * eps).mean(axis=0) / (chi**2).mean(axis=0)
+    eps -= z0 * (z0 * eps).mean(axis=0) / (z0**2).mean(axis=0)
     eps /= eps.std(axis=0)
     s = state(gamma[None])
-    z = numpy(s.add_noise(*(ops.convert_to_tensor(v.astype("float32")) for v in (chi, eps))))
-    variance = chi.var(axis=0)
+    z = numpy(s.add_noise(*(ops.convert_to_tensor(v.astype("float32")) for v in (z0, eps))))
+    variance = z0.var(axis=0)
     expected = numpy(s.marginal_variance(ops.convert_to_tensor(variance.astype("float32"))))[0]
     np.testing.assert_allclose(z.var(axis=0), expected, rtol=1e-4)
     np.testing.assert_allclose(expected, expit(-gamma) * variance + expit(gamma), rtol=1e-5)
 
 
 def test_add_noise_broadcasts_one_state_over_a_batch(rng):
-    chi, eps = rng.normal(size=(2, 5, 3, 4, 2)).astype("float32")
+    z0, eps = rng.normal(size=(2, 5, 3, 4, 2)).astype("float32")
     gamma = rng.uniform(-7, 5, size=(5, 1, 4, 1))
-    z = numpy(state(gamma).add_noise(ops.convert_to_tensor(chi), ops.convert_to_tensor(eps)))
-    expected = np.sqrt(expit(-gamma)) * chi + np.sqrt(expit(gamma)) * eps
+    z = numpy(state(gamma).add_noise(ops.convert_to_tensor(z0), ops.convert_to_tensor(eps)))
+    expected = np.sqrt(expit(-gamma)) * z0 + np.sqrt(expit(gamma)) * eps
     np.testing.assert_allclose(z, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -83,38 +83,38 @@ def test_add_noise_broadcasts_one_state_over_a_batch(rng):
 @pytest.fixture
 def sample(rng):
     gamma = np.linspace(-8.0, 8.0, 33)
-    chi, eps = rng.normal(size=(2, 6, 33))
+    z0, eps = rng.normal(size=(2, 6, 33))
     s = state(gamma[None])
-    chi, eps = (ops.convert_to_tensor(v.astype("float32")) for v in (chi, eps))
-    return gamma, s, chi, eps, s.add_noise(chi, eps)
+    z0, eps = (ops.convert_to_tensor(v.astype("float32")) for v in (z0, eps))
+    return gamma, s, z0, eps, s.add_noise(z0, eps)
 
 
 def test_x0_from_the_true_noise_is_the_data(sample):
-    gamma, s, chi, eps, z = sample
+    gamma, s, z0, eps, z = sample
     # Rounding of z is magnified by 1/alpha.
-    error = np.abs(numpy(x0_from_eps(z, eps, s)) - numpy(chi))
+    error = np.abs(numpy(z0_from_eps(z, eps, s)) - numpy(z0))
     assert (error <= 2e-6 / np.sqrt(expit(-gamma)) * (1 + np.abs(numpy(z)))).all()
 
 
 def test_conversions_follow_their_definitions(sample):
-    gamma, s, chi, eps, z = sample
+    gamma, s, z0, eps, z = sample
     alpha, sigma = np.sqrt(expit(-gamma)), np.sqrt(expit(gamma))
     score = numpy(score_from_eps(eps, s))
     np.testing.assert_allclose(score, -numpy(eps) / sigma, rtol=1e-5)
     v = numpy(v_from_eps(z, eps, s))
-    np.testing.assert_allclose(v, alpha * numpy(eps) - sigma * numpy(chi), atol=3e-4)
+    np.testing.assert_allclose(v, alpha * numpy(eps) - sigma * numpy(z0), atol=3e-4)
 
 
 def test_conversions_agree_with_each_other(sample):
-    """Tweedie: x0 = (z + sigma^2 score)/alpha; and from v, x0 = alpha z - sigma v."""
+    """Tweedie: z0 = (z + sigma^2 score)/alpha; and from v, z0 = alpha z - sigma v."""
     gamma, s, _, eps, z = sample
     inner = np.abs(gamma) <= 4.0
     alpha, sigma = np.sqrt(expit(-gamma)), np.sqrt(expit(gamma))
-    x0 = numpy(x0_from_eps(z, eps, s))
+    z0 = numpy(z0_from_eps(z, eps, s))
     tweedie = (numpy(z) + sigma**2 * numpy(score_from_eps(eps, s))) / alpha
-    np.testing.assert_allclose(tweedie[:, inner], x0[:, inner], atol=3e-5)
+    np.testing.assert_allclose(tweedie[:, inner], z0[:, inner], atol=3e-5)
     v = numpy(v_from_eps(z, eps, s))
-    np.testing.assert_allclose((alpha * numpy(z) - sigma * v)[:, inner], x0[:, inner], atol=3e-5)
+    np.testing.assert_allclose((alpha * numpy(z) - sigma * v)[:, inner], z0[:, inner], atol=3e-5)
     np.testing.assert_allclose(
         (sigma * numpy(z) + alpha * v)[:, inner], numpy(eps)[:, inner], atol=3e-5
     )

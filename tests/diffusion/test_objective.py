@@ -53,17 +53,17 @@ def test_predictions(case):
 @pytest.mark.parametrize("name", sorted(PREDICTIONS))
 def test_the_right_output_gives_eps(name, case):
     """Each prediction's target, put in as the output, gives the noise back."""
-    gamma, slope, variance, chi, eps, _ = case
+    gamma, slope, variance, z0, eps, _ = case
     alpha, sigma = np.sqrt(expit(-gamma)), np.sqrt(expit(gamma))
-    z = alpha * chi + sigma * eps
+    z = alpha * z0 + sigma * eps
     total = alpha**2 * variance + sigma**2
     linear = sigma * z / total
     scalar = alpha**2 * variance.mean() + sigma**2
     target = {
         "eps": eps,
         "residual": eps - sigma * z,
-        "v": alpha * eps - sigma * chi,
-        "x0": chi,
+        "v": alpha * eps - sigma * z0,
+        "x0": z0,
         "edm": (eps - sigma * z / scalar) / (alpha * np.sqrt(variance.mean() / scalar)),
         "linear": eps - linear,
         "wiener": (eps - linear) / np.sqrt(alpha**2 * variance / total),
@@ -103,8 +103,8 @@ def test_the_linear_baseline_scores_its_closed_form(rng):
     n, variance = 200_000, np.array([1.0, 0.2, 0.01])
     gamma = np.array([[-1.0, 0.5, 2.0]])
     state = NoisingState(*tensors(gamma, np.ones((1, 3))))
-    chi, eps = rng.normal(size=(n, 3)) * np.sqrt(variance), rng.normal(size=(n, 3))
-    z = state.add_noise(*tensors(chi, eps))
+    z0, eps = rng.normal(size=(n, 3)) * np.sqrt(variance), rng.normal(size=(n, 3))
+    z = state.add_noise(*tensors(z0, eps))
     error = eps - ops.convert_to_numpy(linear_eps(z, state, *tensors(variance)))
     expected = expit(-gamma[0]) * variance / (expit(-gamma[0]) * variance + expit(gamma[0]))
     np.testing.assert_allclose((error**2).mean(0), expected, rtol=0.02)

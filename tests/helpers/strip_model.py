@@ -41,7 +41,7 @@ class StripModel(StandIn):
         prior.adapt(components.mean, np.diag(components.covariance).reshape(self.data_shape))
         schedule = schedules.Sequential(b, over, reverse, gamma_min=-11.0, gamma_max=gamma_max)
         variance = keras.ops.convert_to_numpy(prior.variance)
-        schedule.adapt(variance, labels=basis.labels)
+        schedule.adapt(variance, coordinates=basis.coordinates)
         self.truth = oracle.Gaussian.from_data_space(mean, covariance, basis, prior)
         self.views = (
             SimpleNamespace(basis=basis, prior=prior, schedule=schedule, tokens=None, observed=()),

@@ -16,7 +16,7 @@ def make_view(basis="pixel", schedule=None, observed=(), data_shape=(8, 12, 3), 
     prior = priors.Isotropic()
     prior.adapt(np.zeros(data_shape), variance)
     schedule = schedule or schedules.Function(lambda t: -7.0 + 12.0 * t)
-    schedule.adapt(variance, labels=basis.labels)
+    schedule.adapt(variance, coordinates=basis.coordinates)
     view = regions.View(
         basis, prior, schedule, GammaTokens(max_tokens), NoisedMoments(), tuple(observed)
     )

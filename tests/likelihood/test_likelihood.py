@@ -55,7 +55,7 @@ def make(basis, prior, schedule):
     variance = basis.symmetrize(np.diag(u @ covariance @ u.T).reshape(SHAPE))
     prior.adapt((u @ mean.ravel()).reshape(SHAPE), variance)
     schedule = SCHEDULES[schedule]()
-    schedule.adapt(np.asarray(prior.variance), np.asarray(prior.data_variance), basis.labels)
+    schedule.adapt(np.asarray(prior.variance), np.asarray(prior.data_variance), basis.coordinates)
     return oracle.Gaussian.from_data_space(mean, covariance, basis, prior), schedule
 
 
@@ -181,15 +181,15 @@ def test_the_bound_is_never_above_and_the_same_on_every_path():
     for b in (0.0, 0.6):
         schedule = schedules.Sequential(b=b, over=1, gamma_min=-6.0, gamma_max=5.0)
         schedule.adapt(np.ones(SHAPE))
-        chi = truth.sample(2000, seed=10).astype("float32")
+        z0 = truth.sample(2000, seed=10).astype("float32")
         keys, index = sample_keys(0, 2000), ops.arange(2000, dtype="int32")
         parts = likelihood.negative_elbo(
-            truth, schedule, ops.convert_to_tensor(chi), keys, index, 32, schedule.resolve({})
+            truth, schedule, ops.convert_to_tensor(z0), keys, index, 32, schedule.resolve({})
         )
         bounds.append(sum(np.asarray(ops.convert_to_numpy(part)) for part in parts.values()))
     difference = bounds[0] - bounds[1]
     assert abs(difference.mean()) < 4.0 * difference.std() / np.sqrt(2000)
-    loss = bounds[0] + truth.log_prob(chi)
+    loss = bounds[0] + truth.log_prob(z0)
     assert loss.mean() > -3.0 * loss.std() / np.sqrt(2000)
     assert bits(loss.mean()) < 0.05
 

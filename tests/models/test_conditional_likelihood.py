@@ -44,7 +44,7 @@ def exact(request):
     truth = oracle.Gaussian.from_data_space(mean.reshape(SHAPE), covariance, *parts)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keras_gud.GUD, "denoiser", property(lambda self: truth))
-        yield model, choose(model.basis.labels)
+        yield model, choose(model.basis.coordinates)
 
 
 one_basis = pytest.mark.parametrize("exact", ["haar"], indirect=True)  # each solve is compiled

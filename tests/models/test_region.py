@@ -40,7 +40,7 @@ def test_equal_bases_are_shared_and_tokens_fit_one_network(fitted):
     assert [view.weight for view in views] == [1.0, 2.0, 1.0, 1.0, 0.5, 0.5]
     shapes = {tuple(view.tokens(view.schedule(0.5).gamma).shape) for view in views}
     assert len(shapes) == 1
-    marks = [as_numpy([view.tokens.labels])[0][0, -3:].tolist() for view in views]
+    marks = [as_numpy([view.tokens.coordinates])[0][0, -3:].tolist() for view in views]
     assert marks[0] == marks[1] == marks[4] == [1, 0, 0]
     assert marks[2] == marks[5] == [0, 1, 0]
     assert marks[3] == [0, 0, 1]
@@ -68,7 +68,7 @@ def test_a_saved_region_is_the_same_region(fitted, tmp_path):
     for old, new in zip(fitted.views, loaded.views, strict=True):
         assert (old.observed, old.weight) == (new.observed, new.weight)
         assert old.schedule.get_config() == new.schedule.get_config()
-        np.testing.assert_array_equal(*as_numpy([old.tokens.labels, new.tokens.labels]))
+        np.testing.assert_array_equal(*as_numpy([old.tokens.coordinates, new.tokens.coordinates]))
         np.testing.assert_array_equal(*as_numpy([old.prior.mean, new.prior.mean]))
     assert loaded.views[5].basis is loaded.views[2].basis
     x = images(seed=4)

@@ -36,9 +36,9 @@ def error(model, x, told):
     t, b = (rng.uniform(low, high, n).astype("float32") for low, high in ((0, 1), (0.2, 0.8)))
     state = model.schedule(t, b=b)
     other = model.schedule(t[told], b=b[told])
-    chi = model.to_components(ops.convert_to_tensor(x), None)
+    z0 = model.to_components(ops.convert_to_tensor(x), None)
     eps = counter_rng.normal(counter_rng.sample_keys(2, n, 0), 0, model.data_shape)
-    z = state.add_noise(chi, eps)
+    z = state.add_noise(z0, eps)
     guess = model.denoiser(z, _Told(state, other))
     return float(ops.mean(weighted_error(eps, guess, state, 1.0)))
 

@@ -51,21 +51,21 @@ def truth(request):
     return request.getfixturevalue(request.param)
 
 
-def clean_density(truth, chi):
-    """By SciPy; chi ``(..., d)``."""
+def clean_density(truth, z0):
+    """By SciPy; z0 ``(..., d)``."""
     parts = zip(truth.weights, truth.means, truth.covariances, strict=True)
-    return sum(w * multivariate_normal(m.ravel(), c).pdf(chi) for w, m, c in parts)
+    return sum(w * multivariate_normal(m.ravel(), c).pdf(z0) for w, m, c in parts)
 
 
 def expectation(truth, z):
-    """E[eps | z], E[chi | z] and Cov[chi | z] at STATE, by sums over a grid of clean components."""
+    """E[eps | z], E[z0 | z] and Cov[z0 | z] at STATE, by sums over a grid of clean components."""
     axis = np.linspace(-7.0, 7.0, 1401)
-    chi = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
-    eps = (z - ALPHA * chi) / SIGMA
-    weight = clean_density(truth, chi) * np.exp(-0.5 * (eps**2).sum(-1))
+    z0 = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
+    eps = (z - ALPHA * z0) / SIGMA
+    weight = clean_density(truth, z0) * np.exp(-0.5 * (eps**2).sum(-1))
     weight /= weight.sum()
-    mean = weight @ chi
-    return weight @ eps, mean, (chi - mean).T @ ((chi - mean) * weight[:, None])
+    mean = weight @ z0
+    return weight @ eps, mean, (z0 - mean).T @ ((z0 - mean) * weight[:, None])
 
 
 # -- densities and denoisers ---------------------------------------------------------------------
@@ -156,22 +156,22 @@ def test_a_mixture_of_equals_is_the_gaussian(normal, rng):
 
 
 def test_posterior_times_evidence_is_the_joint_density(truth, rng):
-    z, chi = rng.normal(size=SHAPE), rng.normal(size=(4, *SHAPE))
-    joint = truth.log_prob(chi) + multivariate_normal(cov=np.diag(SIGMA**2)).logpdf(
-        (z - ALPHA.reshape(SHAPE) * chi)[..., 0]
+    z, z0 = rng.normal(size=SHAPE), rng.normal(size=(4, *SHAPE))
+    joint = truth.log_prob(z0) + multivariate_normal(cov=np.diag(SIGMA**2)).logpdf(
+        (z - ALPHA.reshape(SHAPE) * z0)[..., 0]
     )
-    got = truth.posterior(z, STATE).log_prob(chi) + truth.log_prob(z[None], STATE)
+    got = truth.posterior(z, STATE).log_prob(z0) + truth.log_prob(z[None], STATE)
     np.testing.assert_allclose(got, joint, atol=1e-5)
 
 
 @pytest.mark.parametrize("given", [[True, False], [False, True]])
 def test_conditional_times_marginal_is_the_joint_density(truth, rng, given):
     given = np.array(given).reshape(SHAPE)
-    chi = rng.normal(size=(4, *SHAPE))
+    z0 = rng.normal(size=(4, *SHAPE))
     known = truth.restricted(given)
     assert known.data_shape == (1,)
     assert type(known) is type(truth)
-    for row, joint in zip(chi, truth.log_prob(chi), strict=True):
+    for row, joint in zip(z0, truth.log_prob(z0), strict=True):
         rest = truth.conditional(given, row[given])
         assert rest.data_shape == (1,)
         got = rest.log_prob(row[~given][None]) + known.log_prob(row[given][None])
@@ -179,9 +179,9 @@ def test_conditional_times_marginal_is_the_joint_density(truth, rng, given):
 
 
 def test_nothing_given_is_the_oracle_itself(mixture, rng):
-    chi = rng.normal(size=(4, 2))
+    z0 = rng.normal(size=(4, 2))
     rest = mixture.conditional(np.zeros(SHAPE, bool), [])
-    np.testing.assert_allclose(rest.log_prob(chi), mixture.log_prob(chi[..., None]))
+    np.testing.assert_allclose(rest.log_prob(z0), mixture.log_prob(z0[..., None]))
 
 
 def test_a_component_that_is_ruled_out_keeps_its_place():
@@ -317,13 +317,13 @@ def test_the_bound_of_samples_has_the_expected_terms(truth, gamma_min):
     n = 4000
     expected = truth.negative_elbo(schedule, n=20000, seed=2)
     error = expected.pop("standard_error", 0.0)
-    chi = truth.sample(n, seed=5).astype("float32")
+    z0 = truth.sample(n, seed=5).astype("float32")
 
     @backend.compile
-    def terms(chi, keys, index):
-        return likelihood.negative_elbo(truth, schedule, chi, keys, index, 50, schedule.resolve({}))
+    def terms(z0, keys, index):
+        return likelihood.negative_elbo(truth, schedule, z0, keys, index, 50, schedule.resolve({}))
 
-    got = terms(chi, counter_rng.sample_keys(0, n), np.arange(n, dtype="int32"))
+    got = terms(z0, counter_rng.sample_keys(0, n), np.arange(n, dtype="int32"))
     assert set(got) == set(expected)
     for name, values in got.items():
         values = to_numpy(values)
@@ -397,7 +397,7 @@ def test_a_singular_covariance_is_a_model_too():
 
 
 def test_data_space(rng):
-    """The density of data is that of their components times |d chi/d phi|."""
+    """The density of data is that of their components times |d z0/d phi|."""
     shape, d = (4, 2), 8
     means = rng.normal(size=(2, *shape))
     factors = rng.normal(size=(2, d, 2 * d))

@@ -187,8 +187,8 @@ def test_marginals_are_those_of_the_original(name):
 
 def component_variance(basis, x):
     """Of 8-bit images, which are 1/128 wide in every component of an orthogonal basis."""
-    chi = ops.convert_to_numpy(basis((x.astype("float32") + 0.5) / 128 - 1))
-    return chi.astype("float64").var(axis=0) + 1 / (12 * 128**2)
+    z0 = ops.convert_to_numpy(basis((x.astype("float32") + 0.5) / 128 - 1))
+    return z0.astype("float64").var(axis=0) + 1 / (12 * 128**2)
 
 
 def linear(variance, l, a, gamma_denoise, time):

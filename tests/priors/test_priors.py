@@ -82,9 +82,9 @@ def _fitted(request):
 def test_the_map_and_its_inverse(fitted, rng):
     prior, scale = fitted
     x = (MEAN + rng.normal(size=(5, *SHAPE)) * np.sqrt(VARIANCE)).astype("float32")
-    chi = prior(ops.convert_to_tensor(x))
-    np.testing.assert_allclose(numpy(chi), (x - MEAN) / scale, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(numpy(prior.inverse(chi)), x, rtol=1e-5, atol=1e-5)
+    z0 = prior(ops.convert_to_tensor(x))
+    np.testing.assert_allclose(numpy(z0), (x - MEAN) / scale, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(numpy(prior.inverse(z0)), x, rtol=1e-5, atol=1e-5)
     z = ops.convert_to_tensor(rng.normal(size=(5, *SHAPE)).astype("float32"))
     back = numpy(prior(prior.inverse(z)))
     np.testing.assert_allclose(back, numpy(z), atol=1e-5 / scale.min())
@@ -107,9 +107,9 @@ def test_variance_is_that_of_the_whitened_data(fitted, rng):
     prior, _ = fitted
     x = (MEAN + rng.normal(size=(300, *SHAPE)) * np.sqrt(VARIANCE)).astype("float32")
     prior.adapt(x.astype("float64").mean(axis=0), x.astype("float64").var(axis=0), LABELS)
-    chi = numpy(prior(ops.convert_to_tensor(x)))
-    np.testing.assert_allclose(chi.mean(axis=0), 0.0, atol=1e-4 * chi.std())
-    np.testing.assert_allclose(chi.var(axis=0), numpy(prior.variance), rtol=1e-3)
+    z0 = numpy(prior(ops.convert_to_tensor(x)))
+    np.testing.assert_allclose(z0.mean(axis=0), 0.0, atol=1e-4 * z0.std())
+    np.testing.assert_allclose(z0.var(axis=0), numpy(prior.variance), rtol=1e-3)
 
 
 def test_matching_whitens():
@@ -235,7 +235,7 @@ def test_bad_spectra(prior, message):
 
 @pytest.mark.parametrize("name", ["power_law", "offset", "spectrum"])
 def test_spectra_need_frequencies(name):
-    with pytest.raises(ValueError, match="to be a label of the basis, one of"):
+    with pytest.raises(ValueError, match="to be a coordinate of the basis, one of"):
         priors.get(name).adapt(MEAN, VARIANCE, {"row": LABELS["row"]})
 
 
@@ -248,7 +248,7 @@ def test_scales_that_do_not_broadcast(shape):
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan])
 def test_a_users_prior_must_give_a_positive_scale(value):
     class Odd(priors.Prior):
-        def make_scale(self, data_variance, labels):
+        def make_scale(self, data_variance, coordinates):
             return np.full_like(data_variance, value)
 
     with pytest.raises(ValueError, match="Expected a positive finite scale"):
@@ -257,7 +257,7 @@ def test_a_users_prior_must_give_a_positive_scale(value):
 
 def test_a_users_prior_must_give_the_right_shape():
     class Odd(priors.Prior):
-        def make_scale(self, data_variance, labels):
+        def make_scale(self, data_variance, coordinates):
             return np.ones(2)
 
     with pytest.raises(ValueError, match=r"scale of shape \(3, 4, 2\)"):

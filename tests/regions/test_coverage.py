@@ -64,7 +64,7 @@ def test_a_warning_says_by_how_much():
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         regions.check_region([view], view, states, gamma_map=False)
-    states[1, view.basis.labels["band"] == 2] += 4.0
+    states[1, view.basis.coordinates["band"] == 2] += 4.0
     with pytest.warns(UserWarning, match=r"state is 2\.\d away in gamma .*Train with the task's"):
         regions.check_region([view], view, states, gamma_map=False)
 

@@ -56,11 +56,11 @@ def test_what_is_held_has_one_level_and_half_the_time_no_noise():
 
 
 @pytest.mark.parametrize(
-    ("basis", "label"), [("haar", "band"), ("channel", "channel"), ("pixel", "column")]
+    ("basis", "coordinate"), [("haar", "band"), ("channel", "channel"), ("pixel", "column")]
 )
-def test_values_of_a_label_are_held_as_a_whole_and_every_one_sometimes(basis, label):
-    view, drawn = levels(label, basis)
-    values = view.basis.labels[label]
+def test_values_of_a_coordinate_are_held_as_a_whole_and_every_one_sometimes(basis, coordinate):
+    view, drawn = levels(coordinate, basis)
+    values = view.basis.coordinates[coordinate]
     held = np.isfinite(drawn)
     for value in np.unique(values):
         part = held[:, values == value]
@@ -75,7 +75,7 @@ def test_values_of_a_label_are_held_as_a_whole_and_every_one_sometimes(basis, la
 
 def test_many_frequencies_are_held_from_the_lowest_on():
     view, drawn = levels("frequency", "dct", data_shape=(16, 16, 1))
-    k = view.basis.labels["frequency"].ravel()
+    k = view.basis.coordinates["frequency"].ravel()
     order = np.argsort(k, kind="stable")
     held = np.isfinite(drawn.reshape(N, -1))[:, order]
     assert len(np.unique(k.round(6))) > 64
@@ -89,14 +89,14 @@ def test_noise_differs_from_pixel_to_pixel_or_from_group_to_group():
     assert (drawn[:, 0, 0, 0] != drawn[:, 1, 0, 0]).mean() > 0.99
     view, drawn = levels("noise", "haar", schedules.Sequential(b=0.0, over="band"))
     for band in range(3):
-        part = drawn[:, view.basis.labels["band"] == band]
+        part = drawn[:, view.basis.coordinates["band"] == band]
         assert (part == part[:, :1]).all()
     assert ((drawn >= 0.0) & (drawn <= 1.0)).all()
 
 
 def test_the_noise_of_a_blur_grows_with_the_square_of_the_frequency():
     view, drawn = levels("blur", "dct", data_shape=(8, 12, 1))
-    k2 = view.basis.labels["frequency"].ravel() ** 2
+    k2 = view.basis.coordinates["frequency"].ravel() ** 2
     rises = []
     for row in drawn.reshape(N, -1):
         held = np.isfinite(row)
@@ -144,14 +144,14 @@ def test_each_sample_takes_one_of_several_kinds():
     [
         ("haar", "pixels", "whose components are pixels"),
         ("dct", "boxes", "whose components are pixels"),
-        ("pixel", "blur", "label of the Pixel basis"),
+        ("pixel", "blur", "coordinate of the Pixel basis"),
         ("pixel", "band", "one of \\['channel', 'column', 'row'\\]"),
     ],
 )
 def test_kinds_that_a_basis_does_not_have(basis, kind, message):
     view = make_view(basis, observed=(kind,))
     with pytest.raises(ValueError, match=message):
-        observed.check_view(view, view.basis.labels)
+        observed.check_view(view, view.basis.coordinates)
 
 
 def test_names_are_names():

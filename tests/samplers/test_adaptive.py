@@ -74,7 +74,7 @@ def test_a_field_that_stands_still_takes_one_step(parts):
 def test_kinks_are_where_dgamma_dt_jumps(schedule):
     basis = bases.get("haar", levels=1)
     basis.build((None, 4, 4, 1))
-    schedule.adapt(variance=np.ones((4, 4, 1)), labels=basis.labels)
+    schedule.adapt(variance=np.ones((4, 4, 1)), coordinates=basis.coordinates)
     kinks = np.unique(np.round(np.asarray(schedule.kinks()).ravel(), 6))
     inside = kinks[(kinks > 1e-3) & (kinks < 1 - 1e-3)]
     assert len(inside) >= 2

@@ -74,11 +74,11 @@ def test_mean_and_covariance_in_data_space(data, basis, prior, schedule):
     basis.adapt(x)
     components = oracle.Gaussian.from_data_space(mean.reshape(SHAPE), covariance, basis)
     variance = np.diag(components.covariance).reshape(SHAPE)
-    prior.adapt(components.mean, basis.symmetrize(variance), basis.labels)
+    prior.adapt(components.mean, basis.symmetrize(variance), basis.coordinates)
     schedule.adapt(
         keras.ops.convert_to_numpy(prior.variance),
         keras.ops.convert_to_numpy(prior.data_variance),
-        basis.labels,
+        basis.coordinates,
     )
     truth = oracle.Gaussian.from_data_space(mean.reshape(SHAPE), covariance, basis, prior)
 
@@ -113,7 +113,7 @@ def test_the_mean_is_found_too():
     z = samplers.EulerMaruyama(steps=400)(truth, schedule, n=N, seed=0)
     mean, covariance = truth.marginal(schedule(0.0))
     assert np.abs(z.mean(0) - mean).max() < 5 * np.sqrt(covariance.max() / N)
-    x0 = samplers.EulerMaruyama(steps=400)(truth, schedule, n=N, seed=0, denoise=True)
+    z0 = samplers.EulerMaruyama(steps=400)(truth, schedule, n=N, seed=0, denoise=True)
     # The denoised samples are the posterior means of these very states.
-    residual = z - x0
+    residual = z - z0
     assert 0 < residual.std() < 3 * float(schedule(0.0).sigma[0, 0])

@@ -27,7 +27,7 @@ def gamma_of(schedule, t, **params):
 def adapted(schedule, variance=WHITE, data_variance=None, basis="pixel"):
     basis = bases.get(basis)
     basis.build((None, *variance.shape))
-    schedule.adapt(variance, data_variance, basis.labels)
+    schedule.adapt(variance, data_variance, basis.coordinates)
     return schedule
 
 
@@ -180,9 +180,9 @@ def test_sequential_noises_the_first_column_last(reverse):
 
 
 def test_sequential_takes_nearly_equal_labels_as_one_group():
-    label = np.array([0.1, 0.1 + 1e-12, 0.7])
+    coordinate = np.array([0.1, 0.1 + 1e-12, 0.7])
     schedule = schedules.Sequential(b=0.5, over="k")
-    schedule.adapt(np.ones(3), labels={"k": label})
+    schedule.adapt(np.ones(3), coordinates={"k": coordinate})
     assert schedule.n_groups == 2
     gamma = gamma_of(schedule, T)
     np.testing.assert_array_equal(gamma[:, 0], gamma[:, 1])
@@ -215,10 +215,10 @@ HIERARCHICAL = {
     "2x2, 1 level": hierarchical(2, 2, 1),
 }
 ONE_LEVEL = schedules.Hierarchical(a=(0.0, 0.99), b=(0.0, 0.99), levels="level", columns="column")
-ONE_LEVEL.adapt(np.ones(4), labels={"level": np.zeros(4), "column": np.arange(4)})
+ONE_LEVEL.adapt(np.ones(4), coordinates={"level": np.zeros(4), "column": np.arange(4)})
 HIERARCHICAL["a single level"] = ONE_LEVEL
 ONE_COLUMN = schedules.Hierarchical(a=(0.0, 0.99), b=(0.0, 0.99), levels="level", columns="column")
-ONE_COLUMN.adapt(np.ones(3), labels={"level": np.arange(3), "column": np.zeros(3)})
+ONE_COLUMN.adapt(np.ones(3), coordinates={"level": np.arange(3), "column": np.zeros(3)})
 HIERARCHICAL["one column per level"] = ONE_COLUMN
 NEARLY_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 
@@ -315,12 +315,12 @@ def test_function_may_be_constant():
     assert (ops.convert_to_numpy(state.beta) == 0.0).all()
 
 
-def test_function_groups_components_by_its_labels():
-    labels = {"row": np.array([0, 0, 1, 1]), "column": np.array([0, 1, 0, 1])}
+def test_function_groups_components_by_its_coordinates():
+    coordinates = {"row": np.array([0, 0, 1, 1]), "column": np.array([0, 1, 0, 1])}
     schedule = schedules.Function(
-        lambda t, row, column: (1.0 + row + 2.0 * column) * t, labels=("row", "column")
+        lambda t, row, column: (1.0 + row + 2.0 * column) * t, coordinates=("row", "column")
     )
-    schedule.adapt(np.ones(4), labels=labels)
+    schedule.adapt(np.ones(4), coordinates=coordinates)
     assert schedule.n_groups == 4
     expected = T[:, None] * np.array([1.0, 3.0, 2.0, 4.0])
     np.testing.assert_allclose(gamma_of(schedule, T), expected, atol=1e-6)

@@ -20,10 +20,10 @@ def cubic(t, row):
     return -5.0 + 8.0 * t**3 + row * t
 
 
-def labels(basis):
+def coordinates(basis):
     basis = bases.get(basis, **({"levels": 2} if basis == "haar" else {}))
     basis.build((None, *SHAPE))
-    return basis.labels
+    return basis.coordinates
 
 
 EVERY = {
@@ -35,9 +35,9 @@ EVERY = {
     "linear array": (lambda: schedules.Linear(ordering=np.arange(32.0).reshape(SHAPE)), "pixel"),
     "sequential": (lambda: schedules.Sequential(b=(0.1, 0.8), reverse=True), "pixel"),
     "sequential axis": (lambda: schedules.Sequential(over=0, gamma_max=3.0), "pixel"),
-    "sequential label": (lambda: schedules.Sequential(over="frequency"), "fourier"),
+    "sequential coordinate": (lambda: schedules.Sequential(over="frequency"), "fourier"),
     "hierarchical": (lambda: schedules.Hierarchical(a=0.3, b=(0.2, 0.6)), "haar"),
-    "hierarchical labels": (
+    "hierarchical coordinates": (
         lambda: schedules.Hierarchical(levels="row", columns="channel", gamma_min=-6.0),
         "pixel",
     ),
@@ -50,14 +50,14 @@ EVERY = {
     "heat": (lambda: schedules.HeatDissipation(noise_std=0.02), "dct"),
     "shortest": (lambda: schedules.ShortestPath(corner=0.01), "fourier"),
     "renormalization": (lambda: schedules.Renormalization(mass=0.1), "fourier"),
-    "function": (lambda: schedules.Function(cubic, labels=("row",)), "pixel"),
+    "function": (lambda: schedules.Function(cubic, coordinates=("row",)), "pixel"),
     "warp": (lambda: schedules.TimeWarp(schedules.Linear(a=(0.0, 2.0)), power=0.7), "pixel"),
     "warp of warp": (
         lambda: schedules.TimeWarp(schedules.TimeWarp("columns", power=0.7), power=0.5),
         "pixel",
     ),
     "warp of function": (
-        lambda: schedules.TimeWarp(schedules.Function(cubic, labels=("row",)), power=2.0),
+        lambda: schedules.TimeWarp(schedules.Function(cubic, coordinates=("row",)), power=2.0),
         "pixel",
     ),
 }
@@ -67,7 +67,7 @@ EVERY = {
 def _every(request):
     make, basis = EVERY[request.param]
     schedule = make()
-    schedule.adapt(VARIANCE, VARIANCE**2, labels(basis))
+    schedule.adapt(VARIANCE, VARIANCE**2, coordinates(basis))
     return schedule
 
 
@@ -100,7 +100,7 @@ def test_config_alone_restores_the_schedule_before_it_is_adapted():
         assert not restored.built, name
         if name in ("linear mixed", "hierarchical", "warp", "function"):
             for s in (schedule, restored):
-                s.adapt(VARIANCE, labels=labels(basis))
+                s.adapt(VARIANCE, coordinates=coordinates(basis))
             assert_same_states(restored, schedule)
 
 
@@ -312,7 +312,7 @@ def test_warp_powers(power):
     [
         schedules.Linear(),
         schedules.Cosine(),
-        schedules.Function(cubic, labels=("row",)),
+        schedules.Function(cubic, coordinates=("row",)),
         schedules.TimeWarp("cosine"),
     ],
     ids=lambda s: type(s).__name__,
@@ -351,7 +351,7 @@ def test_a_function_must_be_callable():
 
 def test_a_value_that_leads_beyond_float32():
     schedule = schedules.Linear(a=(0.0, 3.0))
-    schedule.adapt(VARIANCE, labels=labels("pixel"))
+    schedule.adapt(VARIANCE, coordinates=coordinates("pixel"))
     with (
         pytest.warns(UserWarning, match="outside the range"),
         pytest.raises(ValueError, match="Expected gamma from -80 to 80.*for {'a': "),
@@ -361,7 +361,7 @@ def test_a_value_that_leads_beyond_float32():
 
 def test_hierarchical_without_levels_suggests_haar():
     with pytest.raises(ValueError, match='basis="haar"'):
-        schedules.Hierarchical().adapt(VARIANCE, labels=labels("pixel"))
+        schedules.Hierarchical().adapt(VARIANCE, coordinates=coordinates("pixel"))
 
 
 @pytest.mark.parametrize(
@@ -373,17 +373,21 @@ def test_hierarchical_without_levels_suggests_haar():
         (lambda: schedules.Hierarchical(levels=np.zeros(2)), "levels", ""),
         (lambda: schedules.Hierarchical(levels="rows"), "levels", "Did you mean 'row'"),
         (lambda: schedules.Hierarchical(levels="row", columns="x"), "columns", ""),
-        (lambda: schedules.Function(cubic, labels=("rov",)), "labels", "Did you mean 'row'"),
+        (
+            lambda: schedules.Function(cubic, coordinates=("rov",)),
+            "coordinates",
+            "Did you mean 'row'",
+        ),
     ],
 )
 def test_labels_that_the_basis_lacks(schedule, argument, suggestion):
-    pattern = rf"`{argument}` to be a label of the basis, one of \['channel'.*{suggestion}"
+    pattern = rf"`{argument}` to be a coordinate of the basis, one of \['channel'.*{suggestion}"
     with pytest.raises(ValueError, match=pattern):
-        schedule().adapt(VARIANCE, labels=labels("pixel"))
+        schedule().adapt(VARIANCE, coordinates=coordinates("pixel"))
 
 
 def test_an_ordering_by_frequency_needs_two_frequencies():
     with pytest.raises(ValueError, match="more than one frequency"):
         schedules.Linear(ordering="frequency").adapt(
-            np.ones(3), labels={"frequency": np.full(3, 0.25)}
+            np.ones(3), coordinates={"frequency": np.full(3, 0.25)}
         )

@@ -49,7 +49,7 @@ class Case:
         basis = bases.get(self.basis)
         basis.build((None, *self.variance.shape))
         schedule = self.make()
-        schedule.adapt(self.variance, self.data_variance, basis.labels)
+        schedule.adapt(self.variance, self.data_variance, basis.coordinates)
         return schedule
 
 
@@ -181,8 +181,8 @@ CASES = {
         schedules.Renormalization, formulas.renormalization, "fourier", sharpness=3.0, mass=0.2
     ),
     "function": Case(partial(schedules.Function, square), square_formula),
-    "function of a label": Case(
-        partial(schedules.Function, by_frequency, labels=("frequency",)),
+    "function of a coordinate": Case(
+        partial(schedules.Function, by_frequency, coordinates=("frequency",)),
         by_frequency_formula,
         basis="fourier",
     ),
@@ -283,7 +283,7 @@ def test_times_and_parameters_per_sample(name, warping):
     make, formula, values = PARAMETERS[name]
     schedule = make(**values)
     schedule = schedules.TimeWarp(schedule, 0.5) if warping else schedule
-    schedule.adapt(DATA_VARIANCE, labels=INDEX | {"frequency": FREQUENCY})
+    schedule.adapt(DATA_VARIANCE, coordinates=INDEX | {"frequency": FREQUENCY})
     t = formulas.times(49)
     grid = {k: np.repeat(np.float32(v), len(t)) for k, v in values.items()}
     state = schedule(np.tile(t.astype("float32"), 4), **grid)
@@ -332,7 +332,7 @@ def test_parameters_default_to_the_middle_of_their_range():
         ("hierarchical", (8, 8, 1)),
         ("cosine", (1, 1, 1)),
         ("function", (1, 1, 1)),
-        ("function of a label", (4, 6, 1)),
+        ("function of a coordinate", (4, 6, 1)),
         ("warped linear", (4, 6, 2)),
     ],
 )

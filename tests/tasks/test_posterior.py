@@ -11,7 +11,7 @@ from keras_gud.tasks.posterior import Observation, draw
 
 COVARIANCE = np.array([[1.0, 0.8, 0.5], [0.8, 1.0, 0.7], [0.5, 0.7, 1.0]])
 TRUTH = oracle.Gaussian(np.zeros(3), COVARIANCE)
-FIRST = Observation(chi=[[2.0, np.nan, np.nan]], gamma=[-np.inf, np.inf, np.inf])
+FIRST = Observation(z0=[[2.0, np.nan, np.nan]], gamma=[-np.inf, np.inf, np.inf])
 FLOW = samplers.DPMSolver(steps=30, order=3)
 
 
@@ -32,9 +32,9 @@ def test_the_start_by_the_estimate_knows_what_was_observed():
     expected, spread = 2.0 * COVARIANCE[1:, 0], np.sqrt(1.0 - COVARIANCE[1:, 0] ** 2)
 
     def bias(start):
-        chi = draw(TRUTH, low, FIRST, 4000, sampler=FLOW, start=start)[0]
-        assert (chi[:, 0] == 2.0).all()
-        return np.abs(chi[:, 1:].mean(axis=0) - expected) / spread
+        z0 = draw(TRUTH, low, FIRST, 4000, sampler=FLOW, start=start)[0]
+        assert (z0[:, 0] == 2.0).all()
+        return np.abs(z0[:, 1:].mean(axis=0) - expected) / spread
 
     assert (bias("estimate") < 4.5 / np.sqrt(4000) + 0.01).all()
     assert (bias("prior") > 0.25).all()
@@ -44,15 +44,15 @@ def test_the_start_by_the_estimate_knows_what_was_observed():
 def test_a_draw_depends_on_seed_example_and_number_alone(schedule):
     rng = np.random.default_rng(0)
     gamma = rng.choice([-np.inf, -1.0, 2.0, np.inf], size=(5, 3))
-    chi = rng.normal(size=(5, 3))
-    observed = Observation(chi, gamma)
+    z0 = rng.normal(size=(5, 3))
+    observed = Observation(z0, gamma)
     b = rng.uniform(size=5) * 0.5
     family = make_schedule(b=(0.0, 0.5))
     how = {"sampler": samplers.DPMSolver(steps=10, stochastic=True), "seed": 3}
     whole = draw(TRUTH, family, observed, 5, b=b, **how)
     again = draw(TRUTH, family, observed, 5, b=b, batch_size=4, **how)
     np.testing.assert_allclose(again, whole, atol=1e-4)
-    fewer = draw(TRUTH, family, Observation(chi[:2], gamma[:2]), 2, b=b[:2], **how)
+    fewer = draw(TRUTH, family, Observation(z0[:2], gamma[:2]), 2, b=b[:2], **how)
     np.testing.assert_allclose(fewer, whole[:2, :2], atol=1e-4)
     moving = ~np.isneginf(gamma[0])
     assert np.abs(whole[0, 0] - whole[0, 1])[moving].min() > 1e-3
@@ -95,19 +95,19 @@ def test_nothing_to_do():
 
 def test_more_noise_than_the_schedule_has_is_no_observation(schedule):
     nothing = Observation([[50.0, -50.0, 50.0]], [5.5, np.inf, 9.0])
-    chi = draw(TRUTH, schedule, nothing, 4000, sampler=FLOW)[0]
-    assert np.abs(chi.mean(axis=0)).max() < 4.5 / np.sqrt(4000) + 0.01
-    assert np.abs(np.cov(chi.T) - COVARIANCE).max() < 4.5 * np.sqrt(2 / 4000) + 0.01
+    z0 = draw(TRUTH, schedule, nothing, 4000, sampler=FLOW)[0]
+    assert np.abs(z0.mean(axis=0)).max() < 4.5 / np.sqrt(4000) + 0.01
+    assert np.abs(np.cov(z0.T) - COVARIANCE).max() < 4.5 * np.sqrt(2 / 4000) + 0.01
 
 
 @pytest.mark.parametrize("name", ["adaptive", "euler_maruyama", "predictor_corrector", "tsit5"])
 def test_other_samplers(schedule, name):
     steps = {"adaptive": 10_000, "tsit5": 20}.get(name, 200)
-    chi = draw(TRUTH, schedule, FIRST, 2000, sampler=name, steps=steps)[0]
+    z0 = draw(TRUTH, schedule, FIRST, 2000, sampler=name, steps=steps)[0]
     expected, spread = 2.0 * COVARIANCE[1:, 0], np.sqrt(1.0 - COVARIANCE[1:, 0] ** 2)
-    error = np.abs(chi[:, 1:].mean(axis=0) - expected) / spread
+    error = np.abs(z0[:, 1:].mean(axis=0) - expected) / spread
     assert error.max() < 4.5 / np.sqrt(2000) + 0.05
-    assert np.abs(chi[:, 1:].std(axis=0) / spread - 1.0).max() < 4.5 / np.sqrt(4000) + 0.03
+    assert np.abs(z0[:, 1:].std(axis=0) / spread - 1.0).max() < 4.5 / np.sqrt(4000) + 0.03
 
 
 @pytest.mark.parametrize("name", ["dpm++", "adaptive", "predictor_corrector"])
@@ -130,10 +130,10 @@ def test_a_new_mask_needs_no_new_loop(schedule):
 
 
 def test_the_state_itself(schedule):
-    chi = draw(TRUTH, schedule, FIRST, 2000, denoise=False, sampler=FLOW)[0]
+    z0 = draw(TRUTH, schedule, FIRST, 2000, denoise=False, sampler=FLOW)[0]
     sigma = np.exp(-4.5)
-    assert abs(chi[:, 0].std() / sigma - 1.0) < 0.1
-    assert abs(chi[:, 0].mean() - 2.0) < 1e-3
+    assert abs(z0[:, 0].std() / sigma - 1.0) < 0.1
+    assert abs(z0[:, 0].mean() - 2.0) < 1e-3
 
 
 def test_a_function_sees_the_path(schedule):
@@ -146,7 +146,7 @@ def test_a_function_sees_the_path(schedule):
 
 
 @pytest.mark.parametrize(
-    ("chi", "gamma"),
+    ("z0", "gamma"),
     [
         (np.zeros(3), np.zeros(3)),
         (np.zeros((2, 3)), np.zeros((3, 3))),
@@ -155,9 +155,9 @@ def test_a_function_sees_the_path(schedule):
         ([[0.0, 0.0]], [np.nan, np.inf]),
     ],
 )
-def test_bad_observations(chi, gamma):
+def test_bad_observations(z0, gamma):
     with pytest.raises(ValueError, match="Expected"):
-        Observation(chi, gamma)
+        Observation(z0, gamma)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +186,6 @@ def test_a_condition_goes_with_its_example(schedule):
 
     nothing = Observation(np.zeros((2, 3)), np.inf)
     told = {"label": np.array([0, 4], "int32")}
-    chi = draw(labelled, schedule, nothing, 1000, sampler=FLOW, condition=told)
-    np.testing.assert_allclose(chi[0].mean(axis=0), 0.0, atol=4.5 / np.sqrt(1000) + 0.02)
-    np.testing.assert_allclose(chi[1].mean(axis=0), 4.0, atol=4.5 / np.sqrt(1000) + 0.02)
+    z0 = draw(labelled, schedule, nothing, 1000, sampler=FLOW, condition=told)
+    np.testing.assert_allclose(z0[0].mean(axis=0), 0.0, atol=4.5 / np.sqrt(1000) + 0.02)
+    np.testing.assert_allclose(z0[1].mean(axis=0), 4.0, atol=4.5 / np.sqrt(1000) + 0.02)
