@@ -8,6 +8,9 @@ from keras_gud.backbones.ncsnpp import NCSNpp
 from keras_gud.backbones.sharding import layout_map
 from keras_gud.backbones.sizes import get
 from keras_gud.backbones.unet import UNet
+from keras_gud.core.registry import discover
+
+discover(__name__)
 
 __all__ = [
     "MLP",

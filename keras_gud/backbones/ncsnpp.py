@@ -6,11 +6,11 @@ import keras
 from keras import ops
 
 from keras_gud.backbones.attention import SpatialAttention
-from keras_gud.backbones.backbone import Backbone
+from keras_gud.backbones.backbone import Backbone, registry
 from keras_gud.backbones.blocks import RESCALE, ResidualBlock, call_block, convolution
 from keras_gud.backbones.embedding import ProxyTimeEmbedding
 from keras_gud.backbones.norm import GroupNorm
-from keras_gud.backbones.resampling import level_sizes
+from keras_gud.backbones.resampling import level_sizes, most_levels
 from keras_gud.core.registry import PACKAGE
 
 # Self-attention up to this many positions (16 x 16), as in Song et al. 2021.
@@ -153,3 +153,12 @@ class NCSNpp(Backbone):
             "blocks": self.blocks,
             "heads": self.heads,
         }
+
+
+@registry.register("ncsnpp")
+def _for_shape(data_shape=None, **kwargs) -> NCSNpp:
+    """The paper's appendix B: 4 levels of 4 blocks; about 75M parameters."""
+    arguments = {"widths": (128, 256, 256, 256), "blocks": 4, "embedding_dim": 512, **kwargs}
+    if data_shape is not None and len(data_shape) > 1:
+        arguments["widths"] = arguments["widths"][: most_levels(data_shape[:-1])]
+    return NCSNpp(**arguments)

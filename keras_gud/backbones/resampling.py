@@ -8,6 +8,11 @@ def halved(spatial) -> tuple[int, ...]:
     return tuple(-(-n // 2) for n in spatial)
 
 
+def most_levels(spatial) -> int:
+    """How many levels a U-Net can have: every axis halves, rounding up, until one is 1."""
+    return 1 + (min(spatial) - 1).bit_length()
+
+
 def level_sizes(spatial, levels: int) -> list[tuple[int, ...]]:
     """Spatial sizes of each level, the finest first.
 

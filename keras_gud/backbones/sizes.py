@@ -1,11 +1,11 @@
-"""The networks behind the names ``"tiny"``, ``"small"``, ``"base"`` and ``"ncsnpp"``."""
+"""The networks behind the names ``"tiny"``, ``"small"`` and ``"base"``, chosen by data shape."""
 
+import inspect
 import math
 
 from keras_gud.backbones.backbone import registry
 from keras_gud.backbones.mlp import MLP
-from keras_gud.backbones.ncsnpp import NCSNpp
-from keras_gud.backbones.resampling import level_sizes
+from keras_gud.backbones.resampling import level_sizes, most_levels
 from keras_gud.backbones.unet import ATTENTION_POSITIONS, UNet
 
 _UNETS = {
@@ -32,22 +32,8 @@ def _factory(name: str):
     return create
 
 
-def _ncsnpp(data_shape=None, **kwargs):
-    """The paper's appendix B: 4 levels of 4 blocks; about 75M parameters."""
-    arguments = {"widths": (128, 256, 256, 256), "blocks": 4, "embedding_dim": 512, **kwargs}
-    if data_shape is not None and len(data_shape) > 1:
-        arguments["widths"] = arguments["widths"][: most_levels(data_shape[:-1])]
-    return NCSNpp(**arguments)
-
-
 for _name in _UNETS:
     registry.add(_name, _factory(_name))
-registry.add("ncsnpp", _ncsnpp)
-
-
-def most_levels(spatial) -> int:
-    """How many levels a U-Net can have: every axis halves, rounding up, until one is 1."""
-    return 1 + (min(spatial) - 1).bit_length()
 
 
 def fit_levels(widths, spatial) -> tuple[int, ...]:
@@ -89,4 +75,8 @@ def get(identifier, data_shape=None, **kwargs):
     >>> [type(get("tiny", data_shape=shape)).__name__ for shape in ((8, 8, 1), (5,))]
     ['UNet', 'MLP']
     """
-    return registry.get(identifier, data_shape=data_shape, **kwargs)
+    factory = registry.factories.get(identifier.lower()) if isinstance(identifier, str) else None
+    # A class is one network for all shapes; a function chooses the network by the shape.
+    if not inspect.isclass(factory):
+        kwargs["data_shape"] = data_shape
+    return registry.get(identifier, **kwargs)

@@ -1,7 +1,5 @@
 """Orthogonal bases U in which the noising process is diagonal."""
 
-from functools import partial
-
 from keras_gud.bases.basis import Basis, registry
 from keras_gud.bases.channel import ChannelMix
 from keras_gud.bases.compose import Compose
@@ -11,15 +9,9 @@ from keras_gud.bases.haar import Haar
 from keras_gud.bases.matrix import Matrix
 from keras_gud.bases.pca import PCA
 from keras_gud.bases.pixel import Pixel
+from keras_gud.core.registry import discover
 
-registry.add("pixel", Pixel)
-registry.add("pca", PCA)
-registry.add("fourier", Fourier)
-registry.add("dct", DCT)
-registry.add("haar", Haar)
-registry.add("channel", ChannelMix)
-registry.add("channel_pca", partial(ChannelMix, "pca"))
-
+discover(__name__)
 get = registry.get
 
 __all__ = [

@@ -1,12 +1,13 @@
 """Orthogonal mixing of channels: grey and colour, or the principal colours."""
 
+import functools
 import math
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_gud.bases.basis import Basis, channel_coordinate
+from keras_gud.bases.basis import Basis, channel_coordinate, registry
 from keras_gud.bases.linear import eigenbasis, multiply_axis, orthogonal_matrix
 from keras_gud.core.data_shape import channel_count
 from keras_gud.core.registry import PACKAGE
@@ -29,6 +30,7 @@ def luma_matrix(channels: int) -> np.ndarray:
     return (q * np.sign(np.diag(r))).T
 
 
+@registry.register("channel")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class ChannelMix(Basis):
     """Orthogonal matrix over the channels, the same at every position; ``(batch, *data_shape)``.
@@ -131,3 +133,6 @@ class ChannelMix(Basis):
         """The name of the matrix, or a custom one as a nested list."""
         matrix = self.matrix.tolist() if self.kind == "custom" else self.kind
         return super().get_config() | {"matrix": matrix}
+
+
+registry.add("channel_pca", functools.partial(ChannelMix, "pca"))

@@ -4,12 +4,13 @@ import keras
 import numpy as np
 from scipy import fft
 
-from keras_gud.bases.basis import Basis, frequency_coordinates
+from keras_gud.bases.basis import Basis, frequency_coordinates, registry
 from keras_gud.bases.linear import multiply_axis
 from keras_gud.core.data_shape import spatial_shape
 from keras_gud.core.registry import PACKAGE
 
 
+@registry.register("dct")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class DCT(Basis):
     """Orthonormal DCT-II over every spatial axis, of any size; ``(batch, *data_shape)`` both ways.

@@ -6,11 +6,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud.bases.basis import Basis, frequency_coordinates
+from keras_gud.bases.basis import Basis, frequency_coordinates, registry
 from keras_gud.core.data_shape import spatial_shape
 from keras_gud.core.registry import PACKAGE
 
 
+@registry.register("fourier")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Fourier(Basis):
     """Orthonormal Hartley transform over all spatial axes; ``(batch, *data_shape)`` both ways.

@@ -6,13 +6,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud.bases.basis import Basis, channel_coordinate, spatial_coordinate
+from keras_gud.bases.basis import Basis, channel_coordinate, registry, spatial_coordinate
 from keras_gud.core.data_shape import axis_names, spatial_shape
 from keras_gud.core.registry import PACKAGE
 
 DEFAULT_LEVELS = 3
 
 
+@registry.register("haar")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Haar(Basis):
     """Orthonormal Haar transform of one or more levels; ``(batch, *data_shape)`` both ways.

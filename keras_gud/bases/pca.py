@@ -6,7 +6,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud.bases.basis import Basis, channel_coordinate, index_coordinate, spatial_coordinate
+from keras_gud.bases.basis import (
+    Basis,
+    channel_coordinate,
+    index_coordinate,
+    registry,
+    spatial_coordinate,
+)
 from keras_gud.bases.linear import eigenbasis, multiply_flat
 from keras_gud.core.arguments import check_numbers
 from keras_gud.core.data_shape import spatial_shape
@@ -17,6 +23,7 @@ from keras_gud.core.streaming_moments import Covariance
 MAX_COMPONENTS = 4096
 
 
+@registry.register("pca")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class PCA(Basis):
     """Eigenbasis of the data's covariance; inputs and outputs are ``(batch, *data_shape)``.

@@ -3,11 +3,12 @@
 import keras
 import numpy as np
 
-from keras_gud.bases.basis import Basis, channel_coordinate, spatial_coordinate
+from keras_gud.bases.basis import Basis, channel_coordinate, registry, spatial_coordinate
 from keras_gud.core.data_shape import axis_names, spatial_shape
 from keras_gud.core.registry import PACKAGE
 
 
+@registry.register("pixel")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Pixel(Basis):
     """The data's own axes, U = 1; inputs and outputs are ``(batch, *data_shape)``.

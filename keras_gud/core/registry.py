@@ -1,17 +1,33 @@
 """Parts by name: every family of parts (bases, priors, ...) has one `Registry`.
 
 A part may be given as a name (``"haar"``), as a Keras config (a dict) or as an instance;
-`Registry.get` turns each of them into an instance.
+`Registry.get` turns each of them into an instance. A part registers itself where it is defined, and
+`discover` imports all files of a folder, so that a new file is all that a new part needs.
 """
 
 import difflib
-from collections.abc import Iterable
-from typing import Any
+import importlib
+import pkgutil
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
 
 PACKAGE = "keras_gud"
+
+Factory = TypeVar("Factory", bound=Callable[..., Any])
+
+
+def discover(package: str):
+    """Imports every module of a package, so that the parts that they define register themselves.
+
+    Args:
+        package: Its dotted name; called as ``discover(__name__)`` at the end of its `__init__.py`.
+    """
+    for module in pkgutil.iter_modules(sys.modules[package].__path__):
+        importlib.import_module(f"{package}.{module.name}")
 
 
 def near_match(name: str, known: Iterable[str]) -> str:
@@ -62,12 +78,47 @@ class Registry:
     def __init__(self, kind: str, base: type):
         self.kind = kind
         self.base = base
-        self.factories: dict[str, Any] = {}
+        self.factories: dict[str, Callable[..., Any]] = {}
 
-    def add(self, name: str, factory):
-        """Registers `factory` (a class or a function without arguments) under `name`."""
+    def add(self, name: str, factory: Factory) -> Factory:
+        """Registers a part under a name.
+
+        Args:
+            name: A new name, in lower case.
+            factory: A class, or a function that returns an instance; callable without arguments.
+
+        Raises:
+            ValueError: for a name with capitals, or one that another part has.
+        """
+        if name != name.lower():
+            raise ValueError(f"Expected `name` in lower case. Received: name={name!r}.")
+        known = self.factories.setdefault(name, factory)
+        # A module or notebook cell that runs again may replace what it registered before.
+        if _origin(known) != _origin(factory):
+            raise ValueError(
+                f"Expected a new `name`, other than {sorted(self.factories)}. "
+                f"Received: name={name!r} for {factory!r}; it is the name of {known!r}."
+            )
         self.factories[name] = factory
         return factory
+
+    def register(self, name: str) -> Callable[[Factory], Factory]:
+        """A decorator that registers a class (or a function that returns an instance).
+
+        Args:
+            name: See `add`.
+
+        Example:
+
+        >>> from keras_gud import bases
+        >>> @bases.registry.register("same")
+        ... class Same(bases.Pixel):
+        ...     pass
+        >>> type(bases.get("same")).__name__
+        'Same'
+        >>> del bases.registry.factories["same"]
+        """
+        return lambda factory: self.add(name, factory)
 
     def get(self, identifier, **kwargs):
         """Returns an instance for a name, a config or an instance.
@@ -100,6 +151,12 @@ class Registry:
             f"`{self.base.__name__}`. Received: {self.kind}={identifier!r} "
             f"of type {type(identifier).__name__}."
         )
+
+
+def _origin(factory) -> tuple[str | None, str | None]:
+    """Where a class or function, also one with some arguments bound, is defined."""
+    factory = getattr(factory, "func", factory)
+    return getattr(factory, "__module__", None), getattr(factory, "__qualname__", None)
 
 
 def choose(kind: str, table: dict, name: str):

@@ -4,16 +4,12 @@ The prior's covariance is ``U^T S^2 U``; in the components ``z0 = S^-1 (U phi - 
 identity. The mean is always removed (paper app. B).
 """
 
+from keras_gud.core.registry import discover
 from keras_gud.priors.prior import Prior, registry
 from keras_gud.priors.scales import Isotropic, Matching, Scaled
 from keras_gud.priors.spectra import OffsetNoise, PowerLaw
 
-registry.add("isotropic", Isotropic)
-registry.add("matching", Matching)
-registry.add("spectrum", lambda **kwargs: Matching(over="frequency", **kwargs))
-registry.add("power_law", PowerLaw)
-registry.add("offset", OffsetNoise)
-
+discover(__name__)
 get = registry.get
 
 __all__ = [

@@ -5,9 +5,10 @@ import numpy as np
 
 from keras_gud.core.arguments import as_floats
 from keras_gud.core.registry import PACKAGE, require_coordinate
-from keras_gud.priors.prior import Prior, positive
+from keras_gud.priors.prior import Prior, positive, registry
 
 
+@registry.register("isotropic")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Isotropic(Prior):
     """White noise: S_i = scale for all components ("unwhitened" in the paper).
@@ -41,6 +42,7 @@ class Isotropic(Prior):
         return super().get_config() | {"scale": self.constant}
 
 
+@registry.register("matching")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Matching(Prior):
     """Whitening: S_i is the standard deviation of component i (paper sec. 4.4).
@@ -129,3 +131,6 @@ class Scaled(Prior):
     def get_config(self):
         """The constructor's arguments."""
         return super().get_config() | {"scale": self.constant.tolist()}
+
+
+registry.add("spectrum", lambda **kwargs: Matching(over="frequency", **kwargs))

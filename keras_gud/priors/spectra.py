@@ -8,9 +8,10 @@ import numpy as np
 from keras_gud.core.arguments import check_numbers
 from keras_gud.core.data_shape import spatial_shape
 from keras_gud.core.registry import PACKAGE, require_coordinate
-from keras_gud.priors.prior import Prior, positive
+from keras_gud.priors.prior import Prior, positive, registry
 
 
+@registry.register("power_law")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class PowerLaw(Prior):
     """Noise with a power spectrum ``S^2 ~ (|k|^2 + corner^2)^(-exponent/2)``, in units of its mean.
@@ -69,6 +70,7 @@ class PowerLaw(Prior):
         return super().get_config() | own
 
 
+@registry.register("offset")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class OffsetNoise(Prior):
     """White noise and a random constant on top of it, one for each channel.

@@ -5,10 +5,11 @@ import numpy as np
 
 from keras_gud.core.registry import PACKAGE
 from keras_gud.samplers.runge_kutta import Flow
-from keras_gud.samplers.sampler import Sampler
+from keras_gud.samplers.sampler import Sampler, registry
 from keras_gud.samplers.solver import AdaptiveSolver
 
 
+@registry.register("adaptive")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class AdaptiveRungeKutta(Sampler):
     """Steps as long as a tolerance allows, by an embedded method and a PI controller.

@@ -5,9 +5,10 @@ from keras import ops
 
 from keras_gud.core.registry import PACKAGE
 from keras_gud.diffusion.noising_state import score_from_eps
-from keras_gud.samplers.sampler import Sampler
+from keras_gud.samplers.sampler import Sampler, registry
 
 
+@registry.register("euler_maruyama")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class EulerMaruyama(Sampler):
     """``z(s) = z + B (z/2 + score) + sqrt(B) n`` with ``B = sigma(t)^2 (gamma(t) - gamma(s))``.

@@ -1,14 +1,17 @@
 """Exponential multistep solvers with one log-SNR clock per component (DESIGN sec. 3.8)."""
 
+import functools
+
 import keras
 from keras import ops
 
 from keras_gud.core.registry import PACKAGE
 from keras_gud.diffusion.noising_state import z0_from_eps
 from keras_gud.samplers.multistep import polynomial_integral, usable_orders
-from keras_gud.samplers.sampler import Sampler, check_count
+from keras_gud.samplers.sampler import Sampler, check_count, registry
 
 
+@registry.register("dpm++")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class DPMSolver(Sampler):
     """DPM-Solver++ and UniPC, component by component.
@@ -134,3 +137,9 @@ def _integrate(z, values, states, target):
     nodes = [_log_snr_step(first, state) for state in states]
     total = polynomial_integral(values, nodes, _log_snr_step(first, target))
     return target.sigma / first.sigma * z + target.alpha * total
+
+
+registry.add("ddim", functools.partial(DPMSolver, order=1))
+registry.add("ancestral", functools.partial(DPMSolver, order=1, stochastic=True))
+registry.add("dpm++sde", functools.partial(DPMSolver, stochastic=True))
+registry.add("unipc", functools.partial(DPMSolver, corrector=True))

@@ -9,6 +9,7 @@ from keras_gud.diffusion.noising_state import score_from_eps
 from keras_gud.samplers.sampler import Sampler, registry
 
 
+@registry.register("predictor_corrector")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class PredictorCorrector(Sampler):
     """Each step of another sampler, followed by steps of Langevin dynamics at the new noise level.

@@ -1,12 +1,14 @@
 """Explicit Runge-Kutta integration of the probability flow (paper eq. 25) with fixed steps."""
 
+import functools
+
 import keras
 from keras import ops
 
 from keras_gud.core.registry import PACKAGE
 from keras_gud.diffusion.noising_state import probability_flow
 from keras_gud.samplers import tableaus
-from keras_gud.samplers.sampler import Sampler
+from keras_gud.samplers.sampler import Sampler, registry
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -72,3 +74,7 @@ class Flow:
         """
         frozen = self.state_at(t).gamma == self.state_at(s).gamma
         return (ops.where(frozen, before[0], after[0]), *after[1:])
+
+
+for _method in tableaus.TABLEAUS:
+    registry.add(_method, functools.partial(RungeKutta, _method))

@@ -9,6 +9,7 @@ from keras_gud.core.arguments import check_numbers
 from keras_gud.core.registry import PACKAGE
 from keras_gud.schedules.function import Curves
 from keras_gud.schedules.pieces import check_gamma_range, clip_curve
+from keras_gud.schedules.schedule import registry
 
 
 class _Frequencies(Curves):
@@ -28,6 +29,7 @@ class _Frequencies(Curves):
         return super().get_config() | {"gamma_min": self.gamma_min, "gamma_max": self.gamma_max}
 
 
+@registry.register("blurring")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Blurring(_Frequencies):
     """Blurring Diffusion (Hoogeboom and Salimans, 2022): noise as in `Cosine`, and a blur.
@@ -86,6 +88,7 @@ class Blurring(_Frequencies):
         return super().get_config() | {"blur": self.blur, "d_min": self.d_min}
 
 
+@registry.register("heat")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class HeatDissipation(_Frequencies):
     """Inverse Heat Dissipation (Rissanen et al., 2023): a blur under a little constant noise.
@@ -149,6 +152,7 @@ class HeatDissipation(_Frequencies):
         }
 
 
+@registry.register("shortest")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class ShortestPath(_Frequencies):
     """Shortest Path Diffusion (Das et al., 2023): the shortest path between two Gaussians.
@@ -208,6 +212,7 @@ class ShortestPath(_Frequencies):
         return super().get_config() | {"amplitude": self.amplitude, "corner": self.corner}
 
 
+@registry.register("renormalization")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Renormalization(_Frequencies):
     """Renormalization group flow with Polchinski's smooth cutoff (Cotler and Rezchikov, 2023).

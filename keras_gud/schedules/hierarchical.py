@@ -7,9 +7,10 @@ from keras import ops
 from keras_gud.core.data_shape import axis_names
 from keras_gud.core.registry import PACKAGE, require_coordinate
 from keras_gud.schedules.pieces import check_gamma_range, clipped_line, snap
-from keras_gud.schedules.schedule import ComponentSchedule
+from keras_gud.schedules.schedule import ComponentSchedule, registry
 
 
+@registry.register("hierarchical")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Hierarchical(ComponentSchedule):
     """Levels i = 1..N, coarsest first, and columns j = 1..L_i inside level i (paper eq. 22)::

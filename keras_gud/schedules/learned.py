@@ -6,7 +6,7 @@ from keras import ops
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.registry import PACKAGE
 from keras_gud.schedules.pieces import check_gamma_range, snap
-from keras_gud.schedules.schedule import ComponentSchedule
+from keras_gud.schedules.schedule import ComponentSchedule, registry
 
 # What has been measured in an interval is the mean over about so many of its last examples.
 _MEMORY = 1000.0
@@ -16,6 +16,7 @@ _LEAST = 0.1
 _MOST = 10_000
 
 
+@registry.register("learned")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Learned(ComponentSchedule):
     """The monotone curve of Variational Diffusion (Kingma et al., 2021), piecewise linear.

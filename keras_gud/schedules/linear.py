@@ -8,12 +8,13 @@ from keras import ops
 
 from keras_gud.core.arguments import as_floats, check_numbers
 from keras_gud.core.registry import PACKAGE, require_coordinate
-from keras_gud.schedules.schedule import ComponentSchedule
+from keras_gud.schedules.schedule import ComponentSchedule, registry
 
 # logit(0.99^2): where sigma^2 has reached 0.99^2, the paper's criterion for "noised" (app. B).
 _NOISED = math.log(0.99**2 / (1.0 - 0.99**2))
 
 
+@registry.register("linear")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Linear(ComponentSchedule):
     """Gamma grows linearly in t, with one slope and an offset per component (paper eqs. 18-20).
@@ -178,3 +179,6 @@ def stretch(frequency: np.ndarray, ordering: np.ndarray) -> np.ndarray:
             f"Received: all components at |k|={low:g}."
         )
     return ordering.min() + (frequency - low) * np.ptp(ordering) / (high - low)
+
+
+registry.add("frequency", lambda **kwargs: Linear(ordering="frequency", **kwargs))

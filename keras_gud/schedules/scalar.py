@@ -9,7 +9,7 @@ from keras import ops
 from keras_gud.core.arguments import check_numbers
 from keras_gud.core.registry import PACKAGE
 from keras_gud.schedules.pieces import check_gamma_range, clip_curve
-from keras_gud.schedules.schedule import ComponentSchedule
+from keras_gud.schedules.schedule import ComponentSchedule, registry
 
 
 def _exp(x: float) -> float:
@@ -41,6 +41,7 @@ class _Scalar(ComponentSchedule):
         return super().get_config() | {"gamma_min": self.gamma_min, "gamma_max": self.gamma_max}
 
 
+@registry.register("cosine")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Cosine(_Scalar):
     """alpha = cos(pi t/2), i.e. ``gamma(t) = 2 log tan(pi t/2)`` (Nichol and Dhariwal, 2021).
@@ -72,6 +73,7 @@ class Cosine(_Scalar):
         return self._clip(gamma, 2.0 * math.pi / ops.sin(2.0 * near))
 
 
+@registry.register("vp")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class VP(_Scalar):
     """The variance-preserving SDE of Song et al. (2021), with beta linear in t.
@@ -136,6 +138,7 @@ class VP(_Scalar):
         return super().get_config() | {"beta_min": self.beta_min, "beta_max": self.beta_max}
 
 
+@registry.register("subvp")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class SubVP(VP):
     """The sub-VP SDE of Song et al. (2021): sigma = 1 - e^-B in place of its square root.
@@ -166,6 +169,7 @@ class SubVP(VP):
         return total + 2.0 * ops.log(decayed), (2.0 - decayed) / decayed
 
 
+@registry.register("flow")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class FlowMatching(_Scalar):
     """The straight line ``(1 - t) z0 + t eps``, i.e. ``gamma(t) = 2 log(t/(1 - t))``.
@@ -198,6 +202,7 @@ class FlowMatching(_Scalar):
         return self._clip(gamma, 2.0 / (t * (1.0 - t)))
 
 
+@registry.register("edm")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class EDM(ComponentSchedule):
     """The noise levels of Karras et al. (2022): ``sigma^(1/rho)`` is linear in t.

@@ -8,9 +8,10 @@ from keras_gud.core.arguments import check_flag
 from keras_gud.core.data_shape import axis_names
 from keras_gud.core.registry import PACKAGE, require_coordinate
 from keras_gud.schedules.pieces import check_gamma_range, clipped_line
-from keras_gud.schedules.schedule import ComponentSchedule
+from keras_gud.schedules.schedule import ComponentSchedule, registry
 
 
+@registry.register("sequential")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Sequential(ComponentSchedule):
     """Groups i = 1..L are generated one after the other, overlapping as b allows (paper eq. 21)::
@@ -107,3 +108,7 @@ class Sequential(ComponentSchedule):
             "gamma_min": self.gamma_min,
             "gamma_max": self.gamma_max,
         }
+
+
+registry.add("columns", lambda **kwargs: Sequential(over="column", **kwargs))
+registry.add("rows", lambda **kwargs: Sequential(over="row", **kwargs))
