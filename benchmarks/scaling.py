@@ -82,7 +82,7 @@ def state_of(model) -> tuple:
 def compile_step(model, batch: int):
     """Keras' training step, compiled, and a batch to run it on, divided among the devices."""
     state = state_of(model)
-    x = backend.share_rows(images(batch, model.data_shape[0]))
+    x = backend.shard_rows(images(batch, model.data_shape[0]))
     shardings = jax.tree.map(lambda value: value.sharding, state)
     step = jax.jit(model.train_step, donate_argnums=0, out_shardings=(None, shardings))
     return step.lower(state, (x,)).compile(), state, x

@@ -1,72 +1,80 @@
 """What differs between backends, in one place: the only folder that may import one of them."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 
 from keras_gud.backend.devices import (
-    after,
-    all_processes,
-    all_rows,
-    batch_parts,
-    call,
-    data_part,
-    in_step,
-    one_program,
-    own_part,
-    part_of_sum,
-    process,
-    reading_own_part,
+    all_gather,
+    batch_shards,
+    call_compiled,
+    control_dependencies,
+    data_parallel,
+    data_shard,
+    gather_rows,
+    in_strategy_scope,
+    is_single_program,
+    reading_own_shard,
     replica,
-    replicated,
-    share_of_loss,
-    share_rows,
+    scale_loss_for_distribution,
+    shard_dataset,
+    shard_rows,
     step_results,
-    summed,
-    together,
     value_of,
-    where_trained,
-    whole,
+)
+from keras_gud.backend.distribution import Tensor
+from keras_gud.backend.processes import (
+    part_of_sum,
+    process_allgather,
+    process_count,
+    process_index,
+    raise_together,
+    summed_over_processes,
+    synchronized_batches,
 )
 
 __all__ = [
-    "after",
-    "all_processes",
-    "all_rows",
-    "batch_parts",
+    "all_gather",
+    "batch_shards",
     "compile",
-    "data_part",
+    "control_dependencies",
+    "data_parallel",
+    "data_shard",
     "dtype_name",
+    "gather_rows",
     "gradient",
-    "in_step",
-    "is_lost",
-    "one_program",
-    "own_part",
+    "in_strategy_scope",
+    "is_deleted",
+    "is_single_program",
     "part_of_sum",
-    "process",
-    "reading_own_part",
+    "process_allgather",
+    "process_count",
+    "process_index",
+    "raise_together",
+    "reading_own_shard",
     "replica",
-    "replicated",
     "require_finite",
     "require_labels",
-    "share_of_loss",
-    "share_rows",
+    "scale_loss_for_distribution",
+    "shard_dataset",
+    "shard_rows",
     "step_results",
-    "summed",
+    "summed_over_processes",
+    "synchronized_batches",
     "to_numpy",
-    "together",
     "torch_has_gpu",
     "value_of",
-    "where_trained",
-    "whole",
 ]
 
 
-def compile(function):
+def compile(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compiles a pure function of tensors as a whole: XLA on jax and tensorflow, no_grad on torch.
 
     Everything that may change between calls (weights, bounds of loops) has to be an argument, or
-    it is baked in. Arguments may be nested; every leaf becomes a tensor, so that no Python number
-    causes a new compilation.
+    its first value stays. Arguments may be nested; every leaf becomes a tensor, so that no Python
+    number causes a new compilation.
 
     Args:
         function: A function of nested tensors that returns nested tensors.
@@ -96,16 +104,16 @@ def compile(function):
     else:
         compiled = function
 
-    return lambda *args: call(compiled, args)
+    return lambda *args: call_compiled(compiled, args)
 
 
-def gradient(function, x):
-    """The gradient of a function of tensors, also within a compiled loop; `keras.ops` has none.
+def gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The gradient of a function of a tensor, also within a compiled loop; `keras.ops` has none.
 
     Args:
         function: Function of one tensor ``(batch, ...)`` that returns a number for every row, of
             that row alone, ``(batch,)``; or one number for all.
-        x: The tensor at which.
+        x: Float tensor ``(batch, ...)``, the point where the gradient is taken.
 
     Returns:
         Tensor of the shape of x.
@@ -137,20 +145,25 @@ def gradient(function, x):
     return jax.grad(total)(x)
 
 
-def require_finite(x, message: str):
-    """A tensor of a `tf.data` pipeline; reading it raises an error if it holds NaN or inf."""
+def require_finite(x: Tensor, message: str) -> Tensor:
+    """The same tensor in a `tf.data` pipeline, which raises when read if it holds NaN or inf.
+
+    Args:
+        x: Tensor of any dtype; only floats are checked.
+        message: Of the `tf.errors.InvalidArgumentError` that reading raises.
+    """
     import tensorflow as tf
 
     return tf.debugging.check_numerics(x, message) if x.dtype.is_floating else x
 
 
-def require_labels(label, x, classes: int):
-    """Labels of a `tf.data` pipeline; reading them raises an error unless they are in range.
+def require_labels(label: Tensor, x: Tensor, classes: int) -> Tensor:
+    """The same labels in a `tf.data` pipeline, which raises when read unless all are in range.
 
     Args:
         label: Integer tensor ``(batch,)``.
         x: The data, ``(batch, ...)``.
-        classes: Number of classes.
+        classes: Number of classes; labels are 0 .. classes - 1.
     """
     import tensorflow as tf
 
@@ -165,7 +178,7 @@ def require_labels(label, x, classes: int):
         return tf.identity(label)
 
 
-def to_numpy(x) -> np.ndarray:
+def to_numpy(x: Any) -> np.ndarray:
     """An array or tensor of any library, also of another backend than the active one, as NumPy.
 
     >>> to_numpy([1, 2]).tolist()
@@ -177,7 +190,7 @@ def to_numpy(x) -> np.ndarray:
     return np.asarray(x)
 
 
-def dtype_name(x) -> str:
+def dtype_name(x: Any) -> str:
     """The name of an array's or tensor's type, whatever its library.
 
     >>> dtype_name(np.zeros(1, "float32"))
@@ -187,11 +200,14 @@ def dtype_name(x) -> str:
     return str(getattr(x.dtype, "name", x.dtype)).removeprefix("torch.")
 
 
-def is_lost(variable) -> bool:
+def is_deleted(variable: keras.Variable) -> bool:
     """Whether a variable has no value any more.
 
     On jax, a training step that is interrupted has given its inputs' buffers away ("donated") and
     not yet returned new ones.
+
+    >>> is_deleted(keras.Variable(1.0))
+    False
     """
     value = variable._value
     return value is None or bool(getattr(value, "is_deleted", lambda: False)())

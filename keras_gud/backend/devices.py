@@ -1,88 +1,75 @@
-"""Several devices and several processes, by each engine's own means.
+"""Batches and samples divided among devices: shards, replicas, and one training step of each.
 
-On jax it is `keras.distribution`, on tensorflow `tf.distribute`, on torch `torch.distributed`.
-Without any of them every function here answers for the one device that there is.
+Without a distribution every function here returns what is right for a single device.
 
-A *process* is one Python interpreter of a run; a *part* is what of a batch one of them reads; a
-*replica* is a device that computes a step on its own share of a batch.
+A *process* is one Python interpreter of a run (see `processes`); a *shard* is the part of a batch
+that one process reads; a *replica* is a device that computes a step on its own part of a batch.
 """
 
 import contextlib
 import functools
-import importlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
 from keras import tree
 
-from keras_gud.backend.engine import Engine
+from keras_gud.backend.distribution import Tensor, current_distribution
+
+# What `reading_own_shard` sets.
+_reading = SimpleNamespace(own_shard=False)
 
 
-def _engine() -> Engine:
-    """What this backend answers at this moment."""
-    name = keras.backend.backend()
-    if name not in ("jax", "tensorflow", "torch"):
-        return Engine()
-    return importlib.import_module(f"keras_gud.backend.on_{name}").engine()
+def data_shard() -> tuple[int, int]:
+    """The index of the shard of every batch that this process has to read, and their number.
 
+    One shard on tensorflow: its strategies divide whatever they are given.
 
-# -- who is who -----------------------------------------------------------------------------------
-
-
-def process() -> tuple[int, int]:
-    """Which process of the run this is, and how many there are.
-
-    >>> process()
+    >>> data_shard()
     (0, 1)
     """
-    return _engine().process
+    return current_distribution().data_shard
 
 
-def data_part() -> tuple[int, int]:
-    """Which part of every batch this process has to read, and how many parts there are.
-
-    One part on tensorflow: its strategies take their share of whatever they are given.
-
-    >>> data_part()
-    (0, 1)
-    """
-    return _engine().data_part
-
-
-def batch_parts() -> int:
+def batch_shards() -> int:
     """The number of devices that a batch is divided among, over all processes.
 
-    >>> batch_parts()
+    >>> batch_shards()
     1
     """
-    return _engine().batch_parts
+    return current_distribution().batch_shards
 
 
-def one_program() -> bool:
+def is_single_program() -> bool:
     """Whether devices share one computation, in which a scalar is the same for all rows of a batch.
 
-    >>> one_program()
+    >>> is_single_program()
     True
     """
-    return keras.backend.backend() == "jax" or batch_parts() == 1
+    return keras.backend.backend() == "jax" or batch_shards() == 1
 
 
-def replica() -> tuple:
-    """Which replica the code that calls this computes a share for, and how many there are.
+def replica() -> tuple[Tensor, int]:
+    """The index of the replica that the calling code computes for, and the number of replicas.
 
     On jax (0, 1): there, code sees the whole batch, whatever devices hold it. On tensorflow the
-    first may be a tensor. On torch a process is a replica where it is `reading_own_part`.
+    index may be a tensor. On torch each process is a replica, within `reading_own_shard`.
 
     >>> replica()
     (0, 1)
     """
-    whole = keras.backend.backend() == "torch" and not _reading.own_part
-    return (0, 1) if whole else _engine().replica()
+    whole_batch = keras.backend.backend() == "torch" and not _reading.own_shard
+    return (0, 1) if whole_batch else current_distribution().replica()
 
 
-def where_trained(method):
-    """A method of a model, run where the model was made: within its `tf.distribute.Strategy`."""
+def in_strategy_scope(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorates a method of a model to run in the `tf.distribute.Strategy` the model was made in.
+
+    Other backends have no such scope; there the method runs as it is.
+    """
 
     @functools.wraps(method)
     def run(model, *args, **kwargs):
@@ -93,194 +80,90 @@ def where_trained(method):
     return run
 
 
-def own_part(dataset):
-    """This process' part of a `tf.data.Dataset` of whole batches, where Keras can tell."""
-    return _engine().own_part(dataset)
+def shard_dataset(dataset: Any) -> Any:
+    """This process' shard of a `tf.data.Dataset` of whole batches, where Keras can divide it."""
+    return current_distribution().shard_dataset(dataset)
 
 
 @contextlib.contextmanager
-def reading_own_part():
-    """A context in which batches are this process' part of whole ones, see `data_part`."""
+def reading_own_shard() -> Iterator[None]:
+    """A context in which batches are this process' shard of whole ones, see `data_shard`."""
     distribution = keras.distribution.distribution()
-    before = _reading.own_part, getattr(distribution, "auto_shard_dataset", None)
-    _reading.own_part = True
+    before = _reading.own_shard, getattr(distribution, "auto_shard_dataset", None)
+    _reading.own_shard = True
     if distribution is not None:  # Keras would divide tf.data once more, and refuse all others
         distribution.auto_shard_dataset = False
     try:
         yield
     finally:
-        _reading.own_part = before[0]
+        _reading.own_shard = before[0]
         if distribution is not None:
             distribution.auto_shard_dataset = before[1]
 
 
-_reading = SimpleNamespace(own_part=False)
-
-
-# -- rows of samples over devices -----------------------------------------------------------------
-
-
-def share_rows(arrays):
+def shard_rows(arrays: Any) -> Any:
     """Divides nested arrays with a row for each sample among the devices, for compiled functions.
 
     Args:
-        arrays: Nested NumPy arrays; the number of rows is a multiple of `batch_parts`.
+        arrays: Nested NumPy arrays ``(n, ...)``; n is a multiple of `batch_shards`.
+
+    Returns:
+        The same structure, of what the backend's compiled functions take as divided arrays.
     """
-    return tree.map_structure(_engine().share_rows, arrays)
+    return tree.map_structure(current_distribution().shard_rows, arrays)
 
 
-def whole(x) -> np.ndarray:
-    """What a compiled function has made of `share_rows`, all rows of it, in every process."""
-    return _engine().whole(x)
+def gather_rows(x: Any) -> np.ndarray:
+    """All rows of what a compiled function has returned for `shard_rows`, in every process."""
+    return current_distribution().gather_rows(x)
 
 
-def value_of(variable) -> np.ndarray:
+def value_of(variable: keras.Variable) -> np.ndarray:
     """The whole value of a Keras variable, whichever devices hold parts or copies of it."""
-    return _engine().value_of(variable.value)
+    return current_distribution().value_of(variable.value)
 
 
-def all_rows(x):
+def all_gather(x: Tensor) -> Tensor:
     """The rows of all replicas, in order, within a training step; see `replica`."""
-    return _engine().all_rows(x)
+    return current_distribution().all_gather(x)
 
 
-def share_of_loss(loss):
-    """What a replica adds to the loss of the whole batch, as Keras expects it of `compute_loss`.
+def scale_loss_for_distribution(loss: Tensor) -> Tensor:
+    """The mean loss of a replica, scaled as Keras expects it of `compute_loss`.
 
-    On tensorflow gradients of replicas are added up; elsewhere the engine takes means.
+    On tensorflow the gradients of replicas are summed, so each loss is divided by their number;
+    elsewhere gradients are averaged and the loss stays as it is.
     """
-    return _engine().share_of_loss(loss)
+    return current_distribution().scale_loss_for_distribution(loss)
 
 
-def step_results(results: dict) -> dict:
+def step_results(results: dict[str, Tensor]) -> dict[str, Tensor]:
     """Results of a step, in a shape that Keras can average over processes.
 
-    Between TensorFlow's workers it takes means along a first axis, which scalars have not.
+    Between TensorFlow's workers it takes means along a first axis, which scalars do not have.
     """
-    return _engine().step_results(results)
+    return current_distribution().step_results(results)
 
 
-def after(data):
-    """A context in which nothing is computed before the data are there.
+def control_dependencies(data: Any) -> AbstractContextManager:
+    """A context in which nothing is computed before the (nested) data are there.
 
-    TensorFlow's graph of a step also holds the reading of its batch; where there is none left, it
-    would still take what needs none of it, averages and random states, one step on.
+    TensorFlow's graph of a step also reads the batch of that step. Where there is no batch left, it
+    would still update what does not depend on one, such as averages and random states.
     """
-    return _engine().after(data)
+    return current_distribution().control_dependencies(data)
 
 
-def replicated(network):
-    """The network to call in training: its gradients are averaged over the processes."""
-    return _engine().replicated(network)
+def data_parallel(network: keras.layers.Layer) -> Any:
+    """The network to call in training, whose gradients are averaged over the processes."""
+    return current_distribution().data_parallel(network)
 
 
-def call(compiled, args):
-    """Calls a compiled function, once for each device where some arguments are shared rows."""
-    engine = _engine()
+def call_compiled(compiled: Callable[..., Any], args: Any) -> Any:
+    """Calls a compiled function, once for each device where some arguments are divided rows."""
+    distribution = current_distribution()
 
     def tensor(x):
-        return x if engine.is_shared(x) else keras.ops.convert_to_tensor(x)
+        return x if distribution.is_sharded(x) else keras.ops.convert_to_tensor(x)
 
-    return engine.run(compiled, tree.map_structure(tensor, args))
-
-
-# -- between processes ----------------------------------------------------------------------------
-
-
-def all_processes(array: np.ndarray) -> np.ndarray:
-    """The arrays of all processes, of the same shape and type, stacked along a new first axis.
-
-    >>> all_processes(np.arange(2)).tolist()
-    [[0, 1]]
-    """
-    array = np.asarray(array)
-    if process()[1] == 1:
-        return array[None]
-    # As bytes, for jax would round 64 bits to 32.
-    gathered = _engine().all_processes(np.frombuffer(array.tobytes(), "uint8"))
-    return np.frombuffer(gathered.tobytes(), array.dtype).reshape(-1, *array.shape)
-
-
-def summed(variables):
-    """A context in which sums that every process has counted for itself are those of all.
-
-    Only on torch: elsewhere one step counts the whole batch.
-
-    Args:
-        variables: Keras variables; only scalars are summed.
-    """
-    if keras.backend.backend() != "torch" or process()[1] == 1:
-        return contextlib.nullcontext()
-    variables = [v for v in variables if v.shape == ()]
-    values = np.stack([value_of(v).astype("float64") for v in variables])
-    sums = all_processes(values).sum(axis=0)
-    mapping = [
-        (v, keras.ops.convert_to_tensor(total, v.dtype))
-        for v, total in zip(variables, sums, strict=True)
-    ]
-    return keras.StatelessScope(state_mapping=mapping)
-
-
-def part_of_sum(value: np.ndarray) -> np.ndarray:
-    """What this process holds of a sum over processes, see `summed`: the first one has it all."""
-    alone = keras.backend.backend() != "torch" or process()[0] == 0 or value.ndim
-    return value if alone else np.zeros_like(value)
-
-
-def in_step(batches):
-    """Batches of unknown number, for as long as every process has one more.
-
-    Args:
-        batches: An iterator, the part of this process.
-
-    Raises:
-        RuntimeError: where some processes have one and others have not, or have failed: those that
-            have would wait for the others for ever.
-    """
-    batches, count = iter(batches), 0
-    while True:
-        with together("read its data"):
-            batch = next(batches, None)
-        more = all_processes(np.asarray(batch is not None))
-        if not more.all():
-            break
-        yield batch
-        count += 1
-    if more.any():
-        raise RuntimeError(
-            "Expected data of the same number of batches in every process. Received: after "
-            f"{count} batches those of processes {np.flatnonzero(~more).tolist()} of {len(more)} "
-            "have ended."
-        )
-
-
-@contextlib.contextmanager
-def together(what: str):
-    """All processes leave the block, or all raise: none is left waiting for one that failed.
-
-    Args:
-        what: What is done in the block, for the message: ``"open the data"``.
-
-    Raises:
-        RuntimeError: if the block raised in another process.
-    """
-    error = None
-    try:
-        yield
-    except Exception as raised:
-        error = raised
-    if process()[1] > 1:
-        message = b"" if error is None else f"{type(error).__name__}: {error}".encode()[:_LONGEST]
-        messages = all_processes(np.frombuffer(message.ljust(_LONGEST, b"\0"), "uint8"))
-        others = [bytes(row).rstrip(b"\0").decode(errors="replace") for row in messages]
-        for i, other in enumerate(others):
-            if other and error is None:
-                raise RuntimeError(
-                    f"Expected every process to {what}. Received: process {i} of {len(others)} "
-                    f"failed, with {other}"
-                )
-    if error is not None:
-        raise error
-
-
-_LONGEST = 2048
+    return distribution.call_compiled(compiled, tree.map_structure(tensor, args))

@@ -1,90 +1,95 @@
 """Devices and processes under a `tf.distribute.Strategy`."""
 
 import weakref
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from keras_gud.backend.engine import Engine
+from keras_gud.backend.distribution import Distribution
 
 # For each compiled function of TensorFlow, the one that runs it on all replicas.
-_ON_REPLICAS = weakref.WeakKeyDictionary()
+_ON_REPLICAS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
-def engine():
-    """Answers within the scope of a strategy; one device elsewhere."""
+def current_distribution() -> Distribution:
+    """That of the strategy in whose scope it is called, or one device elsewhere."""
     strategy = tf.distribute.get_strategy()
     if not tf.distribute.has_strategy():
-        return Engine(after=_after)
+        return Distribution(control_dependencies=_control_dependencies)
     count = strategy.num_replicas_in_sync
     local = len(strategy.extended.worker_devices)
     resolver = strategy.cluster_resolver
-    here = 0
+    process_index = 0
     if count > local:
         # Workers in the order of their replicas: the chief, if there is one, before the others.
         has_chief = "chief" in resolver.cluster_spec().jobs
-        here = resolver.task_id + int(has_chief and resolver.task_type == "worker")
+        process_index = resolver.task_id + int(has_chief and resolver.task_type == "worker")
 
-    def context():
+    def replica_context() -> Any:
         found = tf.distribute.get_replica_context()
         return found if found is not None and count > 1 else None
 
-    def replica():
-        found = context()
+    def replica() -> tuple[Any, int]:
+        found = replica_context()
         return (0, 1) if found is None else (found.replica_id_in_sync_group, count)
 
-    def share_rows(x):
-        parts = np.split(np.asarray(x), count)
+    def shard_rows(x: np.ndarray) -> Any:
+        shards = np.split(np.asarray(x), count)
         return strategy.experimental_distribute_values_from_function(
-            lambda of: tf.convert_to_tensor(parts[of.replica_id_in_sync_group])
+            lambda context: tf.convert_to_tensor(shards[context.replica_id_in_sync_group])
         )
 
-    def is_shared(x):
-        # Mirrored variables are distributed values too, but none with rows of their own.
-        rows = tf.distribute.DistributedValues, tf.__internal__.CompositeTensor
-        return all(isinstance(x, kind) for kind in rows)
-
-    def run(compiled, args):
-        if not any(is_shared(x) for x in tree.flatten(args)):
+    def call_compiled(compiled: Callable[..., Any], args: Any) -> Any:
+        if not any(_is_sharded(x) for x in tree.flatten(args)):
             return compiled(*args)
         if compiled not in _ON_REPLICAS:
             # Within one graph the devices work side by side. A plain function around the compiled
             # one, because the strategy would make one XLA program of those of all devices.
-            of_weak = weakref.proxy(compiled)
-            graph = tf.function(lambda *args: strategy.run(lambda *x: of_weak(*x), args))
+            reference = weakref.proxy(compiled)
+            graph = tf.function(lambda *args: strategy.run(lambda *x: reference(*x), args))
             _ON_REPLICAS[compiled] = graph
         return _ON_REPLICAS[compiled](*args)
 
-    def step_results(results):
-        alone = context() is None or count == local
-        return results if alone else {name: x[None] for name, x in results.items()}
+    def step_results(results: dict) -> dict:
+        one_worker = replica_context() is None or count == local
+        return results if one_worker else {name: x[None] for name, x in results.items()}
 
-    def all_rows(x):
-        found = context()
+    def all_gather(x: tf.Tensor) -> tf.Tensor:
+        found = replica_context()
         return x if found is None else found.all_gather(x, axis=0)
 
-    def all_processes(x):
+    def process_allgather(x: np.ndarray) -> np.ndarray:
         x = tf.convert_to_tensor(x.astype("int32"))[None]  # collectives take no bytes
-        rows = strategy.experimental_local_results(strategy.run(lambda: all_rows(x)))[0]
+        rows = strategy.experimental_local_results(strategy.run(lambda: all_gather(x)))[0]
         return rows.numpy()[::local].astype("uint8")
 
-    return Engine(
-        process=(here, count // local),
-        batch_parts=count,
-        share_of_loss=lambda loss: loss if context() is None else loss / count,
+    return Distribution(
+        process_index=process_index,
+        process_count=count // local,
+        batch_shards=count,
+        scale_loss_for_distribution=lambda x: x if replica_context() is None else x / count,
         replica=replica,
-        share_rows=share_rows,
-        is_shared=is_shared,
-        whole=lambda x: strategy.gather(x, axis=0).numpy(),
+        shard_rows=shard_rows,
+        is_sharded=_is_sharded,
+        gather_rows=lambda x: strategy.gather(x, axis=0).numpy(),
         value_of=lambda value: value.read_value().numpy(),
         step_results=step_results,
-        after=_after,
-        all_rows=all_rows,
-        run=run,
-        all_processes=all_processes,
+        control_dependencies=_control_dependencies,
+        all_gather=all_gather,
+        call_compiled=call_compiled,
+        process_allgather=process_allgather,
     )
 
 
-def _after(data):
+def _is_sharded(x: Any) -> bool:
+    # Mirrored variables are distributed values too, but none with rows of their own.
+    kinds = tf.distribute.DistributedValues, tf.__internal__.CompositeTensor
+    return all(isinstance(x, kind) for kind in kinds)
+
+
+def _control_dependencies(data: Any) -> AbstractContextManager:
     return tf.control_dependencies([x for x in tree.flatten(data) if x is not None])

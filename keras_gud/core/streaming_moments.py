@@ -82,12 +82,12 @@ class _Streaming:
 
         Processes that have all seen the same data leave means and second moments as they are.
         """
-        _, count = backend.process()
+        count = backend.process_count()
         if count == 1:
             return self
         self._require_examples()
-        counts = backend.all_processes(np.int64(self.count))
-        means, m2s = backend.all_processes(self._mean), backend.all_processes(self._m2)
+        counts = backend.process_allgather(np.int64(self.count))
+        means, m2s = backend.process_allgather(self._mean), backend.process_allgather(self._m2)
         self.count = 0
         for parts in zip(counts, means, m2s, strict=True):
             self._merge(int(parts[0]), *parts[1:])

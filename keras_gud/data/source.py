@@ -151,7 +151,7 @@ class Source:
 
     def _open_tf(self, x):
         classes = self._prepare.classes
-        x = backend.own_part(x) if self.part[1] > 1 else x
+        x = backend.shard_dataset(x) if self.part[1] > 1 else x
         self.keras_data = x.map(
             lambda *batch: for_keras(batch if len(batch) > 1 else batch[0], classes)
         )
@@ -203,13 +203,15 @@ class Source:
                 another number of batches in another process. Generators and torch DataLoaders of
                 unknown length raise a `RuntimeError` where those of one process end.
         """
-        lengths = backend.all_processes(np.int64(-1 if self.n_batches is None else self.n_batches))
+        lengths = backend.process_allgather(
+            np.int64(-1 if self.n_batches is None else self.n_batches)
+        )
         if (lengths != lengths[0]).any():
             raise ValueError(
                 "Expected the same number of batches in every process, or all but one would wait "
                 f"for ever. Received: {lengths.tolist()} batches (-1: not known)."
             )
-        parts = backend.batch_parts()
+        parts = backend.batch_shards()
         order = getattr(self.ordered, "order", None)
         if order is not None:
             for size in sorted(order.sizes()):
@@ -221,10 +223,12 @@ class Source:
     def _keep_in_step(self):
         """Lets data of unknown length end in all processes or in none."""
         if isinstance(self.keras_data, Iterator):
-            self.keras_data = backend.in_step(self.keras_data)
+            self.keras_data = backend.synchronized_batches(self.keras_data)
         elif hasattr(self.keras_data, "collate_fn"):  # Keras takes a DataLoader and its like only
             kind = type(self.keras_data)
-            iterate = {"__iter__": lambda loader: backend.in_step(kind.__iter__(loader))}
+            iterate = {
+                "__iter__": lambda loader: backend.synchronized_batches(kind.__iter__(loader))
+            }
             self.keras_data.__class__ = type(kind.__name__, (kind,), iterate)
 
     def _require_usable(self, x):

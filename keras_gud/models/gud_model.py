@@ -134,7 +134,7 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         """The network for this shape of data; `GUD` makes it from a name here."""
         return self.backbone
 
-    @backend.where_trained
+    @backend.in_strategy_scope
     def adapt(self, data_, batch_size: int = 1024, verbose: int | str = "auto"):
         """Fits everything that is measured on data: basis, mean, variances, orderings.
 
@@ -172,7 +172,7 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         if not self.built:
             self.build((None, *shape))
 
-    @backend.where_trained
+    @backend.in_strategy_scope
     def build(self, input_shape):
         """Makes the network and its average; `adapt` calls it, or loading."""
         if self.kind is None:
@@ -253,7 +253,7 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         def call(inputs):
             if training:
                 if self._session.replicated is None:
-                    self._session.replicated = backend.replicated(self.network)
+                    self._session.replicated = backend.data_parallel(self.network)
                 return self._session.replicated(inputs, **training_argument(self.network, True))
             return self.ema.call_network(self.network, inputs)
 

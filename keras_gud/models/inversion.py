@@ -117,7 +117,7 @@ class Latents:
         path = spherical(z[0], z[1], np.linspace(0.0, 1.0, n))
         return self.decode(path, labels, guidance, **arguments)
 
-    @backend.where_trained
+    @backend.in_strategy_scope
     def _flow(self, z, times, told, sampler, batch_size, arguments) -> np.ndarray:
         batch_size = BATCH_SIZE if batch_size is None else batch_size
         parts = self.denoiser, self.schedule, z, times

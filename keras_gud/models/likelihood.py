@@ -26,7 +26,7 @@ _DEQUANTISE = -1
 class Density:
     """Mixin of `GUDModel`: everything here uses the averaged weights."""
 
-    @backend.where_trained
+    @backend.in_strategy_scope
     def log_prob(
         self,
         x,
@@ -225,17 +225,17 @@ class Density:
         terms = self._negative_elbo(x, None, 32, {}, batch_size, **kwargs)
         return sum(terms.values()) / (math.prod(self.data_shape) * math.log(2.0))
 
-    @backend.where_trained
+    @backend.in_strategy_scope
     def _negative_elbo(self, x, labels, draws, params, batch_size, **kwargs):
         self._require_built("likelihoods are computed")
         check_integer("draws", draws, 1)
         source = self._open_for_evidence(x, labels, batch_size)
-        if backend.process()[1] == 1:
+        if backend.process_count() == 1:
             source.check_divides()
         elif keras.backend.backend() == "jax":
             raise ValueError(
                 "Expected `predict` and `elbo` in one process: on jax Keras cannot collect what "
-                f"several have predicted. Received: {backend.process()[1]} processes. "
+                f"several have predicted. Received: {backend.process_count()} processes. "
                 "metrics.NegativeElbo in `evaluate` gives the mean."
             )
         key = draws, str(sorted(params.items()))

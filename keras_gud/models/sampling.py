@@ -18,7 +18,7 @@ from keras_gud.diffusion.noising_state import z0_from_eps
 class Generation:
     """Mixin of `GUDModel`: everything here uses the averaged weights."""
 
-    @backend.where_trained
+    @backend.in_strategy_scope
     def sample(
         self,
         n: int,

@@ -17,7 +17,7 @@ _SHOWN = 4  # how many differences an error lists
 
 def describe(model) -> dict:
     """What a checkpoint says of its model and everything that is built from it, for JSON."""
-    with backend.summed(model.metrics_variables):
+    with backend.summed_over_processes(model.metrics_variables):
         metrics = [_plain(backend.value_of(v)) for v in model.metrics_variables]
     return {
         "keras_gud": __version__,

@@ -123,7 +123,7 @@ class Checkpoint(keras.callbacks.Callback):
                 "weights when training ends, and the model keeps an average of its own. "
                 "Received: use_ema=True."
             )
-        if backend.process()[0] == 0:
+        if backend.process_index() == 0:
             self.files.clean()
         found = self.files.newest()
         self._check_agreed(found)
@@ -171,7 +171,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _check_agreed(self, found):
         step = np.int64(-1 if found is None else found[1]["step"])
-        steps = backend.all_processes(step).tolist()
+        steps = backend.process_allgather(step).tolist()
         if len(set(steps)) > 1:
             raise ValueError(
                 "Expected all processes to find the same checkpoint, in a directory that they "
@@ -206,8 +206,8 @@ class Checkpoint(keras.callbacks.Callback):
             model = self.model  # on jax this gives it the weights of the last step
             state = training_state.describe(model) | position() | {"step": step}
             save = functools.partial(training_state.save, model)
-            with backend.together("write a checkpoint"):
-                if backend.process()[0] == 0:
+            with backend.raise_together("write a checkpoint"):
+                if backend.process_index() == 0:
                     self.files.write(step, state, save, atomic_write.size_of(model))
                 else:  # on jax Keras saves what all processes have, with all of them
                     with tempfile.TemporaryDirectory() as nowhere:
@@ -221,7 +221,7 @@ class Checkpoint(keras.callbacks.Callback):
     def _deferring_sigterm(self, useful: bool):
         """Lets SIGTERM wait for the next step, where nothing else handles it."""
         ours = threading.current_thread() is threading.main_thread()
-        alone = backend.process()[1] == 1  # several would have to agree on the step
+        alone = backend.process_count() == 1  # several would have to agree on the step
         if not (useful and ours and alone) or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
             yield
             return

@@ -160,7 +160,7 @@ class Training:
             loss = loss + ops.sum(extra)
         if training:
             self.health.update_state(loss, losses, facts, self.ema.count)
-        return backend.share_of_loss(loss)
+        return backend.scale_loss_for_distribution(loss)
 
 
 def _learn(sides, output, draw, which):
@@ -174,7 +174,7 @@ def _learn(sides, output, draw, which):
         own = [draw.t, ops.stop_gradient(error)]
         own += [] if which is None else [ops.cast(which == i, "float32")]
         # All replicas learn from the whole batch, so that they go on to agree.
-        schedule.learn(*map(backend.all_rows, own))
+        schedule.learn(*map(backend.all_gather, own))
 
 
 def _pick(values: list, which):

@@ -117,8 +117,8 @@ class _Passes:
 
     def check_varied(self):
         """Raises a `ValueError` if all examples are the same, in all processes of a run."""
-        examples = backend.all_processes(self.example)
-        varied = backend.all_processes(np.asarray(self.varied)).any()
+        examples = backend.process_allgather(self.example)
+        varied = backend.process_allgather(np.asarray(self.varied)).any()
         check_varied(bool(varied or (examples != examples[0]).any()), self.count)
 
     def _batches(self):

@@ -78,7 +78,7 @@ class Watch(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         """Looks and copies once the last time was long enough ago."""
         # Several processes must agree on when, and clocks do not.
-        if backend.process()[1] == 1 and time.perf_counter() >= self.due:
+        if backend.process_count() == 1 and time.perf_counter() >= self.due:
             self.look()
 
     def on_test_begin(self, logs=None):

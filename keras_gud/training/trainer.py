@@ -31,7 +31,7 @@ class _Epochs(keras.callbacks.Callback):
 class Fitting:
     """Mixin of `GUDModel`; the training step itself is Keras'."""
 
-    @backend.where_trained
+    @backend.in_strategy_scope
     def compile(self, optimizer=None, loss=None, metrics=None, weighted_metrics=None, **kwargs):
         """Configures training; `fit` calls it with the paper's settings if nobody else did.
 
@@ -81,7 +81,7 @@ class Fitting:
         """What the training steps have recorded, a `health.Record`."""
         return self._session.health
 
-    @backend.where_trained
+    @backend.in_strategy_scope
     def fit(
         self,
         x=None,
@@ -144,7 +144,7 @@ class Fitting:
         show = 0 if verbose == 0 else 1
         checkpoint, callbacks = take(_as_list(callbacks))
         resumed = checkpoint is not None and checkpoint.resume(self, show)
-        with backend.together("open its data"):
+        with backend.raise_together("open its data"):
             source = self.open_data(x, y, sample_weight, batch_size, shuffle=shuffle, verbose=show)
         if not self.built or (adapt and not resumed):
             self.adapt(source, verbose=show)
@@ -163,12 +163,12 @@ class Fitting:
         if held is not None:
             kwargs["validation_data"] = held.keras_data
         kwargs |= {"verbose": verbose, "shuffle": shuffle and source.any_order}
-        with watch.guard(), backend.reading_own_part():
+        with watch.guard(), backend.reading_own_shard():
             if checkpoint is not None:
                 return checkpoint.train(super().fit, source, callbacks, epochs, kwargs, watch.check)
             return super().fit(source.keras_data, epochs=epochs, callbacks=callbacks, **kwargs)
 
-    @backend.where_trained
+    @backend.in_strategy_scope
     def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):
         """Loss on held-out data with the averaged weights: the same value every time.
 
@@ -196,7 +196,7 @@ class Fitting:
         self.eval_index.assign(0)
         self._session.evaluating = True
         try:
-            with Safekeeping(lambda: self.variables).guard(), backend.reading_own_part():
+            with Safekeeping(lambda: self.variables).guard(), backend.reading_own_shard():
                 return super().evaluate(x, **kwargs)
         finally:
             self._session.evaluating = False
@@ -226,12 +226,12 @@ class Fitting:
             divided: Whether each of several processes reads its own part of an array's batches.
         """
         kwargs = {"y": y, "classes": self.classes, "required": required}
-        kwargs["part"] = backend.data_part() if divided else (0, 1)
+        kwargs["part"] = backend.data_shard() if divided else (0, 1)
         return Source(x, sample_weight, batch_size, shuffle, self.seed, **kwargs)
 
     def train_step(self, *args):
         """As in Keras; the last argument is the batch."""
-        with backend.after(args[-1]):
+        with backend.control_dependencies(args[-1]):
             return super().train_step(*args)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
@@ -248,7 +248,7 @@ class Fitting:
 
     def get_metrics_result(self):
         """As in Keras; likelihoods only of evaluated data."""
-        with backend.summed(self.metrics_variables):
+        with backend.summed_over_processes(self.metrics_variables):
             results = super().get_metrics_result()
         if not self._session.evaluating:
             for metric in self._session.metrics:

@@ -66,7 +66,7 @@ class Safekeeping:
         try:
             yield
         except BaseException as error:
-            if any(backend.is_lost(v) for v, _ in self.copies) or is_wrong():
+            if any(backend.is_deleted(v) for v, _ in self.copies) or is_wrong():
                 self.put_back()
                 error.add_note("The model has been put back to its last good state.")
             raise

@@ -51,7 +51,7 @@ def check_statistics():
         assert merged.count == 50
         np.testing.assert_allclose(merged.mean, whole.mean, rtol=1e-15)
         np.testing.assert_allclose(merged._m2, whole._m2, rtol=1e-9, atol=1e-7)
-        both = backend.all_processes(merged._m2)
+        both = backend.process_allgather(merged._m2)
         np.testing.assert_array_equal(both[0], both[1])
 
 
@@ -92,14 +92,14 @@ def check_errors():
         def __getitem__(self, index):
             return np.ones((4, 2), "float32") * index
 
-    told = error_of(Source(Batches(), part=backend.data_part()).check_divides)
+    told = error_of(Source(Batches(), part=backend.data_shard()).check_divides)
     assert "same number of batches in every process" in told, told
     assert "[3, 4]" in told, told
 
 
-assert backend.process() == (here, 2)
-assert backend.data_part() == (here, 2)
-assert backend.all_processes(np.float64(1 / 3 + here)).tolist() == [1 / 3, 4 / 3]
+assert (backend.process_index(), backend.process_count()) == (here, 2)
+assert backend.data_shard() == (here, 2)
+assert backend.process_allgather(np.float64(1 / 3 + here)).tolist() == [1 / 3, 4 / 3]
 check_statistics()
 check_adapted()
 check_errors()

@@ -146,13 +146,13 @@ def test_parts_of_batches_make_them_whole():
 def test_what_devices_cannot_divide(monkeypatch, n, batch_size, said):
     source = Source(np.zeros((n, 4), "float32"), batch_size=batch_size)
     source.check_divides()
-    monkeypatch.setattr(backend, "batch_parts", lambda: 4)
+    monkeypatch.setattr(backend, "batch_shards", lambda: 4)
     with pytest.raises(ValueError, match=said):
         source.check_divides()
 
 
 def test_streams_are_divided_as_they_are_read(monkeypatch):
-    monkeypatch.setattr(backend, "batch_parts", lambda: 4)
+    monkeypatch.setattr(backend, "batch_shards", lambda: 4)
     batches = iter([np.zeros((8, 2), "float32"), np.ones((6, 2), "float32")])
     source = Source(batches)
     source.check_divides()
