@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_gud.backend.devices import value_of
 from keras_gud.backend.distribution import current_distribution
@@ -36,7 +37,7 @@ def process_count() -> int:
     return current_distribution().process_count
 
 
-def process_allgather(array: np.ndarray) -> np.ndarray:
+def process_allgather(array: ArrayLike) -> np.ndarray:
     """The arrays of all processes, of the same shape and dtype, stacked along a new first axis.
 
     >>> process_allgather(np.arange(2)).tolist()

@@ -1,21 +1,32 @@
-"""Checks before any training starts: of the data's shape, type and values, and of arguments."""
+"""Checks of arguments, with errors that name the argument and what it was given."""
 
 from collections.abc import Iterable
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
-from keras_gud.core import data_shape  # noqa: F401
 from keras_gud.core.registry import near_match
 
 
-def check_integer(name: str, value, least: int | None = None) -> int:
-    """The integer `value`, or a `ValueError` that names the argument.
+def check_integer(name: str, value: Any, least: int | None = None) -> int:
+    """Checks an argument that must be an integer.
 
     Args:
         name: Name of the argument.
-        value: What was given; a float passes if it is a whole number.
-        least: The smallest legal value, if there is one.
+        value: Its value; a float passes if it is a whole number.
+        least: The smallest allowed value, if there is one.
+
+    Returns:
+        The value as an `int`.
+
+    Raises:
+        ValueError: for anything else.
+
+    Example:
+
+    >>> check_integer("steps", 50.0, least=1)
+    50
     """
     whole = isinstance(value, Real) and not isinstance(value, bool) and value % 1 == 0
     if not whole or (least is not None and value < least):
@@ -24,30 +35,34 @@ def check_integer(name: str, value, least: int | None = None) -> int:
     return int(value)
 
 
-def check_flag(name: str, value) -> bool:
-    """True or False, or a `ValueError` that names the argument."""
+def check_flag(name: str, value: Any) -> bool:
+    """The value of an argument as a `bool`; a `ValueError` unless it is True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"Expected `{name}` to be True or False. Received: {name}={value!r}.")
     return bool(value)
 
 
-def check_positive(name: str, value) -> float:
-    """The finite number `value` > 0, or a `ValueError` that names the argument."""
+def check_positive(name: str, value: Any) -> float:
+    """The value of an argument as a `float`; a `ValueError` unless it is finite and > 0."""
     number = isinstance(value, Real) and not isinstance(value, bool)
     if not (number and 0.0 < value < float("inf")):
         raise ValueError(f"Expected `{name}` to be a number > 0. Received: {name}={value!r}.")
     return float(value)
 
 
-def check_numbers(**values):
+def check_numbers(**values: Any) -> None:
     """Raises a `ValueError` unless every value is a number; names the first that is not."""
     for name, value in values.items():
         if not isinstance(value, Real) or isinstance(value, bool):
             raise ValueError(f"Expected `{name}` to be a number. Received: {name}={value!r}.")
 
 
-def check_values(name: str, value) -> np.ndarray:
-    """The numbers of an argument that has one for all samples or one for each, ``(n,)``."""
+def check_values(name: str, value: Any) -> np.ndarray:
+    """The values of an argument that is one number for all samples, or one for each, ``(n,)``.
+
+    Raises:
+        ValueError: for no numbers, or anything else than numbers.
+    """
     numbers = np.ravel(value)
     if numbers.dtype.kind not in "iufb" or numbers.size == 0:
         raise ValueError(
@@ -57,8 +72,8 @@ def check_values(name: str, value) -> np.ndarray:
     return numbers
 
 
-def check_keywords(function: str, given: dict, known: Iterable[str]):
-    """Raises a `ValueError` for a keyword that `function` does not take; names the nearest."""
+def check_keywords(function: str, given: dict[str, Any], known: Iterable[str]) -> None:
+    """Raises a `ValueError` for a keyword that `function` does not take; names the nearest one."""
     known = sorted(known)
     for name, value in given.items():
         if name not in known:
@@ -68,8 +83,11 @@ def check_keywords(function: str, given: dict, known: Iterable[str]):
             )
 
 
-def as_floats(value) -> np.ndarray:
-    """The value as float32; one NaN, which every check refuses, if it is no array of numbers."""
+def as_floats(value: Any) -> np.ndarray:
+    """The value as a float32 array, or a single NaN if it is not an array of numbers.
+
+    So that one check of the result, which refuses NaN, covers both.
+    """
     try:
         return np.asarray(value, "float32")
     except (TypeError, ValueError):

@@ -8,8 +8,12 @@ same image whether it is drawn alone or among a thousand, on one device or on ei
 
 import math
 
+import keras
 import numpy as np
 from keras import ops
+
+from keras_gud import backend
+from keras_gud.core.types import ArrayLike, Shape, Tensor, TensorLike
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA  # the key-schedule constant of Threefry
@@ -20,14 +24,15 @@ def _int32(value: int) -> int:
     return int(np.uint32(value & 0xFFFFFFFF).view(np.int32))
 
 
-def _rotate(x, bits: int):
-    # A right shift of a negative int32 drags the sign along: mask those bits away. Operators are
-    # many times cheaper than `keras.ops` where nothing is compiled (torch); shifts have none on
+def _rotate(x: Tensor, bits: int) -> Tensor:
+    """Rotates the 32 bits of each int32 to the left."""
+    # A right shift of a negative int32 fills in the sign bit: mask those bits away. Operators are
+    # many times cheaper than `keras.ops` where nothing is compiled (torch); `<<` does not exist on
     # every backend, but a product modulo 2^32 shifts to the left.
     return x * _int32(1 << bits) | ops.right_shift(x, 32 - bits) & (1 << bits) - 1
 
 
-def threefry(key, counter):
+def threefry(key: tuple[Tensor, Tensor], counter: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """The Threefry-2x32-20 block function.
 
     Args:
@@ -49,7 +54,7 @@ def threefry(key, counter):
     return x0, x1
 
 
-def _to_unit(bits):
+def _to_unit(bits: Tensor) -> Tensor:
     """Float32 in (0, 1) from the upper 24 of 32 random bits; never 0 or 1."""
     upper = ops.right_shift(bits, 8) & 0xFFFFFF
     return (ops.cast(upper, "float32") + 0.5) * (2.0**-24)
@@ -77,25 +82,34 @@ def sample_keys(seed: int, n: int, first: int = 0) -> np.ndarray:
     return keys_of(seed, np.arange(first, first + n, dtype="int64"))
 
 
-def keys_of(seed: int, index) -> np.ndarray:
-    """Keys of the samples of a seed that have these indices, int32 ``(n, 2)``.
+def keys_of(seed: int, index: ArrayLike) -> np.ndarray:
+    """Keys of the samples of a seed that have the given indices.
 
     Args:
         seed: Any integer; its lower 32 bits count.
-        index: Integers ``(n,)``; their lower 32 bits count.
+        index: Indices of samples, integers ``(n,)``; their lower 32 bits count.
+
+    Returns:
+        int32 array ``(n, 2)``: seed and sample index.
 
     Raises:
         ValueError: for a seed that is not an integer.
+
+    Example:
+
+    >>> keys_of(0, [3, 1]).tolist()
+    [[0, 3], [0, 1]]
     """
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
         raise ValueError(f"Expected `seed` to be an integer. Received: seed={seed!r}.")
+    index = np.asarray(index, "int64")
     keys = np.empty((len(index), 2), "int32")
     keys[:, 0] = _int32(int(seed))
-    keys[:, 1] = np.asarray(index, "int64").astype("uint32").view("int32")
+    keys[:, 1] = index.astype("uint32").view("int32")
     return keys
 
 
-def _bits(keys, step, count: int):
+def _bits(keys: TensorLike, step: TensorLike, count: int) -> tuple[Tensor, Tensor]:
     """Two int32 tensors ``(batch, count)`` of random bits."""
     counter = ops.expand_dims(ops.arange(count, dtype="int32"), 0)
     keys = ops.cast(keys, "int32")
@@ -103,13 +117,18 @@ def _bits(keys, step, count: int):
     return threefry((keys[:, 0:1], keys[:, 1:2]), (counter, step))
 
 
-def uniform(keys, step, shape: tuple[int, ...]):
-    """Uniform float32 noise in (0, 1), shape ``(batch, *shape)``.
+def uniform(keys: TensorLike, step: TensorLike, shape: Shape) -> Tensor:
+    """Uniform float32 random numbers in (0, 1), shape ``(batch, *shape)``.
 
     Args:
         keys: int32 ``(batch, 2)``, from `sample_keys`.
         step: Integer (may be traced) that numbers the draws of one sample.
         shape: Shape of one sample.
+
+    Example:
+
+    >>> tuple(uniform(sample_keys(0, 4), step=0, shape=(3,)).shape)
+    (4, 3)
     """
     size = math.prod(shape)
     first, second = _bits(keys, step, (size + 1) // 2)
@@ -117,8 +136,8 @@ def uniform(keys, step, shape: tuple[int, ...]):
     return ops.reshape(flat, (-1, *shape))
 
 
-def normal(keys, step, shape: tuple[int, ...]):
-    """Standard normal float32 noise, shape ``(batch, *shape)``, by Box and Muller's transform.
+def normal(keys: TensorLike, step: TensorLike, shape: Shape) -> Tensor:
+    """Standard normal float32 random numbers, shape ``(batch, *shape)``, by Box-Muller.
 
     Args:
         keys: int32 ``(batch, 2)``, from `sample_keys`.
@@ -139,14 +158,46 @@ def normal(keys, step, shape: tuple[int, ...]):
     return ops.reshape(flat, (-1, *shape))
 
 
-def golden_sequence(index):
+def golden_sequence(index: TensorLike) -> Tensor:
     """The low-discrepancy sequence ``frac((index + 1/2) * golden ratio)`` in (0, 1).
 
     Consecutive indices fill the interval evenly whatever the batch size: stratified times for
     evaluation that do not depend on how the data are batched.
 
     Args:
-        index: int32 tensor.
+        index: int32 tensor of any shape.
+
+    Returns:
+        float32 tensor of the same shape.
+
+    Example:
+
+    >>> [round(float(t), 3) for t in golden_sequence(np.arange(3))]
+    [0.309, 0.927, 0.545]
     """
     # Multiplying integers modulo 2^32 keeps all digits where float32 would lose them.
     return _to_unit(ops.cast(index, "int32") * _int32(2654435769) + _int32(1327217884))
+
+
+# Of the deterministic noise that each example gets in a pass over held-out data.
+_EVALUATION_SEED = 0x6D61
+
+
+def evaluation_keys(x: Tensor, counter: keras.Variable) -> tuple[Tensor, Tensor]:
+    """Keys and indices of a batch's examples in a pass over held-out data.
+
+    They depend on the position of an example alone, not on how the data are batched or divided.
+
+    Args:
+        x: The batch, ``(batch, ...)``.
+        counter: int32 variable with the number of examples already seen; advanced.
+
+    Returns:
+        Pair of int32 ``(batch, 2)`` and ``(batch,)``.
+    """
+    here, count = backend.replica()
+    size = ops.cast(ops.shape(x)[0], "int32")
+    index = counter + here * size + ops.arange(ops.shape(x)[0], dtype="int32")
+    counter.assign(counter + count * size)
+    seed = ops.full_like(index, _EVALUATION_SEED)
+    return ops.stack([seed, index], axis=1), index

@@ -9,18 +9,22 @@ import difflib
 import importlib
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Generic, TypeVar
 
 import keras
 import numpy as np
 
+from keras_gud.core.types import Coordinates, Identifier
+
 PACKAGE = "keras_gud"
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
+Part = TypeVar("Part")
+Value = TypeVar("Value")
 
 
-def discover(package: str):
+def discover(package: str) -> None:
     """Imports every module of a package, so that the parts that they define register themselves.
 
     Args:
@@ -36,7 +40,7 @@ def near_match(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def require_one_of(argument: str, value, known: Iterable[str]):
+def require_one_of(argument: str, value: Any, known: Collection[str]) -> None:
     """Raises a `ValueError` unless the value of an argument is one of the known names."""
     if not isinstance(value, str) or value not in known:
         raise ValueError(
@@ -45,13 +49,21 @@ def require_one_of(argument: str, value, known: Iterable[str]):
         )
 
 
-def require_coordinate(coordinates: dict[str, np.ndarray], name: str, argument: str) -> np.ndarray:
-    """The coordinate `name` of a basis, or a `ValueError` that lists those that it has.
+def require_coordinate(coordinates: Coordinates, name: str, argument: str) -> np.ndarray:
+    """The coordinate `name` of a basis.
 
     Args:
         coordinates: The coordinates of the basis.
         name: The one that is needed.
-        argument: The argument that needs it.
+        argument: The argument that asks for it, for the message.
+
+    Raises:
+        ValueError: for a coordinate that the basis does not have; lists those that it has.
+
+    Example:
+
+    >>> require_coordinate({"row": np.arange(3)}, "row", "over").tolist()
+    [0, 1, 2]
     """
     if not isinstance(name, str) or name not in coordinates:
         raise ValueError(
@@ -61,7 +73,7 @@ def require_coordinate(coordinates: dict[str, np.ndarray], name: str, argument: 
     return np.asarray(coordinates[name])
 
 
-class Registry:
+class Registry(Generic[Part]):
     """The named parts of one family.
 
     Args:
@@ -75,7 +87,7 @@ class Registry:
     'pixel'
     """
 
-    def __init__(self, kind: str, base: type):
+    def __init__(self, kind: str, base: type[Part]) -> None:
         self.kind = kind
         self.base = base
         self.factories: dict[str, Callable[..., Any]] = {}
@@ -120,7 +132,7 @@ class Registry:
         """
         return lambda factory: self.add(name, factory)
 
-    def get(self, identifier, **kwargs):
+    def get(self, identifier: Identifier, **kwargs: Any) -> Part:
         """Returns an instance for a name, a config or an instance.
 
         Args:
@@ -153,13 +165,22 @@ class Registry:
         )
 
 
-def _origin(factory) -> tuple[str | None, str | None]:
+def _origin(factory: Callable[..., Any]) -> tuple[str | None, str | None]:
     """Where a class or function, also one with some arguments bound, is defined."""
     factory = getattr(factory, "func", factory)
     return getattr(factory, "__module__", None), getattr(factory, "__qualname__", None)
 
 
-def choose(kind: str, table: dict, name: str):
-    """Looks a function up by name, with an error that names the nearest one."""
-    require_one_of(kind, name, table)
+def look_up(argument: str, table: Mapping[str, Value], name: str) -> Value:
+    """The entry of a table that an argument names.
+
+    Raises:
+        ValueError: for an unknown name; the nearest known one is suggested.
+
+    Example:
+
+    >>> look_up("norm", {"l1": 1, "l2": 2}, "l2")
+    2
+    """
+    require_one_of(argument, name, table)
     return table[name]

@@ -1,22 +1,25 @@
-"""Streaming means and second moments in float64, pure NumPy (bases, priors and the model use them).
+"""Means and second moments of data that are read in batches: float64, NumPy.
 
 Batches are merged with the pairwise update of Chan, Golub and LeVeque (1983), which subtracts means
-before it squares: an offset a billion times larger than the spread does no harm, and parts counted
-apart can be merged afterwards. Memory does not grow with the number of examples.
+before it squares: an offset a billion times larger than the spread does no harm, and statistics of
+separate parts of the data can be merged. Memory does not grow with the number of examples.
 """
+
+from typing import Self
 
 import numpy as np
 
 from keras_gud import backend
+from keras_gud.core.types import ArrayLike
 
-# Squares of 8-bit values, centred, in sums of 2^24 / 2^14 of them: integers that floats of 32 bits
-# hold exactly, and multiply twice as fast as those of 64. Floats of 64 bits hold sums of many such.
+# Centred 8-bit values have squares up to 2^14, so sums of 2^10 of them are integers up to 2^24,
+# which float32 holds exactly and multiplies twice as fast as float64; float64 holds a block's sum.
 _EXACT_ROWS, _EXACT_BLOCK = 1024, 2**16
-_MIDDLE = 128.0
+_CENTRE = 128.0
 
 
-def _numbers(batch) -> np.ndarray:
-    """8-bit values as they are, all else as float64."""
+def _as_numbers(batch: ArrayLike) -> np.ndarray:
+    """The batch as an array: 8-bit values as they are, all else as float64."""
     batch = np.asarray(batch)
     if batch.dtype == np.uint8:
         return batch
@@ -28,15 +31,22 @@ def _numbers(batch) -> np.ndarray:
         ) from error
 
 
-class _Streaming:
-    """Count, mean and centred second moment M2 of a stream; subclasses say what a square is."""
+class _StreamingMoments:
+    """Count, mean and centred second moment M2; subclasses implement `_sum_of_squares`."""
 
-    def __init__(self):
+    # Arrays from the first example on.
+    _mean: np.ndarray
+    _m2: np.ndarray
+
+    def __init__(self) -> None:
         self.count = 0
-        self._mean = None
-        self._m2 = None
 
-    def update(self, batch):
+    @staticmethod
+    def _sum_of_squares(centred: np.ndarray) -> np.ndarray:
+        """The second moment of a batch whose mean is zero, times its number of examples."""
+        raise NotImplementedError
+
+    def update(self, batch: ArrayLike) -> Self:
         """Adds a batch; returns the accumulator itself.
 
         Args:
@@ -45,7 +55,7 @@ class _Streaming:
         Raises:
             ValueError: if the shape differs from earlier batches or a value is not finite.
         """
-        batch = _numbers(batch)
+        batch = _as_numbers(batch)
         self._check(batch)
         if batch.dtype == np.uint8:
             for i in range(0, len(batch), _EXACT_BLOCK):
@@ -55,20 +65,20 @@ class _Streaming:
             self._merge(len(batch), mean, self._sum_of_squares(batch - mean))
         return self
 
-    def _add_exactly(self, rows):
-        """Adds 8-bit values, whose sums are exact in single precision."""
-        n, total, squares = len(rows), np.float64(0.0), np.float64(0.0)
+    def _add_exactly(self, rows: np.ndarray) -> None:
+        """Adds 8-bit values, whose sums are exact in float32."""
+        n, total, squares = len(rows), np.zeros(()), np.zeros(())
         for i in range(0, n, _EXACT_ROWS):
             values = rows[i : i + _EXACT_ROWS].astype("float32")
-            values -= _MIDDLE
+            values -= _CENTRE
             # A product with ones is five times as fast as a sum along the first axis.
             total = total + np.tensordot(np.ones(len(values), "float32"), values, axes=1)
             squares = squares + self._sum_of_squares(values)
         squares = n * squares - self._sum_of_squares(total[None])  # integers: nothing is lost
-        self._merge(n, total / n + _MIDDLE, squares / n)
+        self._merge(n, total / n + _CENTRE, squares / n)
 
-    def merge(self, other):
-        """Adds everything that another accumulator of the same class has seen; returns itself."""
+    def merge(self, other: Self) -> Self:
+        """Adds all examples of another accumulator of the same class; returns itself."""
         if type(other) is not type(self):
             raise TypeError(
                 f"Expected another {type(self).__name__} to merge. Received: other={other!r}."
@@ -77,10 +87,10 @@ class _Streaming:
             self._merge(other.count, other._mean, other._m2)
         return self
 
-    def across_processes(self):
-        """Merges what all processes of a run have seen, the same in each of them; returns itself.
+    def across_processes(self) -> Self:
+        """Merges the examples of all processes of a run, in each of them; returns itself.
 
-        Processes that have all seen the same data leave means and second moments as they are.
+        Where all processes have read the same data, means and second moments stay as they are.
         """
         count = backend.process_count()
         if count == 1:
@@ -99,7 +109,7 @@ class _Streaming:
         self._require_examples()
         return self._mean.copy()
 
-    def _check(self, batch):
+    def _check(self, batch: np.ndarray) -> None:
         if self.count and batch.shape[1:] != self._mean.shape:
             raise ValueError(
                 f"Expected batches of shape (batch, *{self._mean.shape}) as before. "
@@ -108,14 +118,14 @@ class _Streaming:
         if batch.dtype != np.uint8 and not np.isfinite(batch).all():
             raise ValueError("Expected finite data. Received: batch with NaN or infinite values.")
 
-    def _require_examples(self):
+    def _require_examples(self) -> None:
         if not self.count:
             raise ValueError(
                 f"Expected at least one example before {type(self).__name__} is read. "
                 "Received: count=0."
             )
 
-    def _merge(self, count, mean, m2):
+    def _merge(self, count: int, mean: np.ndarray, m2: np.ndarray) -> None:
         if not self.count:
             self.count, self._mean, self._m2 = count, mean.copy(), m2.copy()
             return
@@ -127,7 +137,7 @@ class _Streaming:
         self.count = total
 
 
-class Moments(_Streaming):
+class Moments(_StreamingMoments):
     """Mean and variance of each component of a stream of arrays of any shape.
 
     Example:
@@ -144,11 +154,11 @@ class Moments(_Streaming):
         return self._m2 / self.count
 
     @staticmethod
-    def _sum_of_squares(centred):
+    def _sum_of_squares(centred: np.ndarray) -> np.ndarray:
         return np.einsum("b...,b...->...", centred, centred)
 
 
-class Covariance(_Streaming):
+class Covariance(_StreamingMoments):
     """Mean and covariance matrix of a stream of vectors, batches ``(batch, d)``.
 
     Example:
@@ -164,15 +174,15 @@ class Covariance(_Streaming):
         self._require_examples()
         return (self._m2 + self._m2.T) / (2 * self.count)
 
-    def _check(self, batch):
+    def _check(self, batch: np.ndarray) -> None:
         if batch.ndim != 2:
             raise ValueError(
                 f"Expected batches of vectors, (batch, d). Received: batch of shape {batch.shape}."
             )
         super()._check(batch)
 
-    def transformed(self, matrix, offset=0.0) -> "Covariance":
-        """What the accumulator would hold of ``matrix @ x + offset``.
+    def transformed(self, matrix: ArrayLike, offset: ArrayLike = 0.0) -> "Covariance":
+        """The accumulator of the same examples x, each mapped to ``matrix @ x + offset``.
 
         Args:
             matrix: Array ``(k, d)``.
@@ -189,5 +199,5 @@ class Covariance(_Streaming):
         return result
 
     @staticmethod
-    def _sum_of_squares(centred):
+    def _sum_of_squares(centred: np.ndarray) -> np.ndarray:
         return centred.T @ centred

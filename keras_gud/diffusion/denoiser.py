@@ -3,7 +3,7 @@
 from keras import ops
 
 from keras_gud.conditioning import class_labels
-from keras_gud.core.registry import choose
+from keras_gud.core.registry import look_up
 from keras_gud.diffusion.guidance import guided_eps
 from keras_gud.diffusion.prediction import PREDICTIONS
 
@@ -38,7 +38,7 @@ class Denoiser:
         self.basis, self.prior = view.basis, view.prior
         self.tokens, self.moments = view.tokens, view.moments
         self.gamma_map, self.classes = gamma_map, classes
-        self.to_eps = choose("prediction", PREDICTIONS, prediction)
+        self.to_eps = look_up("prediction", PREDICTIONS, prediction)
         parts = (self.basis, self.prior, self.tokens, self.moments)
         self.variables = [*variables, *(v for part in parts for v in part.variables)]
 

@@ -14,7 +14,7 @@ from keras_gud.conditioning import class_labels
 from keras_gud.conditioning.gamma_tokens import GammaTokens
 from keras_gud.core.arguments import check_integer, check_keywords
 from keras_gud.core.data_shape import Shape, validate_data_shape
-from keras_gud.core.registry import PACKAGE, choose
+from keras_gud.core.registry import PACKAGE, look_up
 from keras_gud.data.checks import check_layout, check_same, data_kind
 from keras_gud.data.source import Source
 from keras_gud.diffusion.data_scaling import LEVELS
@@ -100,9 +100,9 @@ class GUDModel(Training, Fitting, Generation, Density, Latents, Saving, keras.Mo
         super().__init__(**({"dtype": "float32"} | kwargs))
         self.basis, self.prior, self.schedule, self.backbone = basis, prior, schedule, backbone
         self.prediction, self.weighting = prediction, weighting
-        choose("prediction", PREDICTIONS, prediction)
+        look_up("prediction", PREDICTIONS, prediction)
         self._weight = (
-            weighting if callable(weighting) else choose("weighting", WEIGHTINGS, weighting)
+            weighting if callable(weighting) else look_up("weighting", WEIGHTINGS, weighting)
         )
         self.ema = WeightAverage(ema_decay)
         self.tokens = GammaTokens(max_tokens)

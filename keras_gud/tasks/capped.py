@@ -2,8 +2,8 @@
 
 import weakref
 
-from keras_gud.core.lru_cache import Recent
-from keras_gud.samplers.sampler import MOST_LOOPS
+from keras_gud.core.lru_cache import LRUCache
+from keras_gud.samplers.loop import MAX_LOOPS
 
 # By id of the schedule. An entry lives as long as a sampler's loop (or anything else) holds it, and
 # it holds its schedule, so that the id stays that schedule's.
@@ -34,7 +34,7 @@ class Capped:
 
     def __init__(self, schedule):
         self.schedule = schedule
-        self.beginnings = Recent(MOST_LOOPS)
+        self.beginnings = LRUCache(MAX_LOOPS)
 
     @classmethod
     def of(cls, schedule):
