@@ -5,6 +5,7 @@ guidance: what is observed becomes a noising state in the basis in which it is i
 (`restore`), and the model integrates from there.
 """
 
+from keras_gud.core.registry import discover
 from keras_gud.tasks import posterior
 from keras_gud.tasks.averages import colorize, upscale
 from keras_gud.tasks.blur import deblur
@@ -13,9 +14,13 @@ from keras_gud.tasks.extension import extend
 from keras_gud.tasks.options import Options
 from keras_gud.tasks.pixels import denoise, inpaint
 from keras_gud.tasks.restoration import restore
+from keras_gud.tasks.task import Task, register, registry
+
+discover(__name__)
 
 __all__ = [
     "Options",
+    "Task",
     "colorize",
     "complete",
     "deblur",
@@ -24,6 +29,8 @@ __all__ = [
     "inpaint",
     "noised",
     "posterior",
+    "register",
+    "registry",
     "restore",
     "upscale",
 ]

@@ -2,12 +2,21 @@
 
 import numpy as np
 
+from keras_gud.bases.channel import LUMA
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.data_shape import spatial_shape
 from keras_gud.tasks import inputs, views
 from keras_gud.tasks.restoration import answer, components, observe_image
+from keras_gud.tasks.task import register
 
 
+def _means_of_blocks(image):
+    height, width, channels = image.shape
+    means = image.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3))
+    return {"low_resolution": means, "factor": 2}
+
+
+@register(_means_of_blocks)
 def upscale(model, low_resolution, factor, noise_std=0.0, **options):
     """Draws images given the means of their blocks of pixels.
 
@@ -50,6 +59,7 @@ def upscale(model, low_resolution, factor, noise_std=0.0, **options):
     return answer(model, view, observation, options, single)
 
 
+@register(lambda image: {"grey": image @ np.array(LUMA)})
 def colorize(model, grey, noise_std=0.0, **options):
     """Draws coloured images given their grey ones.
 

@@ -1,6 +1,7 @@
 """Observed blurred images: a blur scales every frequency by a factor of its own."""
 
 import numpy as np
+from scipy import ndimage
 
 from keras_gud import bases
 from keras_gud.backend import to_numpy
@@ -9,6 +10,7 @@ from keras_gud.core.registry import require_one_of
 from keras_gud.diffusion.data_scaling import units
 from keras_gud.tasks import inputs, views
 from keras_gud.tasks.restoration import answer, components, observe
+from keras_gud.tasks.task import register
 
 BOUNDARIES = {"reflect": bases.DCT, "wrap": bases.Fourier}
 # Frequencies that a kernel passes with less than this part of its strongest are unobserved.
@@ -17,6 +19,13 @@ LEAST_RESPONSE = 1e-3
 _ROUNDING = 1.0 / 12.0
 
 
+def _blurred(image):
+    kernel = np.array([[0.0, 0.1, 0.0], [0.1, 0.6, 0.1], [0.0, 0.1, 0.0]])
+    blurred = ndimage.convolve(image.astype("float64"), kernel[..., None], mode="reflect")
+    return {"blurred": blurred, "kernel": kernel, "boundary": "reflect"}
+
+
+@register(_blurred)
 def deblur(model, blurred, kernel, noise_std=0.0, boundary=None, **options):
     """Draws sharp images given blurred ones, ``scipy.ndimage.convolve(x, kernel, boundary) + n``.
 

@@ -13,8 +13,10 @@ from keras_gud.samplers.run import check_rows
 from keras_gud.tasks import inputs, posterior
 from keras_gud.tasks.options import Options
 from keras_gud.tasks.restoration import components, deliver
+from keras_gud.tasks.task import register
 
 
+@register(lambda image: {"partly_noised": image / 128.0 - 1.0, "t": 0.5})
 def complete(model, partly_noised, t, **options):
     """Draws images given what is left of them at time t of the model's own schedule.
 

@@ -4,8 +4,21 @@ import numpy as np
 
 from keras_gud.tasks import inputs, views
 from keras_gud.tasks.restoration import answer, observe_image
+from keras_gud.tasks.task import register
 
 
+def _without_right_half(image):
+    mask = np.zeros(image.shape, bool)
+    mask[:, image.shape[1] // 2 :] = True
+    return {"image": np.where(mask, 0, image), "mask": mask}
+
+
+def _with_noise(image):
+    noise = np.random.default_rng(0).normal(scale=10.0, size=image.shape)
+    return {"noisy": image + noise, "noise_std": 10.0}
+
+
+@register(_without_right_half)
 def inpaint(model, image, mask, noise_std=0.0, **options):
     """Draws what is missing in an image, given the rest.
 
@@ -38,6 +51,7 @@ def inpaint(model, image, mask, noise_std=0.0, **options):
     return answer(model, view, observation, options, single, (~missing & (noise_std == 0.0), x))
 
 
+@register(_with_noise)
 def denoise(model, noisy, noise_std, **options):
     """Draws clean images given noisy ones.
 

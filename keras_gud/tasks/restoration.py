@@ -10,10 +10,12 @@ from keras_gud.diffusion.data_scaling import rounded, to_raw, units
 from keras_gud.diffusion.guidance import Guided
 from keras_gud.tasks import inputs, posterior, views
 from keras_gud.tasks.options import Options
+from keras_gud.tasks.task import register
 
 _ROWS = 256
 
 
+@register(lambda image: {"observation": image, "scale": 1.0, "noise_std": 5.0})
 def restore(model, observation, scale, noise_std, basis=None, **options):
     """Draws data given noisy values of their components, ``y_i = scale_i (U x)_i + n_i``.
 
