@@ -1,19 +1,22 @@
-"""The contract of an orthogonal change of basis U (DESIGN words: `Basis`).
+"""The base class of orthogonal changes of basis U, from data to components.
 
 A basis maps data of shape ``(batch, *data_shape)`` to components of the same shape. It is real and
-orthogonal, so the inverse is the transpose, the log-determinant is 0 and squared norms are kept.
+orthogonal: the inverse is the transpose, the log-determinant is 0 and squared norms are kept.
 """
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_gud.bases.batches import Batches, as_batches
-from keras_gud.core.data_shape import Shape, spatial_shape, validate_data_shape
+from keras_gud.core.data_shape import spatial_shape, validate_data_shape
 from keras_gud.core.fitted_layer import FittedLayer
 from keras_gud.core.registry import Registry
 from keras_gud.core.streaming_moments import Covariance
+from keras_gud.core.types import BatchShape, Coordinates, Shape, Tensor, TensorLike
 
 
 class Basis(FittedLayer):
@@ -23,29 +26,55 @@ class Basis(FittedLayer):
     data sets `needs_data = True` and implements `fit_batches`.
 
     Attributes:
-        data_shape: Shape of one example, ``(*spatial, channels)`` or ``(features,)``.
-        coordinates: Dict from coordinate name to a NumPy array of shape `data_shape`: where each
-            component sits (frequency, band, row, ...). Schedules order and group components by
-            coordinates.
-        needs_data: Whether `adapt` has to see the data (only the principal components do).
-        fits_covariance: Whether mean and covariance of the data are all that it is fitted to, so
-            that it implements `fit_covariance` too.
-        mixes_space: Whether components are no longer pixels, so that coordinates of space made by
-            an earlier basis of a `Compose` lose their meaning.
-        mixes_channels: The same for the coordinate ``"channel"``.
+        data_shape: Shape of one example, ``(*spatial, channels)`` or ``(features,)``; `None` until
+            the basis is built.
+        coordinates: Dict from the name of a coordinate to a NumPy array of shape `data_shape`: the
+            position of each component (its frequency, band, row, ...). Schedules order and group
+            components by coordinates.
+        needs_data: Whether the basis is fitted to data (only principal components are).
+        fits_covariance: Whether it is fitted to the mean and covariance of the data alone, so that
+            it implements `fit_covariance` too.
+        mixes_space: Whether a component is a sum over several positions, so that spatial
+            coordinates of an earlier basis of a `Compose` no longer apply.
+        mixes_channels: The same for channels and the coordinate ``"channel"``.
+
+    Example:
+
+    A basis of one's own needs no more than this:
+
+    >>> class Reversed(Basis):
+    ...     mixes_space = False
+    ...
+    ...     def call(self, x):
+    ...         return keras.ops.flip(self.as_tensor(x), axis=1)
+    ...
+    ...     def inverse(self, z):
+    ...         return self.call(z)
+    ...
+    ...     def make_coordinates(self, data_shape):
+    ...         return {"position": index_coordinate(data_shape)[::-1]}
+    >>> basis = Reversed()
+    >>> np.array(basis(np.array([[1.0, 2.0, 3.0]]))).tolist()
+    [[3.0, 2.0, 1.0]]
     """
+
+    data_shape: Shape
 
     needs_data = False
     fits_covariance = False
     mixes_space = True
     mixes_channels = False
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.data_shape: Shape | None = None
+        self.data_shape = None  # type: ignore[assignment]  # until it is built
 
-    def build(self, input_shape):
-        """Builds for inputs of shape ``(batch, *data_shape)``."""
+    def build(self, input_shape: BatchShape) -> None:
+        """Builds for inputs of shape ``(batch, *data_shape)``.
+
+        Raises:
+            ValueError: for a shape that the basis does not support.
+        """
         data_shape = validate_data_shape(input_shape[1:])
         self.check_shape(data_shape)
         self.data_shape = data_shape
@@ -53,46 +82,56 @@ class Basis(FittedLayer):
         self.input_spec = keras.layers.InputSpec(shape=(None, *data_shape))
         self.create_weights(data_shape)
 
-    def check_shape(self, data_shape: Shape):
-        """Raises a `ValueError` if the basis cannot serve this shape (default: it can)."""
+    def check_shape(self, data_shape: Shape) -> None:
+        """Raises a `ValueError` for a shape that the basis does not support (default: none)."""
 
-    def create_weights(self, data_shape: Shape):
+    def create_weights(self, data_shape: Shape) -> None:
         """Creates the weights, if there are any (default: none)."""
 
-    def call(self, x):
+    def call(self, x: TensorLike) -> Tensor:
         """U x: data to components, both ``(batch, *data_shape)``."""
         raise NotImplementedError("A Basis implements call(x).")
 
-    def inverse(self, z):
+    def inverse(self, z: TensorLike) -> Tensor:
         """U^T z: components to data, both ``(batch, *data_shape)``."""
         raise NotImplementedError("A Basis implements inverse(z).")
 
-    def make_coordinates(self, data_shape: Shape) -> dict[str, np.ndarray]:
-        """Labels of the components of one channel layout, each of shape `data_shape`."""
+    def make_coordinates(self, data_shape: Shape) -> Coordinates:
+        """The coordinates of the components by name, each an array of shape `data_shape`."""
         raise NotImplementedError("A Basis implements make_coordinates(data_shape).")
 
     def symmetrize(self, values: np.ndarray) -> np.ndarray:
-        """Averages per-component statistics over components that belong together.
+        """Averages a statistic of each component over components that a symmetry relates.
 
-        Only the Fourier basis has such components, k and -k. `values` has shape `data_shape`.
+        Only the Fourier basis has such components, k and -k.
+
+        Args:
+            values: Array of shape `data_shape`.
+
+        Returns:
+            Array of the same shape.
         """
         return values
 
-    def fit_batches(self, batches: Batches):
-        """Fits the weights to float arrays ``(batch, *data_shape)``; the basis is already built.
+    def fit_batches(self, batches: Batches) -> None:
+        """Fits the weights; the basis is already built.
 
-        `batches` can be read several times and holds one batch in memory at a time.
+        Args:
+            batches: Arrays ``(batch, *data_shape)``, which can be read several times.
         """
 
-    def fit_covariance(self, whole: Covariance):
-        """What `fit_batches` does, given mean and covariance of the flattened data.
+    def fit_covariance(self, moments: Covariance) -> None:
+        """Fits the weights as `fit_batches` does, to the mean and covariance of the data.
 
-        Where the covariance of all components is small, it is measured once and serves everything.
+        Where data have few components, their covariance is measured once for all that needs it.
+
+        Args:
+            moments: Of the flattened data, ``(d,)`` and ``(d, d)``.
         """
         raise NotImplementedError("A Basis with fits_covariance=True implements fit_covariance.")
 
-    def adapt(self, data, batch_size: int = 1024):
-        """Builds the basis and fits what must be fitted, with one batch in memory at a time.
+    def adapt(self, data: TensorLike | Iterable[TensorLike], batch_size: int = 1024) -> None:
+        """Builds the basis and fits it if it needs data, with one batch in memory at a time.
 
         Args:
             data: An array ``(n, *data_shape)``, or an iterable of such arrays (batches) that can be
@@ -116,13 +155,12 @@ class Basis(FittedLayer):
             self.fit_batches(batches)
 
     @property
-    def coordinates(self) -> dict[str, np.ndarray]:
-        """Labels of every component; the basis must be built."""
+    def coordinates(self) -> Coordinates:
+        """The coordinates of all components; the basis must be built."""
         if self.data_shape is None:
             raise ValueError(
                 f"Expected the {type(self).__name__} basis to be built before its coordinates are "
-                "read: "
-                "call `adapt(x)` or `build((None, *data_shape))` first."
+                "read: call `adapt(x)` or `build((None, *data_shape))` first."
             )
         return self.make_coordinates(self.data_shape)
 
@@ -131,22 +169,22 @@ class Basis(FittedLayer):
         """The spatial axes of a batch ``(batch, *data_shape)``; the basis must be built."""
         return range(1, 1 + len(spatial_shape(self.data_shape)))
 
-    def as_tensor(self, x):
-        """A tensor of the basis' own float dtype: integer images must not wrap around."""
+    def as_tensor(self, x: TensorLike) -> Tensor:
+        """The input in the dtype of the basis: sums of 8-bit integers would overflow."""
         return keras.ops.convert_to_tensor(x, dtype=self.compute_dtype)
 
-    def get_build_config(self):
-        """The shape, so that a saved basis is built again on loading."""
+    def get_build_config(self) -> dict[str, Any] | None:
+        """The shape, so that loading builds a saved basis before it loads the weights."""
         if self.data_shape is None:
             return None
         return {"input_shape": [None, *self.data_shape]}
 
-    def compute_output_shape(self, input_shape):
-        """Bases keep the shape."""
+    def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
+        """The shape of the input."""
         return input_shape
 
 
-def channel_coordinate(data_shape: Shape) -> dict[str, np.ndarray]:
+def channel_coordinate(data_shape: Shape) -> Coordinates:
     """The coordinate ``"channel"``, the index along the last axis; empty for vectors."""
     if len(data_shape) == 1:
         return {}
@@ -155,17 +193,17 @@ def channel_coordinate(data_shape: Shape) -> dict[str, np.ndarray]:
 
 
 def spatial_coordinate(values: np.ndarray, data_shape: Shape) -> np.ndarray:
-    """A coordinate over the spatial shape, repeated for every channel to the whole `data_shape`."""
+    """A coordinate of spatial positions, repeated for every channel to the shape `data_shape`."""
     if len(data_shape) > 1:
         values = values[..., None]
     return np.broadcast_to(values, data_shape).copy()
 
 
-def frequency_coordinates(axes: list[np.ndarray], data_shape: Shape) -> dict[str, np.ndarray]:
+def frequency_coordinates(axes: list[np.ndarray], data_shape: Shape) -> Coordinates:
     """The coordinates of a transform to frequencies: ``"frequency"``, |k|, and ``"channel"``.
 
     Args:
-        axes: The frequencies along each spatial axis.
+        axes: The frequencies along each spatial axis, in cycles per sample.
         data_shape: Shape of one example.
     """
     k = np.sqrt(sum(part**2 for part in np.meshgrid(*axes, indexing="ij")))

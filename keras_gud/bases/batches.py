@@ -1,31 +1,37 @@
-"""Data for fitting: batches that can be read several times, with one batch in memory at a time."""
+"""Batches of data to fit to, which can be read several times, one in memory at a time."""
 
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from keras_gud.backend import to_numpy
+from keras_gud.core.types import Shape, TensorLike
 
 
 class Batches:
-    """A re-iterable of NumPy arrays ``(batch, *data_shape)``.
+    """An iterable of NumPy arrays ``(batch, *data_shape)`` that can be read several times.
 
     Args:
         start: Function without arguments that begins a new pass and returns its iterator.
+
+    Example:
+    >>> batches = Batches(lambda: iter([np.zeros((2, 3))]))
+    >>> [[batch.shape for batch in batches] for _ in range(2)]
+    [[(2, 3)], [(2, 3)]]
     """
 
-    def __init__(self, start: Callable[[], Iterator[np.ndarray]]):
+    def __init__(self, start: Callable[[], Iterator[np.ndarray]]) -> None:
         self.start = start
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[np.ndarray]:
         return self.start()
 
-    def map(self, function) -> "Batches":
-        """The same batches with `function` applied to each, lazily on every pass."""
+    def map(self, function: Callable[[np.ndarray], TensorLike]) -> "Batches":
+        """The same batches with `function` applied to each when it is read."""
         return Batches(lambda: (to_numpy(function(batch)) for batch in self))
 
-    def example_shape(self) -> tuple[int, ...]:
-        """Shape of one example, from a peek at the first batch.
+    def example_shape(self) -> Shape:
+        """Shape of one example, from the first batch.
 
         Raises:
             ValueError: if there is no batch.
@@ -36,8 +42,8 @@ class Batches:
         return first.shape[1:]
 
 
-def as_batches(data, batch_size: int = 1024) -> Batches:
-    """Turns an array or a re-iterable of arrays into `Batches`.
+def as_batches(data: TensorLike | Iterable[TensorLike], batch_size: int = 1024) -> Batches:
+    """Turns an array or an iterable of arrays into `Batches`.
 
     Args:
         data: An array ``(n, *data_shape)``, or an object whose ``__iter__`` starts a new pass over
@@ -45,8 +51,9 @@ def as_batches(data, batch_size: int = 1024) -> Batches:
         batch_size: Examples per batch when `data` is an array.
 
     Raises:
-        TypeError: for a one-shot iterator, a batch that is not an array, or anything else.
-        ValueError: for arrays of something else than real numbers.
+        TypeError: for an iterator, which can be read once only, a batch that is not an array, or
+            anything else.
+        ValueError: for arrays of anything but real numbers.
 
     Example:
     >>> import numpy as np
@@ -75,13 +82,18 @@ def as_batches(data, batch_size: int = 1024) -> Batches:
 
 
 def join(batches: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
-    """The same examples in order, small batches joined until they hold at least `size` values.
+    """The same examples in order, in larger batches.
+
+    Args:
+        batches: Arrays ``(batch, *data_shape)``.
+        size: Batches are joined until they hold at least this many values.
 
     Example:
     >>> [len(block) for block in join([np.zeros((2, 3))] * 5, size=10)]
     [4, 4, 2]
     """
-    waiting, values = [], 0
+    waiting: list[np.ndarray] = []
+    values = 0
     for batch in batches:
         waiting.append(batch)
         values += batch.size
@@ -92,8 +104,8 @@ def join(batches: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
         yield np.concatenate(waiting)
 
 
-def _checked(batch) -> np.ndarray:
-    """The batch as NumPy; containers are refused, NumPy would stack a tuple into a wrong shape."""
+def _checked(batch: TensorLike) -> np.ndarray:
+    """The batch as NumPy; no tuples or lists, which NumPy would stack to a wrong shape."""
     if not hasattr(batch, "shape"):
         raise TypeError(
             "Expected every batch to be an array (batch, *data_shape). "
@@ -104,5 +116,6 @@ def _checked(batch) -> np.ndarray:
         raise ValueError(
             f"Expected batches of real numbers. Received: batch of dtype {batch.dtype}."
         )
-    odd = batch.dtype.char == "g" or (batch.dtype.kind in "iub" and batch.dtype != np.uint8)
-    return batch.astype("float64") if odd else batch  # what not all backends know
+    # Dtypes that some backend does not have: 128-bit floats and integers other than uint8.
+    unsupported = batch.dtype.char == "g" or (batch.dtype.kind in "iub" and batch.dtype != np.uint8)
+    return batch.astype("float64") if unsupported else batch

@@ -8,6 +8,7 @@ from keras_gud.bases.basis import Basis, frequency_coordinates, registry
 from keras_gud.bases.linear import multiply_axis
 from keras_gud.core.data_shape import spatial_shape
 from keras_gud.core.registry import PACKAGE
+from keras_gud.core.types import Coordinates, Shape, Tensor, TensorLike
 
 
 @registry.register("dct")
@@ -20,8 +21,8 @@ class DCT(Basis):
     et al., 2022). It diagonalises every blur that is symmetric along each axis, with reflecting
     edges.
 
-    Labels: ``"frequency"``, the Euclidean |k| of the per-axis ``k / (2N)`` in cycles per sample,
-    and ``"channel"``.
+    Coordinates: ``"frequency"``, the Euclidean norm |k| of ``k / (2N)`` along each axis in cycles
+    per sample, and ``"channel"``.
 
     Raises:
         ValueError: when built for a shape with no or more than three spatial axes.
@@ -33,26 +34,26 @@ class DCT(Basis):
     True
     """
 
-    def create_weights(self, data_shape):
-        """The cosine matrices, in float64 until they meet the data; constants, so no weights."""
+    def create_weights(self, data_shape: Shape) -> None:
+        """Makes the cosine matrices: constants, so no weights, cast to the dtype of the data."""
         sizes = spatial_shape(data_shape)
         self.matrices = tuple(fft.dct(np.eye(n), axis=0, norm="ortho") for n in sizes)
 
-    def call(self, x):
+    def call(self, x: TensorLike) -> Tensor:
         """The DCT-II along every spatial axis."""
         x = self.as_tensor(x)
         for axis, matrix in zip(self.spatial_axes, self.matrices, strict=True):
             x = multiply_axis(matrix, x, axis)
         return x
 
-    def inverse(self, z):
+    def inverse(self, z: TensorLike) -> Tensor:
         """The DCT-III along every spatial axis, the transpose of `call`."""
         z = self.as_tensor(z)
         for axis, matrix in zip(self.spatial_axes, self.matrices, strict=True):
             z = multiply_axis(matrix.T, z, axis)
         return z
 
-    def make_coordinates(self, data_shape):
+    def make_coordinates(self, data_shape: Shape) -> Coordinates:
         """``"frequency"`` and ``"channel"``."""
         axes = [np.arange(n) / (2 * n) for n in spatial_shape(data_shape)]
         return frequency_coordinates(axes, data_shape)

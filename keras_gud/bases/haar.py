@@ -1,6 +1,7 @@
 """Haar wavelets: block averages and the details that they miss, level by level."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ from keras import ops
 from keras_gud.bases.basis import Basis, channel_coordinate, registry, spatial_coordinate
 from keras_gud.core.data_shape import axis_names, spatial_shape
 from keras_gud.core.registry import PACKAGE
+from keras_gud.core.types import Coordinates, Shape, Tensor, TensorLike
 
 DEFAULT_LEVELS = 3
 
@@ -18,17 +20,17 @@ DEFAULT_LEVELS = 3
 class Haar(Basis):
     """Orthonormal Haar transform of one or more levels; ``(batch, *data_shape)`` both ways.
 
-    Paper app. D, eq. 26, along every spatial axis: ``low = (even + odd) / sqrt(2)``,
+    Eq. 26 of the paper (app. D) along every spatial axis: ``low = (even + odd) / sqrt(2)``,
     ``high = (even - odd) / sqrt(2)``, repeated on the part that is low along all axes (eq. 28). The
     result is laid out as a pyramid of the same shape, the coarsest band top left.
 
-    Labels: ``"band"`` (0 is the LL band, then the detail bands 1 to `levels` from coarse to fine),
-    the index within the sub-band along each spatial axis (``"row"``, ``"column"``, ...),
+    Coordinates: ``"band"`` (0 is the LL band, then the detail bands 1 to `levels` from coarse to
+    fine), the index within the sub-band along each spatial axis (``"row"``, ``"column"``, ...),
     ``"orientation"`` (bit i is set where spatial axis i is high-pass) and ``"channel"``.
 
     Args:
-        levels: Number of decompositions. `None` takes as many as the shape allows, at most 3; after
-            `build` the attribute holds the number taken.
+        levels: Number of decompositions. `None`: as many as the shape allows, at most 3; after
+            `build` the attribute holds the number.
 
     Raises:
         ValueError: if `levels` is not a positive integer, or when built for sizes that are not
@@ -41,16 +43,16 @@ class Haar(Basis):
     True
     """
 
-    def __init__(self, levels: int | None = None, **kwargs):
+    def __init__(self, levels: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if levels is not None and (not isinstance(levels, int) or levels < 1):
             raise ValueError(
                 f"Expected `levels` to be a positive integer or None. Received: levels={levels!r}."
             )
-        self.levels = levels
+        self.levels: int = levels  # type: ignore[assignment]  # may be None until it is built
 
-    def check_shape(self, data_shape):
-        """Settles the number of levels, or says which would work."""
+    def check_shape(self, data_shape: Shape) -> None:
+        """Determines the number of levels, or raises a `ValueError` that says which would work."""
         sizes = spatial_shape(data_shape)
         # The power of two in the greatest common divisor: its lowest set bit.
         divisor = math.gcd(*sizes)
@@ -70,15 +72,15 @@ class Haar(Basis):
                 f"levels={possible} would work."
             )
 
-    def call(self, x):
-        """Analysis: data to the pyramid."""
+    def call(self, x: TensorLike) -> Tensor:
+        """The analysis: data to the pyramid."""
         return self._analyse(self.as_tensor(x), self.levels)
 
-    def inverse(self, z):
-        """Synthesis: the pyramid to data."""
+    def inverse(self, z: TensorLike) -> Tensor:
+        """The synthesis: the pyramid to data."""
         return self._synthesise(self.as_tensor(z), self.levels)
 
-    def _analyse(self, x, levels):
+    def _analyse(self, x: Tensor, levels: int) -> Tensor:
         for axis in self.spatial_axes:
             shape = x.shape[1:]
             pairs = ops.reshape(x, (-1, *shape[: axis - 1], shape[axis - 1] // 2, 2, *shape[axis:]))
@@ -89,7 +91,7 @@ class Haar(Basis):
             return x
         return self._replace_corner(x, self._analyse(self._corner(x), levels - 1))
 
-    def _synthesise(self, z, levels):
+    def _synthesise(self, z: Tensor, levels: int) -> Tensor:
         if levels > 1:
             z = self._replace_corner(z, self._synthesise(self._corner(z), levels - 1))
         for axis in self.spatial_axes:
@@ -101,15 +103,15 @@ class Haar(Basis):
 
     @property
     def _norm(self) -> float:
-        """The factors 1/sqrt(2) of all axes, multiplied once a level."""
+        """The product of the factors 1/sqrt(2) of all axes, for one level."""
         return 0.5 ** (len(self.spatial_axes) / 2)
 
-    def _corner(self, x):
-        """The first half of every spatial axis: what is low-pass along all of them."""
+    def _corner(self, x: Tensor) -> Tensor:
+        """The first half of every spatial axis: the block that is low-pass along all of them."""
         return x[(slice(None), *(slice(x.shape[axis] // 2) for axis in self.spatial_axes))]
 
-    def _replace_corner(self, x, corner):
-        """Puts `corner` into x, by concatenation: tensors cannot be assigned to."""
+    def _replace_corner(self, x: Tensor, corner: Tensor) -> Tensor:
+        """The tensor with another corner, by concatenation: tensors allow no assignment."""
         for last in reversed(self.spatial_axes):
             # The block beside the corner along `last`: the first half of the axes before it, the
             # second half of it, and the whole of the axes after it, which are complete by now.
@@ -118,12 +120,12 @@ class Haar(Basis):
             corner = ops.concatenate([corner, beside], axis=last)
         return corner
 
-    def make_coordinates(self, data_shape):
+    def make_coordinates(self, data_shape: Shape) -> Coordinates:
         """``"band"``, ``"orientation"``, the index within the sub-band, and ``"channel"``."""
         sizes = np.array(spatial_shape(data_shape))
-        index = np.indices(sizes)
+        index = np.indices(spatial_shape(data_shape))
         band, orientation = np.zeros((2, *sizes), dtype="int64")
-        # From the finest band inwards: each coarser one overwrites the corner that it lives in.
+        # From the finest band inwards: each coarser one overwrites the corner of the one before.
         for level in range(self.levels, 0, -1):
             half = sizes // 2 ** (self.levels - level + 1)
             region = tuple(slice(2 * n) for n in half)
@@ -140,6 +142,6 @@ class Haar(Basis):
         }
         return coordinates | channel_coordinate(data_shape)
 
-    def get_config(self):
-        """The number of levels."""
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments; once built, the number of levels."""
         return super().get_config() | {"levels": self.levels}

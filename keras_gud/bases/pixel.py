@@ -6,6 +6,7 @@ import numpy as np
 from keras_gud.bases.basis import Basis, channel_coordinate, registry, spatial_coordinate
 from keras_gud.core.data_shape import axis_names, spatial_shape
 from keras_gud.core.registry import PACKAGE
+from keras_gud.core.types import Coordinates, Shape, Tensor, TensorLike
 
 
 @registry.register("pixel")
@@ -13,8 +14,8 @@ from keras_gud.core.registry import PACKAGE
 class Pixel(Basis):
     """The data's own axes, U = 1; inputs and outputs are ``(batch, *data_shape)``.
 
-    Labels: the index along each spatial axis (``"row"``, ``"column"``, ``"depth"`` or
-    ``"position"``), which the sequential schedules of paper sec. 5.2 group by, and ``"channel"``.
+    Coordinates: the index along each spatial axis (``"row"``, ``"column"``, ``"depth"`` or
+    ``"position"``), by which sequential schedules form groups (paper, sec. 5.2), and ``"channel"``.
 
     Raises:
         ValueError: when built for a shape with no or more than three spatial axes.
@@ -28,15 +29,15 @@ class Pixel(Basis):
 
     mixes_space = False
 
-    def call(self, x):
+    def call(self, x: TensorLike) -> Tensor:
         """Returns x."""
         return self.as_tensor(x)
 
-    def inverse(self, z):
+    def inverse(self, z: TensorLike) -> Tensor:
         """Returns z."""
         return self.as_tensor(z)
 
-    def make_coordinates(self, data_shape):
+    def make_coordinates(self, data_shape: Shape) -> Coordinates:
         """``"row"``, ``"column"``, ... and ``"channel"``."""
         names = axis_names(data_shape)
         indices = np.indices(spatial_shape(data_shape))

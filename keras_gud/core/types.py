@@ -13,6 +13,8 @@ TensorLike: TypeAlias = Any
 Array: TypeAlias = np.ndarray
 # Shape of one example or of one example's components, without the batch axis.
 Shape: TypeAlias = tuple[int, ...]
+# Shape of a batch as Keras passes it to `build`: None for the batch axis, then sizes.
+BatchShape: TypeAlias = Sequence[Any]
 # One value of a schedule's parameter, a range (low, high) of a family, or one value a sample.
 Parameter: TypeAlias = float | tuple[float, float] | ArrayLike
 # A part of a model: a name, a Keras config, or an instance.
@@ -25,6 +27,7 @@ Coordinates: TypeAlias = dict[str, np.ndarray]
 __all__ = [
     "Array",
     "ArrayLike",
+    "BatchShape",
     "Callable",
     "Coordinates",
     "DenoiserFunction",

@@ -224,7 +224,7 @@ class TestAdapt:
             basis(np.zeros((2, 4, 2, 1), "float32"))
 
 
-def test_labels_before_build():
+def test_coordinates_before_build():
     with pytest.raises(ValueError, match="Expected the Haar basis to be built"):
         _ = bases.Haar().coordinates
 

@@ -64,7 +64,7 @@ def test_coarsest_band_is_the_scaled_block_mean(rng):
     np.testing.assert_allclose(z[:, :2, :2], 4 * means, atol=1e-5)
 
 
-def test_labels_of_two_levels():
+def test_coordinates_of_two_levels():
     basis = bases.Haar(levels=2)
     basis.build((None, 4, 8, 1))
     coordinates = {name: values[..., 0] for name, values in basis.coordinates.items()}
