@@ -22,6 +22,7 @@ from keras_gud.training.fit_components import all_or_nothing
 FLOATS = np.random.default_rng(0).normal(size=(6, 4, 4, 1)).astype("float32")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3), 3.0, np.float32(3)])
 def test_whole_numbers_are_integers(value):
     result = check_integer("n", value, least=3)
@@ -29,12 +30,14 @@ def test_whole_numbers_are_integers(value):
     assert type(result) is int
 
 
+@pytest.mark.once
 def test_without_a_least_value_integers_may_be_negative():
     assert check_integer("seed", -5) == -5
     with pytest.raises(ValueError, match=r"Expected `seed` to be an integer\. Received"):
         check_integer("seed", None)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "value", [0, -1, 0.5, True, None, "3", [3], float("nan"), float("inf"), 3j, (), np.arange(2)]
 )
@@ -43,6 +46,7 @@ def test_anything_else_is_not(value):
         check_integer("n", value, least=1)
 
 
+@pytest.mark.once
 def test_keywords():
     check_keywords("f", {}, ["a"])
     check_keywords("f", {"a": 1, "b": 2}, ["b", "a"])
@@ -67,17 +71,20 @@ OTHERS = ["int8", "int32", "int64", "uint16", "bool", "complex64", "str"]
 OTHERS += ["longdouble"] if np.finfo("longdouble").bits > 64 else []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("dtype", OTHERS)
 def test_other_types_are_refused_with_advice(dtype):
     with pytest.raises(ValueError, match="Expected uint8 images.*Received: x of dtype.*astype"):
         data_kind(np.ones((2, 3)).astype(dtype))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("shape", [(5,), (16, 2), (7, 10, 3), (4, 4, 4, 1), (3, 4, 4), (2, 9, 9)])
 def test_layouts_that_pass(shape):
     assert check_layout(np.zeros((2, *shape), "float32")) == shape
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("shape", [(3, 8, 8), (1, 28, 28), (3, 5, 16, 16), (1, 8, 8, 8)])
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 def test_channels_first_are_seen(shape, dtype):
@@ -86,11 +93,13 @@ def test_channels_first_are_seen(shape, dtype):
     assert f"data_shape={shape}" in str(error.value)
 
 
+@pytest.mark.once
 def test_a_single_image_lacks_the_batch_axis():
     with pytest.raises(ValueError, match=r"x\[\.\.\., None\]; for a single image.*x\[None\]"):
         check_layout(np.zeros((28, 28, 3), "uint8"))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_not_finite(value):
     x = FLOATS.copy()
@@ -120,6 +129,7 @@ def test_unknown_sizes_of_a_graph_are_not_wrong_sizes():
         check_same(x, (4, 5, 1), "float")
 
 
+@pytest.mark.once
 def test_a_batch_needs_an_example():
     check = functools.partial(check_batch, data_shape=(4, 4, 1), kind="float")
     check = pickle.loads(pickle.dumps(check))  # as a DataLoader's workers get it
@@ -128,6 +138,7 @@ def test_a_batch_needs_an_example():
         check(FLOATS[:0])
 
 
+@pytest.mark.once
 def test_weights():
     weight = check_weight([0, 1, 2], 3)
     assert weight.dtype == np.float32
@@ -140,6 +151,7 @@ def test_weights():
             check_weight(wrong, 3)
 
 
+@pytest.mark.once
 def test_data_shapes():
     shape = validate_data_shape([np.int64(4), 4, 1])
     assert shape == (4, 4, 1)

@@ -99,6 +99,7 @@ def epoch_of(batches, epoch):
     return np.concatenate([batches[i][0] for i in range(batches.num_batches)])
 
 
+@pytest.mark.once
 def test_every_example_comes_once_an_epoch():
     batches = ArrayBatches(np.arange(21), batch_size=8, shuffle=True, seed=4)
     assert batches.num_batches == 3
@@ -107,6 +108,7 @@ def test_every_example_comes_once_an_epoch():
         np.testing.assert_array_equal(np.sort(epoch_of(batches, epoch)), np.arange(21))
 
 
+@pytest.mark.once
 def test_the_order_is_a_function_of_seed_and_epoch():
     def order(seed, epoch):
         return epoch_of(ArrayBatches(np.arange(21), None, 8, True, seed), epoch).tolist()
@@ -118,6 +120,7 @@ def test_the_order_is_a_function_of_seed_and_epoch():
     assert len({tuple(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
 
 
+@pytest.mark.once
 def test_batches_can_be_read_in_any_order():
     batches = ArrayBatches(np.arange(21), None, 8, True, seed=4)
     ordered = epoch_of(batches, 1)
@@ -127,6 +130,7 @@ def test_batches_can_be_read_in_any_order():
     np.testing.assert_array_equal(fresh[0][0], ordered[:8])
 
 
+@pytest.mark.once
 def test_without_shuffling_every_epoch_is_the_array():
     batches = ArrayBatches(np.arange(21), batch_size=8)
     np.testing.assert_array_equal(epoch_of(batches, 1), np.arange(21))
@@ -143,6 +147,7 @@ def test_weights_go_with_their_examples():
 # -- streams ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("n", [2, 4, 7])
 def test_a_long_generator_is_measured_on_its_head_and_trained_on_whole(n, monkeypatch):
     monkeypatch.setattr(source_module, "MAX_PEEK_BATCHES", 4)
@@ -179,6 +184,7 @@ def test_of_endless_data_the_head_is_measured(kind, monkeypatch):
     assert len(list(source)) == 4
 
 
+@pytest.mark.once
 def test_the_end_of_an_endless_stream_is_where_keras_stops():
     source = Source(endless_generator())
     list(itertools.islice(source, 3))
@@ -205,6 +211,7 @@ FORMS = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("form", FORMS)
 def test_labels_and_strings_are_dropped(form):
     source = Source(generator([FORMS[form](x) for x in BATCHES]))
@@ -215,6 +222,7 @@ def test_labels_and_strings_are_dropped(form):
         assert all((batch[2] == 2.0).all() for batch in seen)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "batch",
     [{"left": X, "right": X, "id": np.array(["a"] * 21)}, {"label": np.arange(21)}, {}],
@@ -255,12 +263,14 @@ def test_a_guarded_stream_stops_at_a_bad_batch(kind):
         read()
 
 
+@pytest.mark.once
 def test_a_guarded_array_is_checked_at_once():
     source = Source(np.concatenate([np.zeros((3000, 3), "float32"), *SPOILT]))
     with pytest.raises(ValueError, match="Expected finite data"):
         source.guard(check_finite)
 
 
+@pytest.mark.once
 def test_weights_of_a_stream_must_fit_its_batches():
     with pytest.raises(ValueError, match="one sample weight per example.*8 examples with 3"):
         Source(generator([(BATCHES[0], None, np.ones(3))]))
@@ -273,6 +283,7 @@ def test_what_a_loader_hands_to_its_workers_can_be_pickled():
     np.testing.assert_array_equal(as_numpy(collate(rows)[0]), BATCHES[0])
 
 
+@pytest.mark.once
 def test_the_users_loader_is_left_alone():
     original = loader()
     before = original.collate_fn
@@ -284,6 +295,7 @@ def test_the_users_loader_is_left_alone():
 # -- splitting -------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_split_holds_the_last_examples_out():
     (x, weight), (held, weight_held) = arrays.split(X, np.arange(21), 0.25)
     np.testing.assert_array_equal(x, X[:15])
@@ -292,17 +304,20 @@ def test_split_holds_the_last_examples_out():
     assert weight_held.tolist() == list(range(15, 21))
 
 
+@pytest.mark.once
 def test_split_of_a_dictionary_without_weights():
     (x, weight), (held, weight_held) = arrays.split({"image": X, "id": np.arange(21)}, None, 0.5)
     assert (len(x), len(held), weight, weight_held) == (10, 11, None, None)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("fraction", [-0.1, 1.0, 1.5, 0.99])
 def test_split_leaves_nothing_empty(fraction):
     with pytest.raises(ValueError, match="`validation_split` to leave examples on both sides"):
         arrays.split(X, None, fraction)
 
 
+@pytest.mark.once
 def test_split_needs_an_array():
     with pytest.raises(ValueError, match="`x` to be an array.*Received: x of type Batches"):
         arrays.split(Batches(), None, 0.5)
