@@ -1,11 +1,15 @@
 """Priors whose scale is constant, measured, or given."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 
-from keras_gud.core.arguments import as_floats
+from keras_gud.core.arguments import as_floats, check_positive
 from keras_gud.core.registry import PACKAGE, require_coordinate
-from keras_gud.priors.prior import Prior, positive, registry
+from keras_gud.core.types import ArrayLike, Coordinates
+from keras_gud.priors.prior import Prior, registry
 
 
 @registry.register("isotropic")
@@ -14,10 +18,11 @@ class Isotropic(Prior):
     """White noise: S_i = scale for all components ("unwhitened" in the paper).
 
     Args:
-        scale: The standard deviation of the prior, > 0, in the data's units. `None` measures the
-            data's: the root mean square over components, one number, so that the units of the data
+        scale: The standard deviation of the prior, > 0, in the data's units. `None`: the root mean
+            square of the components' standard deviations, one number, so that the units of the data
             do not matter.
         floor: See `Prior`.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
 
@@ -28,16 +33,16 @@ class Isotropic(Prior):
     [1.0, 0.25]
     """
 
-    def __init__(self, scale: float | None = 1.0, floor: float = 1e-6, **kwargs):
+    def __init__(self, scale: float | None = 1.0, floor: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(floor, **kwargs)
-        self.constant = None if scale is None else positive(scale)
+        self.constant = None if scale is None else check_positive("scale", scale)
 
-    def make_scale(self, data_variance, coordinates):
+    def make_scale(self, data_variance: np.ndarray, coordinates: Coordinates) -> np.ndarray:
         """One number, given or measured."""
         measured = np.sqrt(np.mean(data_variance))
         return np.full_like(data_variance, measured if self.constant is None else self.constant)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"scale": self.constant}
 
@@ -47,17 +52,19 @@ class Isotropic(Prior):
 class Matching(Prior):
     """Whitening: S_i is the standard deviation of component i (paper sec. 4.4).
 
-    Every Sigma_i is 1 (but for components below the floor, which get the floor's standard
-    deviation and so a Sigma_i that is still reported as 1), unless variances are averaged.
+    Every Sigma_i is 1, unless variances are averaged. (A component below the floor is scaled by the
+    floor's standard deviation, and its Sigma_i is reported as 1 all the same.)
 
     Args:
         over: A coordinate of the basis or several: variances are averaged over components that
             share their values, e.g. ``"frequency"`` for the power spectrum (paper app. E), or
             ``("band", "orientation", "channel")`` for the sub-bands of wavelets.
         floor: See `Prior`.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: when adapted, for coordinates that the basis does not have.
+        ValueError: for an `over` that is not a name, tuple or list; when adapted, for coordinates
+            that the basis does not have.
 
     Example:
 
@@ -68,7 +75,7 @@ class Matching(Prior):
     [1.0, 1.0]
     """
 
-    def __init__(self, over=(), floor: float = 1e-6, **kwargs):
+    def __init__(self, over: str | Sequence[str] = (), floor: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(floor, **kwargs)
         self.over = (over,) if isinstance(over, str) else over
         if not isinstance(self.over, (tuple, list)):
@@ -77,7 +84,7 @@ class Matching(Prior):
             )
         self.over = tuple(self.over)
 
-    def make_scale(self, data_variance, coordinates):
+    def make_scale(self, data_variance: np.ndarray, coordinates: Coordinates) -> np.ndarray:
         """The standard deviations."""
         if not self.over:
             return np.sqrt(data_variance)
@@ -87,7 +94,7 @@ class Matching(Prior):
         mean = total / np.bincount(group.ravel())
         return np.sqrt(mean[group].reshape(data_variance.shape))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"over": self.over}
 
@@ -99,6 +106,11 @@ class Scaled(Prior):
     Args:
         scale: S, array that broadcasts to `data_shape`, positive.
         floor: See `Prior`.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: for a scale that is not positive and finite; when adapted, for one that does not
+            broadcast to `data_shape`.
 
     Example:
 
@@ -109,7 +121,7 @@ class Scaled(Prior):
     [1.0, 4.0]
     """
 
-    def __init__(self, scale, floor: float = 1e-6, **kwargs):
+    def __init__(self, scale: ArrayLike, floor: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(floor, **kwargs)
         self.constant = as_floats(scale)
         if not (np.isfinite(self.constant).all() and (self.constant > 0.0).all()):
@@ -118,8 +130,8 @@ class Scaled(Prior):
                 f"Received: scale={scale!r}."
             )
 
-    def make_scale(self, data_variance, coordinates):
-        """The given scale."""
+    def make_scale(self, data_variance: np.ndarray, coordinates: Coordinates) -> np.ndarray:
+        """The given scale, broadcast."""
         try:
             return np.broadcast_to(self.constant, data_variance.shape)
         except ValueError:
@@ -128,7 +140,7 @@ class Scaled(Prior):
                 f"Received: scale of shape {self.constant.shape}."
             ) from None
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"scale": self.constant.tolist()}
 

@@ -17,8 +17,8 @@ S = np.exp(RNG.uniform(-1.0, 1.0, SHAPE))
 
 K = np.hypot(np.fft.fftfreq(3)[:, None], np.fft.fftfreq(4))
 FREQUENCY = np.broadcast_to(K[..., None], SHAPE)
-LABELS = dict(zip(("row", "column", "channel"), np.indices(SHAPE), strict=True))
-LABELS["frequency"] = FREQUENCY
+COORDINATES = dict(zip(("row", "column", "channel"), np.indices(SHAPE), strict=True))
+COORDINATES["frequency"] = FREQUENCY
 
 
 def shells(values):
@@ -75,7 +75,7 @@ def numpy(tensor):
 def _fitted(request):
     make, scale = PRIORS[request.param]
     prior = make()
-    prior.adapt(MEAN, VARIANCE, LABELS)
+    prior.adapt(MEAN, VARIANCE, COORDINATES)
     return prior, scale
 
 
@@ -106,7 +106,7 @@ def test_log_det_is_the_sum_of_log_scales(fitted):
 def test_variance_is_that_of_the_whitened_data(fitted, rng):
     prior, _ = fitted
     x = (MEAN + rng.normal(size=(300, *SHAPE)) * np.sqrt(VARIANCE)).astype("float32")
-    prior.adapt(x.astype("float64").mean(axis=0), x.astype("float64").var(axis=0), LABELS)
+    prior.adapt(x.astype("float64").mean(axis=0), x.astype("float64").var(axis=0), COORDINATES)
     z0 = numpy(prior(ops.convert_to_tensor(x)))
     np.testing.assert_allclose(z0.mean(axis=0), 0.0, atol=1e-4 * z0.std())
     np.testing.assert_allclose(z0.var(axis=0), numpy(prior.variance), rtol=1e-3)
@@ -136,7 +136,7 @@ def test_config_restores_a_prior_that_is_not_fitted_yet(name):
     make, scale = PRIORS[name]
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(make())))
     restored = priors.get(config)
-    restored.adapt(MEAN, VARIANCE, LABELS)
+    restored.adapt(MEAN, VARIANCE, COORDINATES)
     np.testing.assert_allclose(numpy(restored.scale), scale, rtol=1e-6)
 
 
@@ -209,7 +209,7 @@ def test_statistics_that_are_not_finite(bad, which):
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, np.inf, np.nan])
 def test_bad_isotropic_scales(scale):
-    with pytest.raises(ValueError, match="Expected a finite `scale` > 0"):
+    with pytest.raises(ValueError, match="Expected `scale` to be a number > 0"):
         priors.Isotropic(scale)
 
 
@@ -224,7 +224,7 @@ def test_bad_scaled_scales(scale):
     [
         (lambda: priors.PowerLaw(np.nan), "finite `exponent`"),
         (lambda: priors.PowerLaw(corner=0.0), "`corner` > 0 or None"),
-        (lambda: priors.PowerLaw(scale=-1.0), "finite `scale` > 0"),
+        (lambda: priors.PowerLaw(scale=-1.0), "`scale` to be a number > 0"),
         (lambda: priors.OffsetNoise(-0.1), "`strength` >= 0"),
     ],
 )
@@ -236,7 +236,7 @@ def test_bad_spectra(prior, message):
 @pytest.mark.parametrize("name", ["power_law", "offset", "spectrum"])
 def test_spectra_need_frequencies(name):
     with pytest.raises(ValueError, match="to be a coordinate of the basis, one of"):
-        priors.get(name).adapt(MEAN, VARIANCE, {"row": LABELS["row"]})
+        priors.get(name).adapt(MEAN, VARIANCE, {"row": COORDINATES["row"]})
 
 
 @pytest.mark.parametrize("shape", [(3,), (4, 2, 2), (1, 3, 4, 2)])
