@@ -109,7 +109,7 @@ def stochastic_divergence(sampler, denoiser, schedule, steps: int) -> float:
     """
     first, last = (denoiser.marginal(schedule(t))[1] for t in (1.0, 0.0))
     shape, d = denoiser.data_shape, int(np.prod(denoiser.data_shape))
-    parts = 1 + len(sampler.first_memory(ops.zeros((1, *shape))))
+    parts = 1 + len(sampler.initial_memory(ops.zeros((1, *shape))))
     independent = first.ndim == 1
     # For independent components, unit vectors of all components at once, and covariances of the
     # parts of each component.

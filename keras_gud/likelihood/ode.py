@@ -11,7 +11,7 @@ from keras_gud.core import counter_rng
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.registry import require_one_of
 from keras_gud.likelihood.solve import CompiledSolve, Solve
-from keras_gud.samplers.run import DividedRows, check_rows, rows_of_batch, take_rows
+from keras_gud.samplers.run import ShardedRows, check_rows, rows_of_batch, take_rows
 from keras_gud.samplers.sampler import STARTS
 from keras_gud.samplers.solver import AdaptiveSolver
 
@@ -113,7 +113,7 @@ class FlowLikelihood:
         for part in arguments:
             check_rows(part, len(z))
         size = len(z) if batch_size is None else check_integer("batch_size", batch_size, 1)
-        divided = DividedRows(size, splits=False)  # a batch shares its steps
+        divided = ShardedRows(size, independent=False)  # a batch shares its steps
         starts = range(0, len(z), divided.count)
         bar = keras.utils.Progbar(100 * len(starts), unit_name="percent") if progress else None
         self.statistics, results = [], []
@@ -125,24 +125,23 @@ class FlowLikelihood:
             def tell(t, b=b):
                 bar.update(round(100 * (b + t)))
 
-            batch = divided.divide((z[rows], keys, told))
+            batch = divided.shard((z[rows], keys, told))
             terms = self._solve(functions, *batch, tell if bar else None)
-            results.append([divided.whole(term)[: len(z) - at] for term in terms])
+            results.append([divided.gather(term)[: len(z) - at] for term in terms])
         start, integrals = (np.concatenate(part) for part in zip(*results, strict=True))
         return _report(start, integrals, functions.exact)
 
     def _solve(self, functions, z, keys, told, tell):
         """Log p_1 ``(batch,)`` and the integrals ``(batch, probes)`` of one batch."""
-        values = functions.values()
-        carry = functions.begin(values, z, keys, *told)
+        carry = functions.begin(z, keys, *told)
 
         def advance(carry, bounds):
-            return functions.advance(values, carry, keys, *told, bounds)
+            return functions.advance(carry, keys, *told, bounds)
 
         carry = self.solver.reach(advance, carry, 1.0, self.steps, tell)
         self.statistics.append(self.solver.statistics(carry))
         end, integral = carry[4]
-        return functions.start(values, end, told[0]), integral * math.prod(z.shape[1:])
+        return functions.start(end, told[0]), integral * math.prod(z.shape[1:])
 
     def _functions(self, denoiser, schedule, shape, given, start):
         """The compiled functions for these parts, made once."""

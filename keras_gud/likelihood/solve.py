@@ -3,10 +3,9 @@
 import functools
 import math
 
-import keras
 from keras import ops
 
-from keras_gud import backend
+from keras_gud.core.compiled import CompiledWithVariables
 from keras_gud.likelihood.divergence import FlowWithDivergence, Given, signs
 from keras_gud.samplers.loop import Path
 
@@ -47,25 +46,12 @@ class Solve:
         return ops.sum(terms, axis=tuple(range(1, len(z.shape))))
 
 
-class CompiledSolve:
-    """Those pieces compiled; variables are arguments (see `samplers.loop.Loop`)."""
+class CompiledSolve(CompiledWithVariables):
+    """Those pieces compiled."""
 
-    def __init__(self, solve: Solve):
+    def __init__(self, solve: Solve) -> None:
+        super().__init__(solve.denoiser, solve.schedule)
         self.exact = solve.exact
-        parts = solve.denoiser, solve.schedule
-        self.variables = [v for part in parts for v in getattr(part, "variables", ())]
-        self.begin = self._compile(solve.begin)
-        self.advance = self._compile(solve.advance)
-        self.start = self._compile(solve.start)
-
-    def _compile(self, function):
-        def with_values(values, *arguments):
-            mapping = list(zip(self.variables, values, strict=True))
-            with keras.StatelessScope(state_mapping=mapping):
-                return function(*arguments)
-
-        return backend.compile(with_values)
-
-    def values(self):
-        """The present values of the variables."""
-        return [v.value for v in self.variables]
+        self.begin = self.compile(solve.begin)
+        self.advance = self.compile(solve.advance)
+        self.start = self.compile(solve.start)

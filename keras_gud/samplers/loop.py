@@ -1,16 +1,28 @@
-"""The loop of all samplers: compiled whole, with traced bounds, flat in memory."""
+"""The compiled part of all samplers: where z begins, the loop over the steps, and how it ends.
+
+The numbers of the first and the last step are arguments of the compiled loop. So one compilation
+serves any number of steps, intermediate states and a progress bar, and memory does not grow with
+the number of steps.
+"""
 
 import functools
+from typing import TYPE_CHECKING, Any
 
-import keras
-
-from keras_gud import backend
 from keras_gud.core import counter_rng
-from keras_gud.diffusion.noising_state import z0_from_eps
+from keras_gud.core.compiled import CompiledWithVariables
+from keras_gud.core.types import DenoiserFunction, Shape, Tensor
+from keras_gud.diffusion.noising_state import NoisingState, z0_from_eps
+from keras_gud.samplers.contract import Schedule
 
-# The draw that makes z(1); the sampler's steps are numbered from 0.
+if TYPE_CHECKING:
+    from keras_gud.samplers.sampler import Sampler
+
+# Compiled loops that a sampler keeps, more than a model needs. Without a limit, guides that are new
+# functions at every call would add one loop a call.
+MAX_LOOPS = 32
+# Counter of the draw that makes z(1); the sampler's steps are numbered from 0.
 _START = -1
-_MOST_KINKS = 128
+_MAX_KINKS = 128
 
 
 class Path:
@@ -25,42 +37,22 @@ class Path:
             where all samples share them and they are few: many small ones do no harm.
     """
 
-    def __init__(self, schedule, params):
+    def __init__(self, schedule: Schedule, params: dict[str, Tensor]) -> None:
         self.schedule, self.params = schedule, params
         kinks = schedule.kinks(**params) if hasattr(schedule, "kinks") else None
-        usable = kinks is not None and kinks.shape[0] == 1 and kinks.shape[1] <= _MOST_KINKS
-        self.kinks = kinks[0] if usable else None
+        if kinks is not None and (kinks.shape[0] != 1 or kinks.shape[1] > _MAX_KINKS):
+            kinks = None
+        self.kinks: Tensor | None = None if kinks is None else kinks[0]
 
-    def __call__(self, t):
+    def __call__(self, t: Tensor) -> NoisingState:
         """The state at time t."""
         return self.schedule(t, **self.params)
 
 
-class Reader:
-    """The Keras variables that some parts read, as arguments of compiled functions.
-
-    So none is baked in, and new values take effect.
-
-    Args:
-        *parts: Objects, those that read variables with an attribute `variables`.
-    """
-
-    def __init__(self, *parts):
-        self.variables = [v for part in parts for v in getattr(part, "variables", ())]
-
-    def values(self):
-        """The present values of the variables."""
-        return [v.value for v in self.variables]
-
-    def scope(self, values):
-        """A context in which the variables have these values."""
-        return keras.StatelessScope(state_mapping=list(zip(self.variables, values, strict=True)))
-
-
-class Loop(Reader):
+class Loop(CompiledWithVariables):
     """Start, steps and finish, compiled for one sampler, denoiser, schedule and shape.
 
-    Denoiser and schedule are kept alive, so that their ids stay theirs.
+    It keeps denoiser and schedule alive: samplers find their loops by the ids of these objects.
 
     Args:
         sampler: The `Sampler`, for its `begin` and `advance`.
@@ -70,44 +62,47 @@ class Loop(Reader):
         matched: Whether z(1) has the data's own moments, where the denoiser knows them.
 
     Attributes:
-        start: Compiled function that gives z(1).
-        begin: Compiled function from z to what `advance` carries along.
-        advance: Compiled function that takes steps.
-        finish: Compiled function that gives the mean of the clean components given z(t).
+        start: Compiled function ``(keys, params) -> z(1)``.
+        begin: Compiled function ``(z, params, condition, times) -> carry``.
+        advance: Compiled function ``(carry, keys, params, condition, times, bounds) -> carry`` that
+            takes steps.
+        finish: Compiled function ``(z, t, params, condition) -> z0``, the denoiser's mean of the
+            clean components given z at time t.
     """
 
-    def __init__(self, sampler, denoiser, schedule, shape, matched):
+    def __init__(
+        self,
+        sampler: "Sampler",
+        denoiser: DenoiserFunction,
+        schedule: Schedule,
+        shape: Shape,
+        matched: bool,
+    ) -> None:
         super().__init__(denoiser, schedule)
 
-        def start(values, keys, params):
+        def start(keys, params):
             z = counter_rng.normal(keys, _START, shape)
             if not (matched and hasattr(denoiser, "start")):
                 return z
-            with self.scope(values):
-                return denoiser.start(z, schedule(1.0, **params))
+            return denoiser.start(z, schedule(1.0, **params))
 
-        def parts(params, condition):
+        def parts(params: dict[str, Any], condition: dict[str, Any]):
             return functools.partial(denoiser, **condition), Path(schedule, params)
 
-        def begin(values, z, params, condition, times):
-            with self.scope(values):
-                return sampler.begin(*parts(params, condition), z, times)
+        def begin(z, params, condition, times):
+            return sampler.begin(*parts(params, condition), z, times)
 
-        def advance(values, carry, keys, params, condition, times, bounds):
-            """All numbers are traced, the bounds too: one executable for any number of steps."""
-
+        def advance(carry, keys, params, condition, times, bounds):
             def draw_at(counter):
                 return counter_rng.normal(keys, counter, shape)
 
-            with self.scope(values):
-                return sampler.advance(*parts(params, condition), carry, times, bounds, draw_at)
+            return sampler.advance(*parts(params, condition), carry, times, bounds, draw_at)
 
-        def finish(values, z, t, params, condition):
-            with self.scope(values):
-                state = schedule(t, **params)
-                return z0_from_eps(z, denoiser(z, state, **condition), state)
+        def finish(z, t, params, condition):
+            state = schedule(t, **params)
+            return z0_from_eps(z, denoiser(z, state, **condition), state)
 
-        self.start = backend.compile(start)
-        self.begin = backend.compile(begin)
-        self.advance = backend.compile(advance)
-        self.finish = backend.compile(finish)
+        self.start = self.compile(start)
+        self.begin = self.compile(begin)
+        self.advance = self.compile(advance)
+        self.finish = self.compile(finish)

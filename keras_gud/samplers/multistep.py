@@ -1,22 +1,34 @@
-"""Integrals of ``e^(-(h - u))`` times the polynomial through values at nodes of any spacing."""
+"""Integrals of ``e^(-(h - u))`` times the polynomial through values at nodes of any spacing.
+
+Exponential multistep methods need ``int_0^h e^(-(h - u)) P(u) du`` for the polynomial P through
+past estimates (DESIGN sec. 3.8): `polynomial_integral`. Everything here is component by component,
+since every component has steps h and nodes of its own.
+"""
 
 import itertools
 import math
+from collections.abc import Sequence
 
 from keras import ops
 
-# Below this h the recursion for the moments cancels, and a short series is exact.
+from keras_gud.core.types import Tensor
+
+# Below this h the recursion for the moments loses digits, and a short series is exact.
 _SERIES_BELOW = 0.5
 _SERIES_TERMS = 8
-# A node nearer to another one than this part of the step would be extrapolated too far.
+# A node nearer to another one than this fraction of the step would be extrapolated too far.
 _NEAREST = 1.0 / 3.0
 
 
-def moments(h, count: int) -> list:
+def moments(h: Tensor, count: int) -> list[Tensor]:
     """``J_k = int_0^h e^(-(h - u)) u^k du`` for k < count.
 
-    ``J_0 = 1 - e^-h`` and ``J_k = h^k - k J_(k-1)``; for small h the series
-    ``h^(k+1) sum_m (-h)^m k!/(k+1+m)!``, since the recursion cancels there.
+    ``J_0 = 1 - e^-h`` and ``J_k = h^k - k J_(k-1)``; for small h, where this difference loses
+    digits, the series ``h^(k+1) sum_m (-h)^m k!/(k+1+m)!``.
+
+    Args:
+        h: Upper limit, >= 0.
+        count: Number of moments.
 
     >>> from keras import ops
     >>> [round(float(j), 4) for j in moments(ops.convert_to_tensor(1.0), 2)]
@@ -32,11 +44,15 @@ def moments(h, count: int) -> list:
     return results
 
 
-def usable_orders(nodes, h) -> list:
+def usable_orders(nodes: list[Tensor], h: Tensor) -> list[Tensor]:
     """For k = 1, 2, ...: 1.0 where P may go through nodes 0 .. k, 0.0 where it may not.
 
-    A node nearer to another one than a third of h would be extrapolated too far: a component that
-    has not moved, or hardly, tells nothing about the slope.
+    A node nearer to another one than a third of h would be extrapolated too far: values of a
+    component that has hardly moved between them do not determine the slope.
+
+    Args:
+        nodes: Tensors ``(batch, ...)`` that broadcast against each other.
+        h: The step, >= 0.
     """
     flags, usable = [], 1.0
     for k in range(1, len(nodes)):
@@ -46,15 +62,24 @@ def usable_orders(nodes, h) -> list:
     return flags
 
 
-def polynomial_integral(values, nodes, h):
+def polynomial_integral(values: Sequence[Tensor], nodes: list[Tensor], h: Tensor) -> Tensor:
     """``int_0^h e^(-(h - u)) P(u) du`` with P through `values` at `nodes`, in Newton's form.
 
-    All of it component by component; each goes through as many nodes as `usable_orders` allows.
+    In every component P goes through as many nodes as `usable_orders` allows.
 
     Args:
         values: Tensors ``(batch, *data_shape)``, at least one.
         nodes: As many tensors that broadcast against them; the first is 0.
         h: Upper limit, >= 0, broadcasts likewise.
+
+    Returns:
+        Tensor ``(batch, *data_shape)``.
+
+    >>> from keras import ops
+    >>> h = ops.ones((1,))
+    >>> value = polynomial_integral([ops.ones((1,))], [0.0 * h], h)        # P = 1: 1 - e^-1
+    >>> round(float(value[0]), 4)
+    0.6321
     """
     moment = moments(h, len(nodes))
     differences = list(values)

@@ -1,31 +1,29 @@
 """What all samplers share: arguments, batches, seeds per sample, intermediate states, progress.
 
-A sampler is a small class with one method, `step`, that takes components from one time to the next.
-The compiled loop around it is in `loop.py`.
+A sampler integrates the reverse process from noise (t = 1) to data (t = 0): the reverse SDE
+``dz = -beta/2 (z + 2 score) dt + sqrt(beta) dw`` (paper eq. 9), or the probability flow
+``dz/dt = -beta/2 (z + score)`` (paper eq. 25), which has the same marginals. A subclass implements
+`step`, from one time to the next; the compiled loop around it is in `loop.py`.
 """
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from keras import ops
 
 from keras_gud.core.arguments import check_integer
-from keras_gud.core.lru_cache import Recent
+from keras_gud.core.lru_cache import LRUCache
 from keras_gud.core.registry import Registry, require_one_of
-from keras_gud.samplers.loop import Loop
-from keras_gud.samplers.run import Run
+from keras_gud.core.types import DenoiserFunction, Shape, Tensor, TensorLike
+from keras_gud.samplers.contract import Carry, Clock, Draw, Report, Schedule, StateAt, Times
+from keras_gud.samplers.loop import MAX_LOOPS, Loop
+from keras_gud.samplers.run import Run, check_times, sample_shape
+from keras_gud.samplers.spacing import SPACINGS, clock_of
 
 STARTS = ("matched", "prior")
-# Where the steps lie: functions that map [0, 1] to itself, applied to the part that is left.
-SPACINGS = {
-    "uniform": lambda left: left,
-    "quadratic": ops.square,
-    "cosine": lambda left: ops.square(ops.sin(0.5 * np.pi * left)),
-}
-# Compiled loops that a sampler keeps: more than a model has uses for. Guides that are new functions
-# at every call would else pile up.
-MOST_LOOPS = 32
-# Draws of one step are this far apart in the counters of the noise.
+# The counters of the draws of one step are this far apart.
 _DRAWS_APART = 2**24
 
 
@@ -39,11 +37,10 @@ class Sampler:
 
     Attributes:
         two_way: Whether it can also integrate from data to noise.
-        stochastic: Whether it solves the reverse SDE and nothing else: from one z it then draws
-            from the distribution of the z before, where the probability flow leads to one point.
-        splits: Whether each device may take the steps of its samples by itself.
-        statistics: For each batch of the last run, a dict of what a sampler that chooses its own
-            steps has counted.
+        stochastic: Whether it solves the reverse SDE, whose result is a random draw given z; that
+            of the probability flow is a function of z.
+        independent_rows: Whether a sample's steps do not depend on the others of its batch.
+        statistics: Counts of steps by batch, of the last run of `AdaptiveRungeKutta`; else empty.
 
     Raises:
         ValueError: for steps < 1 or an unknown spacing.
@@ -51,20 +48,28 @@ class Sampler:
 
     two_way = False
     stochastic = False
-    splits = True
+    independent_rows = True
 
-    def __init__(self, steps: int = 1000, spacing: str = "uniform"):
+    def __init__(self, steps: int = 1000, spacing: str = "uniform") -> None:
         self.steps = check_count("steps", steps)
         require_one_of("spacing", spacing, SPACINGS)
         self.spacing = spacing
         self.statistics: list[dict] = []
-        self._compiled = Recent(MOST_LOOPS)
+        self._compiled = LRUCache(MAX_LOOPS)
 
-    def first_memory(self, z) -> tuple:
-        """What the first step is given as its memory: tensors of the shape of z (default: none)."""
+    def initial_memory(self, z: Tensor) -> tuple[Tensor, ...]:
+        """The memory that the first step is given: tensors of the shape of z (default: none)."""
         return ()
 
-    def step(self, denoiser, state_at, z, memory, clock, draw):
+    def step(
+        self,
+        denoiser: DenoiserFunction,
+        state_at: StateAt,
+        z: Tensor,
+        memory: tuple[Tensor, ...],
+        clock: Clock,
+        draw: Draw,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """One step from time ``clock(0)`` to ``clock(1)``.
 
         Args:
@@ -72,33 +77,31 @@ class Sampler:
             state_at: Callable from a time to the `NoisingState` at that time.
             z: Components, ``(batch, *data_shape)``.
             memory: What the step before returned beside its components.
-            clock: Callable k -> the time k steps from now, a scalar float32 tensor; before the
-                first step and after the last one it stands still.
+            clock: Callable k -> the time k steps from now, a scalar float32 tensor (`clock_of`).
             draw: Callable ``draw(k=0)`` that returns the k-th standard normal noise of this step.
 
         Returns:
             The components at ``clock(1)`` and the memory for the next step, a tuple of as many
-            tensors as `first_memory`.
+            tensors as `initial_memory`.
         """
         raise NotImplementedError("A Sampler implements step(...).")
 
     def __call__(
         self,
-        denoiser,
-        schedule,
+        denoiser: DenoiserFunction,
+        schedule: Schedule,
         n: int,
         *,
-        shape=None,
+        shape: Shape | None = None,
         denoise: bool = False,
         start: str = "matched",
-        **arguments,
-    ):
+        **arguments: Any,
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Draws samples of the components at t = 0.
 
         Args:
-            denoiser: Callable ``(z, state, **condition) -> eps`` in component space. If it
-                has `variables` (Keras variables that it reads), they are passed to the compiled
-                loop, so that new values take effect.
+            denoiser: Callable ``(z, state, **condition) -> eps`` in component space. If it reads
+                Keras variables, it lists them in `variables`: new values then take effect.
             schedule: An adapted `ComponentSchedule`.
             n: Number of samples.
             shape: Shape of one sample; default: `denoiser.data_shape`.
@@ -112,6 +115,9 @@ class Sampler:
         Returns:
             As `integrate`.
 
+        Raises:
+            ValueError: for n < 1, an unknown start, or arguments that `integrate` refuses.
+
         Example:
 
         >>> import numpy as np
@@ -122,138 +128,171 @@ class Sampler:
         (4, 3)
         """
         n = check_count("n", n)
-        shape = tuple(denoiser.data_shape if shape is None else shape)
+        shape = sample_shape(denoiser, shape)
         require_one_of("start", start, STARTS)
         loop = self.loop_of(denoiser, schedule, shape, start == "matched")
         run = Run(self, loop, schedule, n, (1.0, 0.0), **arguments)
-        return run(lambda keys, rows, params: loop.start(loop.values(), keys, params), denoise)
+        return run(lambda keys, rows, params: loop.start(keys, params), denoise)
 
     def integrate(
-        self, denoiser, schedule, z, times=(1.0, 0.0), *, denoise: bool = False, **arguments
-    ):
+        self,
+        denoiser: DenoiserFunction,
+        schedule: Schedule,
+        z: TensorLike,
+        times: tuple[float, float] = (1.0, 0.0),
+        *,
+        denoise: bool = False,
+        **arguments: Any,
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Takes given components from one time of the schedule to another.
 
         Args:
             denoiser: See `__call__`.
             schedule: An adapted `ComponentSchedule`.
             z: Components at ``times[0]``, array ``(n, *data_shape)``.
-            times: Start and end. Samplers with ``two_way = True`` (those of the probability flow)
-                also go from data to noise, ``times=(0.0, 1.0)``.
+            times: Start and end, two different numbers in [0, 1]. Samplers with ``two_way = True``
+                (Runge-Kutta methods of the probability flow) also go from data to noise,
+                ``times=(0.0, 1.0)``.
             denoise: Whether to return the denoiser's mean of the clean components given z at the
                 end, instead of that z.
-            **arguments: `steps` overrides the number of steps; `seed` and `first`: sample i draws
-                noise that depends on (seed, first + i) alone, not on n or the batch size, or on
-                (seed, first[i]) where `first` has n integers;
-                `batch_size`: samples computed at a time (default: all); `states`: number of
-                intermediate states to return as well, at evenly spaced steps; `progress`: whether
-                to show a progress bar; `condition`: what the denoiser is told beside the state,
-                arrays by name, with one row or one for each sample, whose values need no new
-                compilation; and the schedule's parameters: those left open take the middle of
-                their range.
+            **arguments: `steps` overrides the number of steps; `seed` and `first`: the noise of
+                sample i depends on (seed, first + i) alone, not on n or the batch size, or on
+                (seed, first[i]) where `first` has n integers; `batch_size`: samples computed at a
+                time (default: all); `states`: number of intermediate states to return as well, at
+                evenly spaced steps; `progress`: whether to show a progress bar; `condition`: what
+                the denoiser is conditioned on beside the state, a dict of arrays with one row or
+                one for each sample, whose values need no new compilation; and the schedule's
+                parameters: those left open take the middle of their range.
 
         Returns:
             float32 NumPy array ``(n, *data_shape)``. With `states`, a pair of that and an array
             ``(states + 1, n, *data_shape)`` of z on the way, both ends included.
 
         Raises:
-            ValueError: for times outside [0, 1], or the wrong way round.
+            ValueError: for times outside [0, 1], or the wrong way round; counts < 1, a condition
+                with another number of rows, or an unknown parameter of the schedule.
+            ToleranceError: of `AdaptiveRungeKutta`, if it cannot meet its tolerance.
+
+        Example:
+
+        >>> import numpy as np
+        >>> from keras_gud import oracle, samplers, schedules
+        >>> schedule = schedules.get("vp"); schedule.adapt(variance=np.ones(3))
+        >>> truth = oracle.Gaussian(np.zeros(3), np.eye(3))
+        >>> z = np.ones((4, 3), "float32")
+        >>> samplers.get("rk4").integrate(truth, schedule, z, times=(0.0, 1.0), steps=5).shape
+        (4, 3)
         """
         z = np.asarray(ops.convert_to_numpy(z), "float32")
-        times = self._check_times(times)
+        times = check_times(times, type(self).__name__, self.two_way)
         loop = self.loop_of(denoiser, schedule, z.shape[1:], False)
         run = Run(self, loop, schedule, check_count("n", len(z)), times, **arguments)
-        return run(lambda keys, rows, params: run.rows.divide(z[rows]), denoise)
-
-    def _check_times(self, times):
-        try:
-            begin, end = (float(t) for t in times)
-        except (TypeError, ValueError):
-            begin = end = np.nan
-        if not (0.0 <= begin <= 1.0 and 0.0 <= end <= 1.0) or begin == end:
-            raise ValueError(
-                f"Expected `times` to be two different numbers in [0, 1]. Received: times={times}."
-            )
-        if end > begin and not self.two_way:
-            raise ValueError(
-                "Expected a Runge-Kutta sampler to go from data to noise, e.g. 'adaptive' or "
-                f"'rk4'. Received: times={times} for {type(self).__name__}."
-            )
-        return begin, end
+        return run(lambda keys, rows, params: run.rows.shard(z[rows]), denoise)
 
     # -- the compiled part ----------------------------------------------------------------------
 
     @property
-    def even(self) -> bool:
+    def fixed_steps(self) -> bool:
+        """Whether it takes as many steps as it is given; `AdaptiveRungeKutta` does not."""
+        return type(self).advance is Sampler.advance
+
+    @property
+    def equal_steps(self) -> bool:
         """Whether all steps are of the same length in t."""
-        return type(self).advance is Sampler.advance and self.spacing == "uniform"
+        return self.fixed_steps and self.spacing == "uniform"
 
-    def begin(self, denoiser, state_at, z, times) -> tuple:
-        """What `advance` carries along; its first entry is z."""
-        return (z, *self.first_memory(z))
+    def begin(
+        self, denoiser: DenoiserFunction, state_at: StateAt, z: Tensor, times: Times
+    ) -> Carry:
+        """What `advance` hands from step to step; its first entry is z. Arguments as there."""
+        return (z, *self.initial_memory(z))
 
-    def advance(self, denoiser, state_at, carry, times, bounds, draw_at) -> tuple:
-        """Takes steps i0 .. i1 - 1 of `steps`, for ``bounds = (i0, i1, steps)``, all traced."""
-        (begin, end), (i0, i1, steps) = times, bounds
+    def advance(
+        self,
+        denoiser: DenoiserFunction,
+        state_at: StateAt,
+        carry: Carry,
+        times: Times,
+        bounds: tuple[Tensor, ...],
+        draw_at: Callable[[Tensor], Tensor],
+    ) -> Carry:
+        """Takes some of the steps.
+
+        Args:
+            denoiser: See `step`.
+            state_at: See `step`.
+            carry: From `begin` or `advance`.
+            times: Start and end of all steps.
+            bounds: ``(i0, i1, steps)``: takes steps i0 .. i1 - 1 of `steps`, int32 scalars.
+            draw_at: Callable from a counter to standard normal noise of the shape of z.
+        """
+        i0, i1, steps = bounds
 
         def body(i, carry):
-            def clock(k):
-                left = ops.clip(steps - i - k, 0, steps)
-                left = ops.cast(left, "float32") / ops.cast(steps, "float32")
-                return end + (begin - end) * SPACINGS[self.spacing](left)
-
             def draw(k: int = 0):
                 return draw_at(i + k * _DRAWS_APART)
 
             z, *memory = carry
+            clock = clock_of(i, steps, times, self.spacing)
             z, memory = self.step(denoiser, state_at, z, tuple(memory), clock, draw)
             return (z, *memory)
 
         return ops.fori_loop(i0, i1, body, tuple(carry))
 
-    def follow(self, loop, carry, parts, steps: int, states: int, tell) -> list:
-        """Runs the compiled `advance` over the whole way.
+    def run_batch(
+        self,
+        loop: Loop,
+        carry: Carry,
+        arguments: tuple[Any, ...],
+        steps: int,
+        states: int,
+        report: Report | None,
+    ) -> list[Tensor]:
+        """Takes all steps of one batch, by calls of the compiled `advance`.
 
         Args:
             loop: The `Loop`.
             carry: From `begin`.
-            parts: Further arguments of the loop's functions: keys, parameters, condition, times.
+            arguments: Of the loop's `advance`: keys, parameters, condition, times.
             steps: Number of steps.
-            states: Number of parts of equally many steps, >= 1.
-            tell: `None`, or a function to call with the part of the way that is done.
+            states: Number of intermediate states, after equally many steps each, >= 1.
+            report: `None`, or a function that is called with the fraction of the steps taken.
 
         Returns:
-            z at the start and after each part.
+            z at the start and at each of these states, a list of ``states + 1``.
         """
         wanted = [round(steps * i / states) for i in range(states + 1)]
-        moves = {steps * i // 50 for i in range(51)} if tell else set()
+        reports = {steps * i // 50 for i in range(51)} if report else set()
         reached = {0: carry[0]}
-        for i0, i1 in itertools.pairwise(sorted({0, *wanted, *moves})):
+        for i0, i1 in itertools.pairwise(sorted({0, *wanted, *reports})):
             bounds = np.int32(i0), np.int32(i1), np.int32(steps)
-            carry = loop.advance(loop.values(), carry, *parts, bounds)
+            carry = loop.advance(carry, *arguments, bounds)
             if i1 in wanted:
                 reached[i1] = carry[0]
-            if tell:
-                tell(i1 / steps)
+            if report:
+                report(i1 / steps)
         return [reached[i] for i in wanted]
 
-    def loop_of(self, denoiser, schedule, shape, matched: bool = False) -> Loop:
-        """The compiled `Loop` for this denoiser and schedule, made once."""
+    def loop_of(
+        self, denoiser: DenoiserFunction, schedule: Schedule, shape: Shape, matched: bool = False
+    ) -> Loop:
+        """The compiled `Loop` of this sampler with these arguments (see there), made once."""
         key = (id(denoiser), id(schedule), shape, matched)
         return self._compiled.get_or_make(
             key, lambda: Loop(self, denoiser, schedule, shape, matched)
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"steps": self.steps, "spacing": self.spacing}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "Sampler":
         """Makes a sampler from `get_config`."""
         return cls(**config)
 
 
-def check_count(name: str, value) -> int:
+def check_count(name: str, value: Any) -> int:
     """A positive integer, or a `ValueError` that names the argument."""
     return check_integer(name, value, 1)
 

@@ -1,29 +1,72 @@
-"""Runge-Kutta steps whose length follows an error estimate, for any field."""
+"""Adaptive Runge-Kutta integration of any field: the length of a step follows an error estimate.
+
+A step is accepted if its estimated error is at most 1 in units of ``atol + rtol |y|``; a PI
+controller then chooses the next length from this error and the one before (Hairer, Norsett, Wanner,
+"Solving Ordinary Differential Equations I", sec. II.4: error norm and first step; volume II,
+sec. IV.2: the controller)::
+
+    h_next = h * clip(0.9 error^(-0.7/order) error_before^(0.4/order), 0.2, 10)
+"""
 
 import functools
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from keras import ops
 
 from keras_gud.core.arguments import check_positive
+from keras_gud.core.types import Tensor
 from keras_gud.samplers import tableaus
+from keras_gud.samplers.tableaus import Unknowns
 
 _SAFETY = 0.9
-_SHORTEST, _LONGEST = 0.2, 10.0  # bounds of the change of a step
+_SHRINK_MOST, _GROW_MOST = 0.2, 10.0  # bounds of the change of a step
 # Integral and proportional gain of the controller, to be divided by the order.
-_GAIN, _MEMORY = 0.7, 0.4
-_TRIES_BETWEEN_NEWS = 16
-# Times this near to a jump of the field are taken for its time.
+_INTEGRAL_GAIN, _PROPORTIONAL_GAIN = 0.7, 0.4
+_TRIES_BETWEEN_REPORTS = 16
+# A time this near to a jump of the field counts as the time of the jump.
 _MARGIN = 1e-5
+
+
+class Field(Protocol):
+    """A field ``(t, y) -> dy/dt``.
+
+    Attributes:
+        kinks: `None`, or the times, float32 ``(n,)``, at which the field jumps.
+    """
+
+    kinks: Tensor | None
+
+    def __call__(self, t: Tensor, y: Unknowns) -> Unknowns:
+        """The slope of y at time t."""
+
+
+class SolverState(NamedTuple):
+    """Where an integration stands.
+
+    Attributes:
+        t: Time reached.
+        width: Length of the next step, signed.
+        error: Error of the last accepted step.
+        counts: int32 ``(3,)``: accepted steps, rejected steps, jumps of the field met.
+        y: The unknowns at t.
+        slope: Their slope at t.
+    """
+
+    t: Tensor
+    width: Tensor
+    error: Tensor
+    counts: Tensor
+    y: Unknowns
+    slope: Unknowns
 
 
 class AdaptiveSolver:
     """Integration of ``dy/dt = field(t, y)`` with a PI step-size controller, in pure functions.
 
-    Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I", secs. II.4 (error norm and
-    first step) and IV.2 of volume II (the controller). The error is one number for the whole batch:
-    the root mean square of the error estimate in units of ``atol + rtol |y|``, the largest one
-    of the entries of y.
+    The error is one number for the whole batch: the root mean square of the error estimate in units
+    of ``atol + rtol |y|``, the largest one of the entries of y.
 
     Args:
         method: Name of a tableau with an embedded method.
@@ -34,20 +77,22 @@ class AdaptiveSolver:
         ValueError: for an unknown method, or a tolerance that is not a number > 0.
     """
 
-    def __init__(self, method: str, rtol: float, atol: float):
+    def __init__(self, method: str, rtol: float, atol: float) -> None:
         self.tableau = tableaus.get(method, adaptive=True)
-        rows = (*self.tableau.matrix, self.tableau.weights)
-        width = len(self.tableau.error)
-        # Row i: weights of the slopes in stage i; the last stage is the step's end.
-        self._matrix = [[*row, *[0.0] * (width - len(row))] for row in rows]
         self.rtol, self.atol = (
             check_positive(name, value) for name, value in (("rtol", rtol), ("atol", atol))
         )
 
-    def begin(self, field, y: tuple, t, end) -> tuple:
-        """What `advance` carries along: time, step, last error, counts, y, slope.
+    def begin(self, field: Field, y: Unknowns, t: Tensor, end: Tensor) -> SolverState:
+        """The state that `advance` starts from.
 
         The first step is Hairer's guess from y, its slope and the change of the slope.
+
+        Args:
+            field: The field.
+            y: The unknowns at time t.
+            t: Time now, a scalar tensor.
+            end: Time to reach, which gives the direction.
         """
         ahead = ops.cast(ops.where(end > t, 1.0, -1.0), t.dtype)
         slope = field(t if field.kinks is None else t + ahead * _MARGIN, y)
@@ -67,21 +112,20 @@ class AdaptiveSolver:
         )
         width = ops.minimum(ops.minimum(100.0 * guess, length), ops.abs(end - t))
         if field.kinks is not None:
-            # Where everything stands still, nothing happens before the next kink.
+            # Where the slope is 0, it stays 0 up to the next kink: one step leads there.
             width = ops.where(largest > 0.0, width, ops.abs(_next_stop(field.kinks, t, end) - t))
         zeros = ops.zeros((3,), "int32")
-        return t, ahead * width, ops.ones_like(t), zeros, y, slope
+        return SolverState(t, ahead * width, ops.ones_like(t), zeros, y, slope)
 
-    def advance(self, field, carry: tuple, end, tries) -> tuple:
-        """Steps until `end`, or until `tries` steps have been taken or rejected in all.
+    def advance(self, field: Field, state: SolverState, end: Tensor, tries: Tensor) -> SolverState:
+        """Steps until `end`, or until `tries` steps have been accepted or rejected in all.
 
         Where the field jumps, a step ends and the next one begins with the slope behind the jump:
-        the error estimates of smooth fields hardly see one between two stages.
+        the error estimate, made for smooth fields, hardly notices a jump between two stages.
 
         Args:
-            field: Callable ``(t, y) -> dy/dt`` with an attribute `kinks`, the times at which it
-                jumps, or `None`.
-            carry: From `begin` or `advance`.
+            field: The field.
+            state: From `begin` or `advance`.
             end: Time to reach.
             tries: Limit on the sum of accepted and rejected steps.
         """
@@ -91,30 +135,32 @@ class AdaptiveSolver:
             # False also where the step has vanished beside t, or is NaN.
             return ops.logical_and(going, ops.abs((t + width) - t) > 0.0)
 
-        def body(*carry):
-            return self._try_step(field, carry, end)
+        def body(*state):
+            return tuple(self._try_step(field, SolverState(*state), end))
 
-        return ops.while_loop(unfinished, body, tuple(carry))
+        return SolverState(*ops.while_loop(unfinished, body, tuple(state)))
 
-    def _try_step(self, field, carry, end):
-        t, width, before, counts, y, slope = carry
+    def _try_step(self, field: Field, state: SolverState, end: Tensor) -> SolverState:
+        """One step, accepted or rejected."""
+        t, width, error_before, counts, y, slope = state
         stop = _next_stop(field.kinks, t, end)
-        # A step that would leave a crumb before the stop takes it along.
-        cut = ops.abs(stop - t) <= ops.abs(width) * (1.0 + 1e-3)
-        s = ops.where(cut, stop, t + width)
-        slopes = self._slopes(_inside(field, t, s), t, s, y, slope)
-        after = _combine(y, s - t, self._matrix[-1], slopes)
+        # A step that would leave less than a thousandth of itself before the stop goes there.
+        to_stop = ops.abs(stop - t) <= ops.abs(width) * (1.0 + 1e-3)
+        s = ops.where(to_stop, stop, t + width)
+        slopes = tableaus.stage_slopes(self.tableau, _inside(field, t, s), t, s, y, slope)
+        after = tableaus.combine_stacked(y, s - t, self.tableau.square_matrix[-1], slopes)
         zeros = tuple(ops.zeros_like(part) for part in y)
-        estimate = _combine(zeros, s - t, self.tableau.error, slopes)
+        estimate = tableaus.combine_stacked(zeros, s - t, self.tableau.error, slopes)
         error = _norm(estimate, self._scale(y, after))
-        # NaN and infinity are errors like others, just large ones.
+        # NaN and infinity count as large errors.
         error = ops.where(error < 1e10, error, 1e10)
         accept = error <= 1.0
-        factor = self._factor(ops.maximum(error, 1e-10), before)
-        # A rejected step must shrink; one cut short tells less about the next.
+        factor = self._factor(ops.maximum(error, 1e-10), error_before)
+        # A rejected step must shrink.
         factor = ops.where(accept, factor, ops.minimum(factor, _SAFETY))
         next_width = (s - t) * factor
-        longer = ops.logical_and(cut, ops.abs(width) > ops.abs(next_width))
+        # A step that was shortened to end at the stop does not shorten the next one.
+        longer = ops.logical_and(to_stop, ops.abs(width) > ops.abs(next_width))
         next_width = ops.where(ops.logical_and(accept, longer), width, next_width)
 
         def pick(new, old):
@@ -127,95 +173,75 @@ class AdaptiveSolver:
             beyond = s + ops.sign(s - t) * _MARGIN
             slope = ops.cond(jumped, lambda: field(beyond, y), lambda: slope)
         new = ops.stack([ops.cast(flag, "int32") for flag in (accept, ~accept, jumped)])
-        error = ops.where(accept, ops.maximum(error, 1e-4), before)
-        return ops.where(accept, s, t), next_width, error, counts + new, y, slope
+        error = ops.where(accept, ops.maximum(error, 1e-4), error_before)
+        return SolverState(ops.where(accept, s, t), next_width, error, counts + new, y, slope)
 
-    def _slopes(self, field, t, s, y, first):
-        """Slopes of all stages, and of the step's end; the field is compiled once for all.
+    def _factor(self, error, error_before):
+        """The change of the step's length, by the PI controller."""
+        order = self.tableau.order
+        integral, proportional = _INTEGRAL_GAIN / order, _PROPORTIONAL_GAIN / order
+        factor = _SAFETY * error**-integral * error_before**proportional
+        return ops.clip(factor, _SHRINK_MOST, _GROW_MOST)
 
-        Returns:
-            Tuple of tensors like the entries of y, with a first axis for the stages.
-        """
-        count = len(self.tableau.error)
-        matrix = ops.convert_to_tensor(self._matrix, y[0].dtype)
-        nodes = ops.convert_to_tensor([*self.tableau.nodes, 1.0], y[0].dtype)
-
-        def mark(i, part):
-            here = ops.cast(ops.arange(count) == i, part.dtype)
-            return ops.reshape(here, (-1, *[1] * len(part.shape))) * part
-
-        def body(i, slopes):
-            at = ops.where(nodes[i] == 1.0, s, t + nodes[i] * (s - t))
-            found = field(at, _combine(y, s - t, matrix[i], slopes))
-            return tuple(k + mark(i, part) for k, part in zip(slopes, found, strict=True))
-
-        return ops.fori_loop(1, count, body, tuple(mark(0, part) for part in first))
-
-    def _factor(self, error, before):
-        gain, memory = (k / self.tableau.order for k in (_GAIN, _MEMORY))
-        factor = _SAFETY * error**-gain * before**memory
-        return ops.clip(factor, _SHORTEST, _LONGEST)
-
-    def _scale(self, y, after):
+    def _scale(self, y: Unknowns, after: Unknowns) -> Unknowns:
         return tuple(
             self.atol + self.rtol * ops.maximum(ops.abs(a), ops.abs(b))
             for a, b in zip(y, after, strict=True)
         )
 
-    def reach(self, advance, carry: tuple, end, limit: int, tell=None) -> tuple:
-        """Calls a compiled `advance` from outside until `end` is reached.
+    def reach(
+        self,
+        advance: Callable[[SolverState, tuple[Tensor, Tensor]], SolverState],
+        state: SolverState,
+        end: float,
+        limit: int,
+        report: Callable[[float], None] | None = None,
+    ) -> SolverState:
+        """Calls a compiled `advance` until `end` is reached.
 
         Args:
-            advance: Callable ``(carry, (end, tries)) -> carry``.
-            carry: From `begin` or `advance`.
+            advance: Callable ``(state, (end, tries)) -> state``.
+            state: From `begin` or `advance`.
             end: Time to reach.
             limit: Limit on the sum of accepted and rejected steps.
-            tell: `None`, or a function to call with the time from time to time.
+            report: `None`, or a function that is called with the time after every few steps.
 
         Raises:
-            ToleranceError: if it cannot be reached.
+            ToleranceError: if `end` cannot be reached.
         """
         while True:
-            before = _tries(carry)
-            tries = limit if tell is None else min(before + _TRIES_BETWEEN_NEWS, limit)
-            carry = advance(carry, (np.float32(end), np.int32(tries)))
-            t, done = float(carry[0]), _tries(carry)
-            if tell:
-                tell(t)
+            before = _tries(state)
+            tries = limit if report is None else min(before + _TRIES_BETWEEN_REPORTS, limit)
+            state = SolverState(*advance(state, (np.float32(end), np.int32(tries))))
+            t, done = float(state.t), _tries(state)
+            if report:
+                report(t)
             if t == end:
-                return carry
+                return state
             if done >= limit or done == before:
-                raise ToleranceError(self._complaint(carry, end, limit))
+                raise ToleranceError(self._failure(state, end, limit))
 
-    def statistics(self, carry: tuple) -> dict:
+    def statistics(self, state: SolverState) -> dict[str, int]:
         """Accepted and rejected steps, and evaluations of the field."""
-        accepted, rejected, jumps = (int(count) for count in carry[3])
+        accepted, rejected, jumps = (int(count) for count in state.counts)
         # Two to begin with; the first slope of a step is the last one of the step before, unless
         # the field jumped there.
         evaluations = 2 + (accepted + rejected) * len(self.tableau.nodes) + jumps
         return {"accepted": accepted, "rejected": rejected, "evaluations": evaluations}
 
-    def _complaint(self, carry, end, limit):
-        accepted, rejected, _ = (int(count) for count in carry[3])
+    def _failure(self, state: SolverState, end: float, limit: int) -> str:
+        accepted, rejected, _ = (int(count) for count in state.counts)
         return (
             f"Expected the adaptive solver to reach t={end:g} within steps={limit} tries. "
-            f"Received: it stopped at t={float(carry[0]):.6g} after {accepted} accepted and "
-            f"{rejected} rejected steps, the next one of length {abs(float(carry[1])):.2g}, with "
-            f"rtol={self.rtol:g} and atol={self.atol:g}. Allow larger errors or more steps, or see "
-            "whether the denoiser returns NaN there."
+            f"Received: it stopped at t={float(state.t):.6g} after {accepted} accepted and "
+            f"{rejected} rejected steps, the next one of length {abs(float(state.width)):.2g}, "
+            f"with rtol={self.rtol:g} and atol={self.atol:g}. Allow larger errors or more steps, "
+            "or see whether the denoiser returns NaN there."
         )
 
 
 class ToleranceError(RuntimeError):
     """An adaptive solver could not meet its tolerance; the message has its statistics."""
-
-
-def _combine(y, width, weights, slopes):
-    """``y + width sum_i weights_i slopes_i``, entry by entry; slopes have a first axis i."""
-    return tuple(
-        part + width * ops.tensordot(ops.convert_to_tensor(weights, part.dtype), k, axes=1)
-        for part, k in zip(y, slopes, strict=True)
-    )
 
 
 def _is_kink(kinks, s):
@@ -224,8 +250,8 @@ def _is_kink(kinks, s):
     return ops.logical_and(near, ops.logical_and(s > _MARGIN, s < 1.0 - _MARGIN))
 
 
-def _tries(carry) -> int:
-    return int(carry[3][0]) + int(carry[3][1])
+def _tries(state: SolverState) -> int:
+    return int(state.counts[0]) + int(state.counts[1])
 
 
 def _next_stop(kinks, t, end):
@@ -239,7 +265,7 @@ def _next_stop(kinks, t, end):
     return ops.where(ahead * (end - nearest) > 2.0 * _MARGIN, nearest, end)
 
 
-def _inside(field, t, s):
+def _inside(field: Field, t: Tensor, s: Tensor) -> Callable[[Tensor, Unknowns], Unknowns]:
     """The field in the open interval from t to s, on this side of the jumps at its ends."""
     if field.kinks is None:
         return field
@@ -247,7 +273,7 @@ def _inside(field, t, s):
     return lambda at, y: field(ops.clip(at, low, ops.maximum(low, high)), y)
 
 
-def _norm(parts: tuple, scale: tuple):
+def _norm(parts: Unknowns, scale: Unknowns) -> Tensor:
     """The largest root mean square of a part, in units of `scale`.
 
     The mean over all entries would lose a part of few entries among the others.

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from keras_gud.backend import to_numpy
-from keras_gud.conditioning.class_labels import condition
-from keras_gud.core.arguments import check_integer
+from keras_gud.conditioning.class_labels import sampling_condition
+from keras_gud.core.arguments import check_integer, require_built
 from keras_gud.diffusion.guidance import Guided
 from keras_gud.samplers.run import check_rows
 from keras_gud.tasks import inputs, posterior, sides
@@ -84,7 +84,7 @@ def extend(
     >>> np.concatenate(blocks, axis=-2).shape
     (1, 6, 20, 1)
     """
-    model._require_built("it extends images")
+    require_built(model, "it extends images")
     for name in ("return_std", "batch_size"):
         if name in options:
             raise ValueError(f"Expected no `{name}` for images that are extended.")
@@ -112,7 +112,7 @@ def _image(model, side, image):
     image, shape = to_numpy(image), list(model.data_shape)
     if image.ndim >= len(shape) and image.shape[side.axis] > 0:
         shape[side.axis] = image.shape[side.axis]
-    image, single = inputs.images("image", image, [tuple(shape)], model.kind)
+    image, single = inputs.images("image", image, [tuple(shape)], model.data_space.kind)
     inputs.finite("image", image)
     return image, single
 
@@ -141,17 +141,17 @@ class _Extension:
         self.n = 1 if given is None else len(self.image)
         self.options, params = Options.split(options)
         self.params = view.schedule.resolve(params | {"b": b}, others=Options.names())
-        told = condition(self.options.labels, self.options.guidance, self.n, model.classes)
+        told = sampling_condition(self.options.labels, self.options.guidance, self.n, model.classes)
         for part in (self.params, told):
             check_rows(part, self.n)
         self.told = told
-        self.sampler = model._sampler(self.options.sampler)
-        if not self.sampler.even:
+        self.sampler = model.session.sampler(self.options.sampler)
+        if not self.sampler.equal_steps:
             raise ValueError(
                 "Expected a `sampler` with steps of the same length, to take as many for each "
                 f"column. Received: sampler={type(self.sampler).__name__}."
             )
-        self.denoiser = Guided.of(model.denoiser_of(view), self.options.guide)
+        self.denoiser = Guided.of(model.denoiser.in_view(view), self.options.guide)
         # Half a window closes a strip that wraps around; this much is known before and after it.
         self.gap = side.length // 2
         self.after = (side.length - self.gap) // 2

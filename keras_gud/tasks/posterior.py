@@ -3,12 +3,12 @@
 import numpy as np
 from keras import ops
 
-from keras_gud import backend, samplers
+from keras_gud import samplers
 from keras_gud.core import counter_rng
 from keras_gud.core.arguments import check_integer
+from keras_gud.core.compiled import CompiledWithVariables
 from keras_gud.core.registry import require_one_of
 from keras_gud.diffusion.noising_state import z0_from_eps
-from keras_gud.samplers.loop import Reader
 from keras_gud.samplers.run import check_rows, rows_of_batch, take_rows
 from keras_gud.tasks.capped import Capped
 from keras_gud.tasks.observation import Observation, Plan
@@ -18,7 +18,7 @@ STARTS = ("estimate", "matched", "prior")
 _INPUT, _NOISE = -1, -2
 
 
-class Beginning(Reader):
+class Beginning(CompiledWithVariables):
     """The components that the reverse process begins with, compiled.
 
     Observed components are the observation with as much more noise as is missing. The others must
@@ -32,7 +32,7 @@ class Beginning(Reader):
         start: See `draw`.
 
     Attributes:
-        run: Compiled function ``(values, keys, z0, extra, t, params, condition)`` that returns z
+        run: Compiled function ``(keys, z0, extra, t, params, condition)`` that returns z
             at time t and the mean of the clean components given what went into the denoiser.
     """
 
@@ -45,18 +45,17 @@ class Beginning(Reader):
                 return z
             return denoiser.start(z, capped.schedule(1.0, **params))
 
-        def run(values, keys, z0, extra, t, params, condition):
-            with self.scope(values):
-                state, eps = capped(t, **params), counter_rng.normal(keys, _NOISE, shape)
-                observed = ops.isfinite(params["caps"])
-                known = state.alpha * (z0 + extra * eps)
-                z = ops.where(observed, known, free(keys, **params))
-                estimate = z0_from_eps(z, denoiser(z, state, **condition), state)
-                if start == "estimate":
-                    z = ops.where(observed, known, state.add_noise(estimate, eps))
-                return z, estimate
+        def run(keys, z0, extra, t, params, condition):
+            state, eps = capped(t, **params), counter_rng.normal(keys, _NOISE, shape)
+            observed = ops.isfinite(params["caps"])
+            known = state.alpha * (z0 + extra * eps)
+            z = ops.where(observed, known, free(keys, **params))
+            estimate = z0_from_eps(z, denoiser(z, state, **condition), state)
+            if start == "estimate":
+                z = ops.where(observed, known, state.add_noise(estimate, eps))
+            return z, estimate
 
-        self.run = backend.compile(run)
+        self.run = self.compile(run)
 
 
 def draw(
@@ -179,7 +178,6 @@ def _begin(denoiser, capped, start, seen, t, params, condition, index, seed, bat
         rows = rows_of_batch(at, batch_size, len(index))
         now = [take_rows(part, rows) for part in (seen, params, condition)]
         result = beginning.run(
-            beginning.values(),
             counter_rng.keys_of(seed, index[rows]),
             *now[0].values(),
             np.float32(t),

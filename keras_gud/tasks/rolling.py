@@ -3,9 +3,8 @@
 import numpy as np
 from keras import ops
 
-from keras_gud import backend
 from keras_gud.core import counter_rng
-from keras_gud.samplers.loop import Reader
+from keras_gud.core.compiled import CompiledWithVariables
 from keras_gud.tasks.front import Front
 from keras_gud.tasks.posterior import pair
 
@@ -15,7 +14,7 @@ _FRESH = -3
 _PAST = 3
 
 
-class Belt(Reader):
+class Belt(CompiledWithVariables):
     """Moves components by some columns; what moves in is noise, as at the end of the schedule.
 
     Args:
@@ -27,8 +26,8 @@ class Belt(Reader):
         shift: By how many columns.
 
     Attributes:
-        move: Compiled function ``(values, tensors, keys, t, params)`` that moves every tensor; t
-            is the time after the move.
+        move: Compiled function ``(tensors, keys, t, params)`` that moves every tensor; t is the
+            time after the move.
     """
 
     def __init__(self, denoiser, schedule, shape, axis: int, reverse: bool, shift: int):
@@ -44,16 +43,15 @@ class Belt(Reader):
                 parts = [cut(fresh, 0, shift), cut(x, 0, length - shift)]
             return ops.concatenate(parts, axis=axis + 1)
 
-        def move(values, tensors, keys, t, params):
-            with self.scope(values):
-                fresh = counter_rng.normal(keys, _FRESH, shape)
-                if hasattr(denoiser, "start"):
-                    fresh = denoiser.start(fresh, schedule(t, **params))
-                # Past values of a multistep sampler move along. Columns that are new have not
-                # moved in time, so what stands there is not used.
-                return tuple(moved(x, fresh) for x in tensors)
+        def move(tensors, keys, t, params):
+            fresh = counter_rng.normal(keys, _FRESH, shape)
+            if hasattr(denoiser, "start"):
+                fresh = denoiser.start(fresh, schedule(t, **params))
+            # Past values of a multistep sampler move along. Columns that are new have not moved in
+            # time, so what stands there is not used.
+            return tuple(moved(x, fresh) for x in tensors)
 
-        self.move = backend.compile(move)
+        self.move = self.compile(move)
 
 
 class Rolling:
@@ -78,7 +76,7 @@ class Rolling:
         self.loop = sampler.loop_of(denoiser, schedule, z.shape[1:])
         self.belt, self.front, self.given, self.steps = belt, front, given, steps
         self.seed, self.index, self.turn = seed, index, 0
-        self.carry = self.loop.begin(self.loop.values(), z, *given, self._times(0))
+        self.carry = self.loop.begin(z, *given, self._times(0))
 
     def turns(self):
         """Endlessly: the mean of the clean components at the end of each shift, then moves on.
@@ -87,19 +85,19 @@ class Rolling:
             float32 array ``(n, *data_shape)``; the first ``finished + shift`` columns in the order
             of generation are finished.
         """
-        values, (params, told) = self.loop.values(), self.given
+        params, told = self.given
         while True:
             # A multistep sampler looks back past the move, along with which its memory has moved.
             past = _PAST if self.turn and self.front.exact else 0
             bounds = (np.int32(i) for i in (past, past + self.steps, past + self.steps))
             times = self._times(past)
             parts = self._keys(), params, told, times
-            self.carry = self.loop.advance(values, self.carry, *parts, tuple(bounds))
-            mean = self.loop.finish(values, self.carry[0], times[1], params, told)
+            self.carry = self.loop.advance(self.carry, *parts, tuple(bounds))
+            mean = self.loop.finish(self.carry[0], times[1], params, told)
             yield ops.convert_to_numpy(mean)
             self.turn += 1
             begin = np.float32(self.front.begin)
-            self.carry = self.belt.move(self.belt.values(), self.carry, self._keys(), begin, params)
+            self.carry = self.belt.move(self.carry, self._keys(), begin, params)
 
     def _times(self, past: int):
         """Begin and end of a way whose first `past` steps have been taken."""

@@ -224,7 +224,7 @@ def test_the_wrapper_is_the_same_as_long_as_it_is_in_use():
 
 
 def test_new_functions_do_not_pile_up(schedule, monkeypatch):
-    monkeypatch.setattr(samplers.sampler, "MOST_LOOPS", 2)
+    monkeypatch.setattr(samplers.sampler, "MAX_LOOPS", 2)
     sampler, alive = samplers.DPMSolver(steps=2), []
     for k in range(5):
         guide = lambda eps, z, state, k=k: eps + k  # noqa: E731

@@ -57,7 +57,7 @@ def clock_of(i, steps):
 def integrate(sampler, start, steps):
     """The sampler's own steps on float64 tensors; the loop around them knows float32 only."""
     z = double(start)
-    memory = sampler.first_memory(z)
+    memory = sampler.initial_memory(z)
     for i in range(steps):
         z, memory = sampler.step(denoiser, state_at, z, memory, clock_of(i, steps), None)
     return ops.convert_to_numpy(z)
