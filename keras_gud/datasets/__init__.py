@@ -61,8 +61,9 @@ def load(
         batch_size: `None` for an array, or the images per batch of a `Stream`, which is read from
             disk while it is used, and which `fit` takes as it is.
         shuffle: Whether a stream is shuffled, anew in every epoch.
-        augment: For a stream: a Keras layer, the name of a random layer of keras-cv (extra
-            ``augment``), a function ``(images, rng) -> images``, or a list of these.
+        augment: For a stream: a random layer of Keras, e.g. ``keras.layers.RandomRotation(0.05)``,
+            the name of one that needs no arguments, e.g. ``"RandomFlip"``, a function ``(images,
+            rng) -> images``, or a list of these; see `augmentation.Augmentation`.
         data_dir: Where sets were prepared, if not in ``~/tensorflow_datasets``.
         workers: Threads that read and decode prepared images.
         verbose: 0 for no progress bar where an array is read from disk.
