@@ -24,7 +24,7 @@ def _jax(model):
     import jax
 
     optimizer = _optimizer(model)
-    metric = model.linear_loss.variables
+    metric = model.objective.linear_loss.variables
 
     def loss_fn(trainable, other, x):
         with keras.StatelessScope(

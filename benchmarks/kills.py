@@ -133,7 +133,7 @@ def train(folder: Path, out: Path, trap: Trap | None):
         callbacks = [keras_gud.callbacks.Checkpoint(folder, every=EVERY, keep=2), trap]
     kwargs = {"batch_size": BATCH, "epochs": EPOCHS, "validation_data": x[:40], "verbose": 0}
     history = model.fit(x[40:], callbacks=callbacks, **kwargs)
-    metrics = {id(v) for v in model.metrics_variables} | {id(model.eval_index)}
+    metrics = {id(v) for v in model.metrics_variables} | {id(model.objective.eval_index)}
     variables = [v for v in [*model.variables, *model.optimizer.variables] if id(v) not in metrics]
     unfinished = out.with_name("unfinished.npz")
     np.savez(

@@ -111,7 +111,7 @@ def beside_diffrax(arguments):
     print("|---|---|---|---|---|---|---|")
     for schedule in arguments.schedules:
         model, x = build(arguments, schedule)
-        z0 = ops.convert_to_numpy(model.to_components(ops.convert_to_tensor(x), None))
+        z0 = ops.convert_to_numpy(model.prior(model.basis(model.data_space.to_model(x))))
         eps = np.random.default_rng(1).normal(size=z0.shape).astype("float32")
         ends = [ops.convert_to_numpy(model.schedule(t).add_noise(z0, eps)) for t in (0.0, 1.0)]
         sampler, flow = samplers.AdaptiveRungeKutta(), likelihood.FlowLikelihood("hutchinson")

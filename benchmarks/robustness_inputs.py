@@ -354,7 +354,7 @@ def try_schedule(rng):
     kinks = schedule.kinks(**params)
     if kinks is not None:
         require(not np.isnan(ops.convert_to_numpy(kinks)).any(), "kinks")
-    require(np.shape(schedule.order()) == schedule.group_shape, "order")
+    require(np.shape(schedule.noising_order()) == schedule.group_shape, "order")
     again = round_trip(schedule)
     require(again.get_config() == schedule.get_config(), "config")
 
@@ -500,10 +500,11 @@ def try_adapt(rng):
     for part in (model.basis, model.prior, model.schedule, model.tokens, model.moments):
         for v in part.variables:
             finite(ops.cast(v, "float32"), v.path)
-    z0 = model.to_components(ops.convert_to_tensor(x[:2]), lambda: 0.5)
+    space, parts = model.data_space, (model.basis, model.prior)
+    z0 = model.prior(model.basis(space.to_model(x[:2])))
     z0 = finite(z0, "components", (min(len(x), 2), *x.shape[1:]), "float32")
     dtype = "uint8" if x.dtype == np.uint8 else "float32"
-    finite(model.to_data(z0), "data", z0.shape, dtype)
+    finite(space.to_data(z0, *parts), "data", z0.shape, dtype)
 
 
 def usable_data(rng):
@@ -659,7 +660,7 @@ def try_training_calls(rng):
         "fit split": lambda: model.fit(x, epochs=0, validation_split=odd, verbose=0),
         "fit validation": lambda: model.fit(x, epochs=0, validation_data=odd, verbose=0),
         "fit batch": lambda: model.fit(x, epochs=0, batch_size=odd, verbose=0),
-        "to_data": lambda: finite(model.to_data(x), "data"),
+        "to_noise": lambda: finite(model.to_noise(x[:2]), "noise"),
         "bits": lambda: finite(model.bits_per_dim(x[:2]), "bits"),
     }
     with not_lost(model, reference):

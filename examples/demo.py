@@ -38,12 +38,11 @@ def forward_strip(model, images, seed=0, n_times=9):
     """States of `images` on their way to noise, in data units (paper fig. 4)."""
     rng = np.random.default_rng(seed)
     times = np.linspace(0.0, 1.0, n_times, dtype="float32")
-    z0 = keras.ops.convert_to_numpy(
-        model.to_components(keras.ops.convert_to_tensor(images), lambda: 0.5)
-    )
+    space, parts = model.data_space, (model.basis, model.prior)
+    z0 = keras.ops.convert_to_numpy(model.prior(model.basis(space.to_model(images))))
     eps = rng.normal(size=z0.shape).astype("float32")
     states = [model.schedule(t).add_noise(z0, eps) for t in times]
-    return np.stack([model.to_data(keras.ops.convert_to_numpy(z)) for z in states]), times
+    return np.stack([space.to_data(keras.ops.convert_to_numpy(z), *parts) for z in states]), times
 
 
 def schedule_curves(model):

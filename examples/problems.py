@@ -14,7 +14,6 @@ from keras import ops
 from scipy import ndimage
 
 from keras_gud import tasks
-from keras_gud.diffusion.data_scaling import units
 
 NETWORK = "this network"
 _LUMA = np.array([0.299, 0.587, 0.114])
@@ -180,8 +179,7 @@ class Completion:
 
     def observe(self, model, images, seed):
         partly = tasks.noised(model, images, self.t, seed=seed, b=self.b)
-        factor, offset = units(model.kind)
-        return Observed(partly, factor * partly + offset)
+        return Observed(partly, model.data_space.scaling.to_raw(partly))
 
     def answers(self, model, linear, observed, truth, **options):
         partly, where = observed.values, {"b": self.b}
@@ -190,12 +188,12 @@ class Completion:
 
     def linear(self, model, linear, partly):
         """A state is an observation with noise of its own for every value."""
-        view, (factor, offset) = model.views[0], units(model.kind)
+        view, scaling = model.views[0], model.data_space.scaling
         state = view.schedule(np.float32(self.t), **view.schedule.resolve({"b": self.b}))
         parts = view.prior.mean, view.prior.scale, state.alpha, state.gamma
         mean, s, alpha, gamma = (ops.convert_to_numpy(part).astype("float64") for part in parts)
-        values = factor * ((partly - mean) / alpha + mean) + offset
-        std = np.broadcast_to(factor * s * np.exp(0.5 * gamma), (1, *partly.shape[1:]))
+        values = scaling.to_raw((partly - mean) / alpha + mean)
+        std = np.broadcast_to(scaling.levels * s * np.exp(0.5 * gamma), (1, *partly.shape[1:]))
         return linear(values, variance=std**2)
 
 

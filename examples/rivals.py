@@ -166,7 +166,7 @@ def replacement(model, images, missing, draws, steps, seed):
     x = np.where(seen, images, 0.0)
     told = {"observed": observe_image(model, view, x, seen, 0.0).z0, "seen": seen}
     told = {name: np.repeat(value, draws, axis=0) for name, value in told.items()}
-    sampler, denoiser = _replacing(model.denoiser_of(view))
+    sampler, denoiser = _replacing(model.denoiser.in_view(view))
     n = len(images) * draws
     options = Options(draws=draws, seed=seed, as_float=True)
     z0 = sampler(

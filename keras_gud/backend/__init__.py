@@ -25,6 +25,7 @@ from keras_gud.backend.devices import (
     value_of,
 )
 from keras_gud.backend.distribution import Tensor
+from keras_gud.backend.keras_model import DistributedModel
 from keras_gud.backend.processes import (
     part_of_sum,
     process_allgather,
@@ -36,6 +37,7 @@ from keras_gud.backend.processes import (
 )
 
 __all__ = [
+    "DistributedModel",
     "all_gather",
     "batch_shards",
     "compile",

@@ -92,3 +92,17 @@ def as_floats(value: Any) -> np.ndarray:
         return np.asarray(value, "float32")
     except (TypeError, ValueError):
         return np.asarray(np.nan, "float32")
+
+
+def require_built(model: Any, what: str) -> None:
+    """Raises a `ValueError` if a model does not know its data yet.
+
+    Args:
+        model: A Keras model.
+        what: What it must know them for, e.g. ``"it samples"``.
+    """
+    if not model.built:
+        raise ValueError(
+            f"Expected the model to know its data before {what}. "
+            "Call `model.fit(x)` or `model.adapt(x)` first, or load a saved model."
+        )

@@ -1,11 +1,45 @@
-"""From a network in the data's own axes to a denoiser of components (DESIGN secs. 3.2, 3.7)."""
+"""From a network in the data's own axes to a denoiser of components (DESIGN secs. 3.2, 3.7).
 
+network       output = network(U^T z, tokens(gamma)[, gamma][, labels])
+estimate      eps_hat = prediction(U output, z, state, Sigma)
+guidance      eps_hat = eps_null + guidance (eps_label - eps_null)
+"""
+
+import copy
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import keras
 from keras import ops
 
 from keras_gud.conditioning import class_labels
+from keras_gud.conditioning.gamma_tokens import GammaTokens
 from keras_gud.core.registry import look_up
+from keras_gud.core.types import Array, Shape, Tensor
 from keras_gud.diffusion.guidance import guided_eps
+from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.diffusion.prediction import PREDICTIONS
+from keras_gud.diffusion.terminal import NoisedMoments
+
+
+class View(Protocol):
+    """What a denoiser needs of a basis: `basis`, `prior`, and what is fitted to both."""
+
+    @property
+    def basis(self) -> Any:
+        """The built `Basis`."""
+
+    @property
+    def prior(self) -> Any:
+        """The adapted `Prior` of its components."""
+
+    @property
+    def tokens(self) -> GammaTokens:
+        """What turns a noising state into tokens."""
+
+    @property
+    def moments(self) -> NoisedMoments:
+        """The Gaussian that sampling starts from."""
 
 
 class Denoiser:
@@ -16,10 +50,11 @@ class Denoiser:
     prediction says.
 
     Args:
-        call_network: Callable ``[y, tokens] -> output``, also of gamma and labels if it is told.
+        call_network: Callable ``[y, tokens] -> output``, also of gamma and labels if the network
+            is conditioned on them.
         view: Basis, prior, tokens and moments of the components, all built.
-        prediction: What the output means, a name in `objective.PREDICTIONS`.
-        variables: Keras variables that a call reads.
+        prediction: What the output means, a name in `prediction.PREDICTIONS`.
+        variables: Keras variables that a call reads, beside those of the view.
         gamma_map: Whether the network is given gamma too, ``(batch, *data_shape)``: of every pixel,
             or the mean over all components where these are no pixels.
         classes: Number of classes if the network is given labels too, int32 ``(batch,)``.
@@ -27,27 +62,49 @@ class Denoiser:
 
     def __init__(
         self,
-        call_network,
-        view,
+        call_network: Callable[[list[Tensor]], Tensor],
+        view: View,
         prediction: str,
-        variables=(),
+        variables: Iterable[keras.Variable] = (),
         gamma_map: bool = False,
         classes: int | None = None,
     ):
         self.call_network = call_network
-        self.basis, self.prior = view.basis, view.prior
-        self.tokens, self.moments = view.tokens, view.moments
         self.gamma_map, self.classes = gamma_map, classes
         self.to_eps = look_up("prediction", PREDICTIONS, prediction)
+        self._network_variables = list(variables)
+        self._siblings: dict[tuple[int, int], Denoiser] = {}
+        self._use(view)
+
+    def _use(self, view: View) -> None:
+        self.basis, self.prior = view.basis, view.prior
+        self.tokens, self.moments = view.tokens, view.moments
         parts = (self.basis, self.prior, self.tokens, self.moments)
-        self.variables = [*variables, *(v for part in parts for v in part.variables)]
+        self.variables = [*self._network_variables, *(v for part in parts for v in part.variables)]
+        self._siblings[id(self.basis), id(self.tokens)] = self
+
+    def in_view(self, view: View) -> "Denoiser":
+        """The denoiser of another view's components, with the same network.
+
+        The same object for the same view, since samplers compile their loop once a denoiser.
+        """
+        key = id(view.basis), id(view.tokens)
+        if key not in self._siblings:
+            copy.copy(self)._use(view)
+        return self._siblings[key]
 
     @property
-    def data_shape(self):
+    def data_shape(self) -> Shape:
         """Shape of one sample's components."""
         return self.basis.data_shape
 
-    def __call__(self, z, state, label=None, guidance=None):
+    def __call__(
+        self,
+        z: Tensor,
+        state: NoisingState,
+        label: Tensor | None = None,
+        guidance: Tensor | None = None,
+    ) -> Tensor:
         """Eps in component space, float32, the shape of z.
 
         Args:
@@ -58,18 +115,18 @@ class Denoiser:
                 once on twice the batch, without and with the labels.
         """
         inputs = self.inputs(z, state)
-        label = class_labels.complete(label, ops.shape(z)[0], self.classes)
+        batch = ops.shape(z)[0]
+        label = class_labels.network_inputs(label, batch, self.classes)
         if guidance is None:
             return self.read(self.call_network([*inputs, *label]), z, state)
-        batch = ops.shape(z)[0]
         inputs = [ops.concatenate([x, x]) for x in inputs]
-        null = class_labels.complete(None, batch, self.classes)
+        null = class_labels.network_inputs(None, batch, self.classes)
         output = self.call_network([*inputs, ops.concatenate([*null, *label])])
         both = (self.read(half, z, state) for half in (output[:batch], output[batch:]))
         return guided_eps(*both, ops.reshape(guidance, (-1, *[1] * (len(z.shape) - 1))))
 
-    def inputs(self, z, state) -> list:
-        """What the network is told but for labels: y, the tokens, and gamma if it takes it."""
+    def inputs(self, z: Tensor, state: NoisingState) -> list[Tensor]:
+        """The network's inputs but for labels: y, the tokens, and gamma if it takes it."""
         batch = ops.shape(z)[0]
         tokens = self.tokens(state.gamma)
         inputs = [self.basis.inverse(z), ops.broadcast_to(tokens, (batch, *tokens.shape[1:]))]
@@ -80,14 +137,14 @@ class Denoiser:
             inputs.append(ops.broadcast_to(gamma, ops.shape(z)))
         return inputs
 
-    def read(self, output, z, state):
+    def read(self, output: Tensor, z: Tensor, state: NoisingState) -> Tensor:
         """The estimate of eps that an output of the network stands for."""
         return self.to_eps(self.basis(output), z, state, self.prior.variance)
 
-    def start(self, noise, state):
+    def start(self, noise: Tensor, state: NoisingState) -> Tensor:
         """Noise N(0, 1) with the moments that noised data have at `state`, as far as fitted."""
         return self.moments.start(noise, state, self.prior.variance)
 
-    def log_start(self, z, state, given=None):
+    def log_start(self, z: Tensor, state: NoisingState, given: Array | None = None) -> Tensor:
         """Log density of what `start` makes, in nats; see `NoisedMoments.log_density`."""
         return self.moments.log_density(z, state, self.prior.variance, given)

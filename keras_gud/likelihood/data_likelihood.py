@@ -1,32 +1,41 @@
-"""How likely a batch is: terms of a `GUDModel`, and a small Keras model that streams the bound."""
+"""How likely a batch of raw data is under a model, within compiled functions.
 
-import math
+    bound         -log p(x) <= prior + diffusion + reconstruction - sum_i log|dz0/dx|   (`elbo`)
+    flow          log p(x) = log p(z(0)) + sum_i log alpha_i(0) + log|dz0/dx|            (`ode`)
+
+with log|dz0/dx| of `diffusion.data_scaling`. All functions take a built `GUDModel` for its public
+parts: denoiser, basis, prior, schedule and the scaling of its data.
+"""
+
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_gud import likelihood
 from keras_gud.core import counter_rng
+from keras_gud.core.types import Tensor
 from keras_gud.data.batch import pick, pick_label
-from keras_gud.diffusion.data_scaling import LEVELS
+from keras_gud.diffusion.data_scaling import log_density_terms
 
 # Counter of the uniform noise that dequantises; the diffusion draws are numbered from 0.
 _DEQUANTISE = -1
-
-
 _ARGUMENTS = ("labels", "draws", "batch_size", "verbose")
 
 
 class NegativeElbo(keras.Model):
     """Upper bound of -log p of every example, term by term, with fixed noise.
 
+    A Keras model, so that `predict` streams and divides any data.
+
     Args:
         model: The built `GUDModel`.
         draws: Network evaluations per example.
         params: Values of the schedule's parameters.
+        **kwargs: Arguments of `keras.Model`.
     """
 
-    def __init__(self, model, draws: int, params: dict, **kwargs):
+    def __init__(self, model: keras.Model, draws: int, params: dict[str, Any], **kwargs: Any):
         super().__init__(dtype="float32", **kwargs)
         self.model, self.draws = model, draws
         self.params = model.schedule.resolve(params, others=_ARGUMENTS)
@@ -36,18 +45,20 @@ class NegativeElbo(keras.Model):
         )
         self.built = True
 
-    def call(self, x, training=False):
+    def call(self, x: Any, training: bool = False) -> dict[str, Tensor]:
         """The terms for x, or for a dict of x and labels; see `negative_elbo`."""
         return negative_elbo(self.model, x, self.counter, self.draws, self.params)
 
 
-def negative_elbo(model, x, counter, draws: int, params: dict) -> dict:
+def negative_elbo(
+    model: keras.Model, x: Any, counter: keras.Variable, draws: int, params: dict[str, Any]
+) -> dict[str, Tensor]:
     """Upper bound of -log p of a batch, term by term, with fixed noise.
 
     Args:
         model: The built `GUDModel`.
-        x: The batch as `GUDModel.call` is given it; without labels for the null label.
-        counter: int32 variable with the number of examples already seen; moved on.
+        x: The batch as `GUDModel.call` takes it; without labels for the null label.
+        counter: int32 variable with the number of examples already seen; advanced.
         draws: Network evaluations per example.
         params: All parameters of the schedule.
 
@@ -57,17 +68,21 @@ def negative_elbo(model, x, counter, draws: int, params: dict) -> dict:
         log S_i, and ``"data_scaling"``: d log 128 for 8-bit data, whose uniform dequantisation
         itself contributes 0.
     """
-    z0, keys, index, told = _components(model, x, counter)
-    parts = model.denoiser, model.schedule, z0, keys, index, draws, params, told
+    z0, keys, index, condition = _components(model, x, counter)
+    parts = model.denoiser, model.schedule, z0, keys, index, draws, params, condition
     terms = likelihood.negative_elbo(*parts)
     zeros = ops.zeros_like(terms["prior"])
-    return terms | {
-        "log_scale": zeros - model.prior.log_det(),
-        "data_scaling": zeros + _data_scaling(model),
-    }
+    added = _density_terms(model, ops.ones(model.data_shape))
+    return terms | {name: zeros - added[name] for name in ("log_scale", "data_scaling")}
 
 
-def negative_log_prob(model, x, counter, flow, params: dict):
+def negative_log_prob(
+    model: keras.Model,
+    x: Any,
+    counter: keras.Variable,
+    flow: "likelihood.FlowLikelihood",
+    params: dict[str, Any],
+) -> Tensor:
     """-log p of a batch by the probability flow, float32 ``(batch,)`` in nats.
 
     Args:
@@ -77,23 +92,23 @@ def negative_log_prob(model, x, counter, flow, params: dict):
         flow: The `likelihood.FlowLikelihood`.
         params: As in `negative_elbo`.
     """
-    z0, keys, _, told = _components(model, x, counter)
+    z0, keys, _, condition = _components(model, x, counter)
     alpha = model.schedule(0.0, **params).alpha
-    log_prob = flow.in_graph(model.denoiser, model.schedule, alpha * z0, keys, params, told)
-    log_alpha = ops.sum(ops.broadcast_to(ops.log(alpha), (1, *model.data_shape)))
-    return _data_scaling(model) - model.prior.log_det() - log_alpha - log_prob
+    log_prob = flow.in_graph(model.denoiser, model.schedule, alpha * z0, keys, params, condition)
+    return -sum(_density_terms(model, alpha).values()) - log_prob
+
+
+def _density_terms(model, alpha):
+    """What makes log p(z(0)) the log density of the raw data, scalars in nats."""
+    counted = ops.ones((1, *model.data_shape))
+    return log_density_terms(alpha, model.prior.scale, model.data_space.scaling, counted, ops)
 
 
 def _components(model, x, counter):
-    """Clean components of a batch, keys and indices of its examples, what the denoiser is told."""
+    """Clean components of a batch, keys and indices of its examples, the denoiser's conditions."""
     label, x = pick_label(x), pick(x)
-    keys, index = model.evaluation_keys(x, counter)
-    shape = model.data_shape
-    z0 = model.to_components(x, lambda: counter_rng.uniform(keys, _DEQUANTISE, shape))
+    keys, index = counter_rng.evaluation_keys(x, counter)
+    space, shape = model.data_space, model.data_shape
+    phi = space.to_phi(x, lambda: counter_rng.uniform(keys, _DEQUANTISE, shape))
+    z0 = model.prior(model.basis(phi))
     return z0, keys, index, {} if label is None else {"label": ops.cast(label, "int32")}
-
-
-def _data_scaling(model) -> float:
-    """What the scaling of 8-bit data adds to -log p, ``d log 128``."""
-    levels = LEVELS if model.kind == "uint8" else 1.0
-    return math.prod(model.data_shape) * math.log(levels)

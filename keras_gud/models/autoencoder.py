@@ -8,7 +8,7 @@ from keras_gud import backend
 from keras_gud.backbones.contract import training_argument
 from keras_gud.core.data_shape import validate_data_shape
 from keras_gud.data.checks import check_batch
-from keras_gud.diffusion.data_scaling import expected_floats, rounded, units
+from keras_gud.diffusion.data_scaling import DataScaling
 
 
 class Autoencoder:
@@ -86,12 +86,12 @@ class Autoencoder:
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Raw data to latents, float32 ``(batch, *latent_shape)``."""
-        return self._encode(expected_floats(x, self.kind))
+        return self._encode(DataScaling(self.kind).expected(x))
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
         """Latents to raw data: uint8 where the data were, else float32."""
-        scale, offset = units(self.kind)
-        return rounded(scale * self._decode(latents) + offset, self.kind)
+        scaling = DataScaling(self.kind)
+        return scaling.rounded(scaling.to_raw(self._decode(latents)))
 
 
 def _output(name: str, layer, shape):

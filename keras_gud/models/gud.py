@@ -1,9 +1,12 @@
 """`GUD`: the model whose parts are given by name."""
 
+from typing import Any
+
 import keras
 
 from keras_gud import backbones, bases, presets, priors, schedules
 from keras_gud.core.registry import PACKAGE
+from keras_gud.core.types import Shape
 from keras_gud.models.gud_model import GUDModel
 
 _DEFAULTS = {"basis": "pixel", "prior": "isotropic", "schedule": "linear"}
@@ -49,14 +52,14 @@ class GUD(GUDModel):
 
     def __init__(
         self,
-        basis=None,
-        prior=None,
-        schedule=None,
-        backbone="small",
+        basis: Any = None,
+        prior: Any = None,
+        schedule: Any = None,
+        backbone: Any = "small",
         *,
-        preset=None,
-        backbone_dtype=None,
-        **kwargs,
+        preset: str | dict[str, Any] | None = None,
+        backbone_dtype: str | None = None,
+        **kwargs: Any,
     ):
         parts = {} if preset is None else presets.get(preset)
         given = {"basis": basis, "prior": prior, "schedule": schedule}
@@ -68,28 +71,41 @@ class GUD(GUDModel):
         if backbone_dtype is None:
             backbone_dtype = keras.config.dtype_policy().name
         _check_policy(backbone_dtype)
-        backbones.get(backbone)  # an unknown name is an error now, not after the data are read
+        if not isinstance(backbone, keras.layers.Layer):
+            backbone = _NamedBackbone(backbone, backbone_dtype)
         super().__init__(
             bases.get(basis), priors.get(prior), schedules.get(schedule), backbone, **kwargs
         )
         self.backbone_dtype = backbone_dtype
 
-    def make_network(self, data_shape):
-        """Makes the backbone for this shape of data; it is given gamma per pixel and labels."""
-        return backbones.get(
-            self.backbone,
-            data_shape=data_shape,
-            dtype=self.backbone_dtype,
-            gamma_map=self.has_pixel_states,
-            classes=self.classes,
-        )
-
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"backbone_dtype": self.backbone_dtype}
 
 
-def _check_policy(policy):
+class _NamedBackbone:
+    """A network by its name or config, to be made once the data are known.
+
+    Args:
+        identifier: As `backbones.get` takes it.
+        dtype: Name of its dtype policy.
+
+    Raises:
+        ValueError: for an unknown name, before any data are read.
+    """
+
+    def __init__(self, identifier: Any, dtype: str):
+        backbones.get(identifier)
+        self.identifier, self.dtype = identifier, dtype
+
+    def __call__(
+        self, data_shape: Shape, gamma_map: bool, classes: int | None
+    ) -> keras.layers.Layer:
+        kwargs = {"gamma_map": gamma_map, "classes": classes}
+        return backbones.get(self.identifier, data_shape=data_shape, dtype=self.dtype, **kwargs)
+
+
+def _check_policy(policy: str) -> None:
     try:
         keras.dtype_policies.get(policy)
     except (TypeError, ValueError) as error:

@@ -1,19 +1,106 @@
 """`LatentGUD`: a diffusion model of what an encoder makes of the data."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
 from keras_gud import presets
 from keras_gud.backend import to_numpy
-from keras_gud.core.arguments import check_integer
+from keras_gud.core.arguments import check_integer, require_built
 from keras_gud.core.registry import PACKAGE
+from keras_gud.core.types import Array, Shape, Tensor
 from keras_gud.data import encoded
 from keras_gud.data.arrays import BATCH_SIZE
 from keras_gud.data.checks import check_batch, data_kind
 from keras_gud.data.source import Source
 from keras_gud.models.autoencoder import Autoencoder
+from keras_gud.models.data_space import DataSpace
 from keras_gud.models.gud import GUD
 from keras_gud.priors import Isotropic
+
+
+class LatentSpace(DataSpace):
+    """Data that pass through an encoder on their way in and through a decoder on their way out.
+
+    Its shape and kind are those of the latents, the diffusion's data.
+
+    Args:
+        autoencoder: The pair.
+        shape: Shape of one latent, where it is known.
+    """
+
+    def __init__(self, autoencoder: Autoencoder, shape: Shape | None = None):
+        super().__init__(shape)
+        self.autoencoder = autoencoder
+
+    def open(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        batch_size: int | None = None,
+        *,
+        verbose: int = 0,
+        shuffle: bool = False,
+        divided: bool = True,
+        **kwargs: Any,
+    ) -> Source:
+        """The latents of data in any form that `fit` takes; arguments as in `DataSpace.open`.
+
+        Those of an array are computed at once and held, those of a stream as it is read.
+        """
+        raw = super().open(x, y, sample_weight, batch_size, divided=divided, **kwargs)
+        if self.kind is None:
+            self.autoencoder.open(raw.first.shape[1:], data_kind(raw.first))
+            self.shape = self.autoencoder.latent_shape
+        raw.guard(self.autoencoder.check)
+        if raw.is_array:
+            given = raw.keras_data
+            x = self.encode(given.x, batch_size, verbose)
+            y, sample_weight = given.label, given.sample_weight
+        else:
+            x, y, sample_weight = encoded.stream(raw, self.autoencoder.encode), None, None
+        kwargs |= {"shuffle": shuffle, "divided": divided}
+        return super().open(x, y, sample_weight, batch_size, **kwargs)
+
+    def encode(self, x: Array, batch_size: int | None = None, verbose: int = 0) -> Array:
+        """Raw data, checked, to latents, float32 ``(n, *latent_shape)``, batch by batch."""
+        self.autoencoder.check(x)
+        return _in_batches(self.autoencoder.encode, x, batch_size, verbose)
+
+    def decode(self, latents: Array, batch_size: int | None = None) -> Array:
+        """Latents, checked, to data in their own units, batch by batch."""
+        latents = np.asarray(to_numpy(latents), "float32")
+        check_batch(latents, self.autoencoder.latent_shape, "float")
+        return _in_batches(self.autoencoder.decode, latents, batch_size)
+
+    def to_model(self, x: Any, batch_size: int | None = None) -> Array:
+        """An array of data to the latents of the model."""
+        latents = self.encode(to_numpy(x), batch_size)
+        return super().to_model(latents)
+
+    def to_data(self, z0: Tensor, basis: Any, prior: Any, batch_size: int = 256) -> Array:
+        """Components of latents to data in their own units."""
+        return self.decode(super().to_data(z0, basis, prior, batch_size), batch_size)
+
+    def require_density(self) -> None:
+        """Raises a `ValueError`: a decoder gives no density."""
+        raise ValueError(
+            "Expected a question about latents: a decoder gives no density, so that the likelihood "
+            "of data is not defined. Received: one about data. Ask the diffusion model, e.g. "
+            "model.diffusion().bits_per_dim(model.to_latents(x))."
+        )
+
+    def get_build_config(self) -> dict[str, Any]:
+        """Shape and kind of latents, and of the raw data."""
+        raw = {"data_shape": self.autoencoder.data_shape, "kind": self.autoencoder.kind}
+        return super().get_build_config() | {"raw": raw}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Takes what `get_build_config` returned."""
+        self.autoencoder.open(**config["raw"])
+        super().build_from_config(config)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -31,9 +118,9 @@ class LatentGUD(GUD):
 
     A likelihood of the data is not defined, since the decoder gives no density; `log_prob`,
     `bits_per_dim`, `elbo` and `predict` raise an error. Those of latents are methods of
-    `diffusion()`, and so are the tasks, on latents. `encode` and `decode` are of the probability
-    flow, from data to noise and back through both maps; the autoencoder alone is `to_latents` and
-    `from_latents`.
+    `diffusion()`, and so are the tasks, on latents. `to_noise` and `from_noise` are of the
+    probability flow, from data to noise and back through both maps; the autoencoder alone is
+    `to_latents` and `from_latents`.
 
     Args:
         encoder: Keras layer or model from data to latents, one tensor ``(batch, *latent_shape)``:
@@ -61,30 +148,33 @@ class LatentGUD(GUD):
     ((64, 4, 4, 1), (3, 8, 8, 1), 'uint8')
     """
 
-    serialized_parts = (*GUD.serialized_parts, "encoder", "decoder")
-
-    def __init__(self, encoder, decoder, *, prior=None, preset=None, **kwargs):
+    def __init__(
+        self,
+        encoder: keras.layers.Layer,
+        decoder: keras.layers.Layer,
+        *,
+        prior: Any = None,
+        preset: str | dict[str, Any] | None = None,
+        **kwargs: Any,
+    ):
         autoencoder = Autoencoder(encoder, decoder)
         parts = {} if preset is None else presets.get(preset)
         if prior is None and "prior" not in parts:
             prior = Isotropic(scale=None)
         super().__init__(prior=prior, preset=parts, **kwargs)
-        self._autoencoder = autoencoder
-        self._session.diffusion = None
+        self.data_space = LatentSpace(autoencoder, self.data_shape)
 
     @property
-    def encoder(self):
+    def encoder(self) -> keras.layers.Layer:
         """The encoder; Keras saves it with the model, as a public attribute."""
-        return self._autoencoder.encoder
+        return self.data_space.autoencoder.encoder
 
     @property
-    def decoder(self):
+    def decoder(self) -> keras.layers.Layer:
         """The decoder, likewise."""
-        return self._autoencoder.decoder
+        return self.data_space.autoencoder.decoder
 
-    # -- latents ----------------------------------------------------------------------------------
-
-    def to_latents(self, x, batch_size: int | None = None, verbose: int = 0) -> np.ndarray:
+    def to_latents(self, x: Any, batch_size: int | None = None, verbose: int = 0) -> Array:
         """What the encoder makes of data.
 
         Args:
@@ -98,12 +188,10 @@ class LatentGUD(GUD):
         Raises:
             ValueError: before the model knows its data, or for other data than those.
         """
-        self._require_built("it encodes")
-        x = to_numpy(x)
-        self._autoencoder.check(x)
-        return self._in_batches(self._autoencoder.encode, x, batch_size, verbose)
+        require_built(self, "it encodes")
+        return self.data_space.encode(to_numpy(x), batch_size, verbose)
 
-    def from_latents(self, latents, batch_size: int | None = None) -> np.ndarray:
+    def from_latents(self, latents: Any, batch_size: int | None = None) -> Array:
         """What the decoder makes of latents.
 
         Args:
@@ -116,10 +204,8 @@ class LatentGUD(GUD):
         Raises:
             ValueError: before the model knows its data, or for other shapes.
         """
-        self._require_built("it decodes")
-        latents = np.asarray(to_numpy(latents), "float32")
-        check_batch(latents, self._autoencoder.latent_shape, "float")
-        return self._in_batches(self._autoencoder.decode, latents, batch_size)
+        require_built(self, "it decodes")
+        return self.data_space.decode(latents, batch_size)
 
     def diffusion(self) -> GUD:
         """The diffusion model alone: a `GUD` of latents that shares every part and every weight.
@@ -133,103 +219,42 @@ class LatentGUD(GUD):
         >>> model.diffusion().bits_per_dim(model.to_latents(x[:3])).shape
         (3,)
         """
-        self._require_built("its diffusion model is used")
-        if self._session.diffusion is None:
-            parts = {name: getattr(self, name) for name in (*GUD.serialized_parts, "region")}
-            config = {k: v for k, v in self.get_config().items() if k not in _NOT_OF_GUD}
-            alone = GUD(**(config | parts))
-            for name in _SHARED:
-                setattr(alone, name, getattr(self, name))
-            self._session.diffusion = alone
-        return self._session.diffusion
+        require_built(self, "its diffusion model is used")
+        return self.session.cached("diffusion", lambda: _diffusion_of(self))
 
-    def _in_batches(self, function, x, batch_size, verbose=0) -> np.ndarray:
-        size = BATCH_SIZE if batch_size is None else batch_size
-        size = check_integer("batch_size", size, 1)
-        starts = range(0, len(x), size)
-        if verbose:
-            print("Encoding the data")
-        bar = keras.utils.Progbar(len(starts), verbose=verbose, unit_name="batch")
-        results = []
-        for i, start in enumerate(starts):
-            results.append(function(x[start : start + size]))
-            bar.update(i + 1)
-        return np.concatenate(results)
-
-    # -- where data come in and go out ------------------------------------------------------------
-
-    def open_data(
-        self,
-        x,
-        y=None,
-        sample_weight=None,
-        batch_size=None,
-        *,
-        shuffle: bool = False,
-        required: bool = True,
-        verbose: int = 0,
-    ) -> Source:
-        """The latents of data in any form that `fit` takes; arguments as in `GUD`.
-
-        Those of an array are computed at once and held, those of a stream as it is read.
-        """
-        raw = super().open_data(x, y, sample_weight, batch_size, required=required)
-        if not self.built:
-            self._autoencoder.open(raw.first.shape[1:], data_kind(raw.first))
-            self.data_shape = self._autoencoder.latent_shape
-        raw.guard(self._autoencoder.check)
-        if raw.is_array:
-            given = raw.keras_data
-            x = self._in_batches(self._autoencoder.encode, given.x, batch_size, verbose)
-            y, sample_weight = given.label, given.sample_weight
-        else:
-            x, y, sample_weight = encoded.stream(raw, self._autoencoder.encode), None, None
-        kwargs = {"shuffle": shuffle, "required": required}
-        return super().open_data(x, y, sample_weight, batch_size, **kwargs)
-
-    def to_data(self, z0, batch_size: int = 256) -> np.ndarray:
-        """Components of latents to data in their own units."""
-        return self.from_latents(super().to_data(z0, batch_size), batch_size)
-
-    def encode(self, x, *args, batch_size: int | None = None, **kwargs) -> np.ndarray:
-        """Data to noise by the probability flow of their latents; see `GUD.encode`."""
-        latents = self.to_latents(x, batch_size)
-        return super().encode(latents, *args, batch_size=batch_size, **kwargs)
-
-    # -- likelihoods ------------------------------------------------------------------------------
-
-    def compile(self, *args, **kwargs):
-        """As `GUD.compile`, without likelihood metrics."""
-        super().compile(*args, **kwargs)
-        if self._session.metrics:
-            self._session.metrics = []
-            raise _no_likelihood()
-
-    def _open_for_evidence(self, x, labels, batch_size):
-        raise _no_likelihood()
-
-    # -- saving -----------------------------------------------------------------------------------
-
-    def get_build_config(self):
-        """As `GUD`, and the raw data's shape and kind."""
-        config = super().get_build_config()
-        raw = {"data_shape": self._autoencoder.data_shape, "kind": self._autoencoder.kind}
-        return None if config is None else config | {"raw": raw}
-
-    def build_from_config(self, config):
-        """Builds from `get_build_config`."""
-        self._autoencoder.open(**config["raw"])
-        super().build_from_config(config)
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        pair = {"encoder": self.encoder, "decoder": self.decoder}
+        config = {k: keras.saving.serialize_keras_object(layer) for k, layer in pair.items()}
+        return super().get_config() | config
 
 
-# What makes two models one, beside the arguments of the constructor.
-_SHARED = ("tokens", "moments", "ema", "network", "eval_index", "kind", "built")
+def _diffusion_of(model: LatentGUD) -> GUD:
+    """A `GUD` with the very parts of a latent model."""
+    given = {name: getattr(model, name) for name in ("basis", "prior", "schedule", "region")}
+    given["weighting"] = model.objective.weighting
+    given["backbone"] = getattr(model.backbone, "identifier", model.backbone)
+    others = {k: v for k, v in model.get_config().items() if k not in _NOT_OF_GUD}
+    alone = GUD(**(others | given))
+    for name in ("tokens", "moments", "ema", "objective", "network"):
+        setattr(alone, name, getattr(model, name))
+    alone.data_space.kind = model.data_space.kind
+    alone.built = True
+    return alone
+
+
 _NOT_OF_GUD = ("encoder", "decoder", "name", "format_version")
 
 
-def _no_likelihood() -> ValueError:
-    return ValueError(
-        "Expected a question about latents: a decoder gives no density, so that the likelihood of "
-        "data is not defined. Received: one about data. Ask the diffusion model, e.g. "
-        "model.diffusion().bits_per_dim(model.to_latents(x))."
-    )
+def _in_batches(function, x, batch_size, verbose=0) -> Array:
+    size = BATCH_SIZE if batch_size is None else batch_size
+    size = check_integer("batch_size", size, 1)
+    starts = range(0, len(x), size)
+    if verbose:
+        print("Encoding the data")
+    bar = keras.utils.Progbar(len(starts), verbose=verbose, unit_name="batch")
+    results = []
+    for i, start in enumerate(starts):
+        results.append(function(x[start : start + size]))
+        bar.update(i + 1)
+    return np.concatenate(results)

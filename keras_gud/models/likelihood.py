@@ -1,263 +1,284 @@
-"""How likely data are: log-likelihoods by the probability flow, and the variational bound."""
+"""How likely data are: log-likelihoods by the probability flow, and the variational bound.
+
+Methods of `GUDModel`, which sets them as its attributes; all use the averaged weights.
+"""
 
 import inspect
 import math
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_gud import backend
-from keras_gud.conditioning.class_labels import choose
+from keras_gud.conditioning.class_labels import sampling_labels
 from keras_gud.core import counter_rng
-from keras_gud.core.arguments import check_integer
-from keras_gud.data import arrays
+from keras_gud.core.arguments import check_integer, require_built
+from keras_gud.core.types import Array, ArrayLike
+from keras_gud.data.arrays import is_array
 from keras_gud.data.batch import pick
 from keras_gud.data.source import Source
-from keras_gud.diffusion.data_scaling import LEVELS
+from keras_gud.diffusion.data_scaling import log_density_terms
 from keras_gud.likelihood import FlowLikelihood, check_given
 from keras_gud.likelihood.data_likelihood import NegativeElbo
-from keras_gud.training.weight_snapshot import Safekeeping
+from keras_gud.training.trainer import open_data
+from keras_gud.training.weight_snapshot import WeightSnapshot
 
 # Counter of the uniform noise that dequantises; the probes' are numbered from 0.
 _DEQUANTISE = -1
 
 
-class Density:
-    """Mixin of `GUDModel`: everything here uses the averaged weights."""
+@backend.in_strategy_scope
+def log_prob(
+    model: keras.Model,
+    x: Any,
+    labels: ArrayLike | None = None,
+    *,
+    given: ArrayLike | None = None,
+    trace: str = "auto",
+    probes: int = 1,
+    rtol: float = 1e-4,
+    atol: float = 1e-4,
+    start: str = "matched",
+    seed: int = 0,
+    batch_size: int | None = None,
+    verbose: int = 0,
+    **params: Any,
+) -> dict[str, Array]:
+    """Log-likelihood of every example by the probability flow (paper eq. 25), term by term.
 
-    @backend.in_strategy_scope
-    def log_prob(
-        self,
-        x,
-        labels=None,
-        *,
-        given=None,
-        trace: str = "auto",
-        probes: int = 1,
-        rtol: float = 1e-4,
-        atol: float = 1e-4,
-        start: str = "matched",
-        seed: int = 0,
-        batch_size: int | None = None,
-        verbose: int = 0,
-        **params,
-    ) -> dict:
-        """Log-likelihood of every example by the probability flow (paper eq. 25), term by term.
+    It is the density of what the flow makes of Gaussian noise at t = 1, divided by alpha(0)
+    (`from_noise`). With 8-bit data it is a lower bound of the log probability of the integers, by
+    uniform dequantisation.
 
-        It is the density of what the flow makes of Gaussian noise at t = 1, divided by alpha(0)
-        (`decode`). With 8-bit data it is a lower bound of the log probability of the integers, by
-        uniform dequantisation.
+    Args:
+        x: Data in any form that `fit` takes; one batch in memory at a time.
+        labels: As in `elbo`.
+        given: Boolean array that broadcasts to the data's shape, a mask of *components* (in
+            the model's basis), constant within the groups of the schedule, e.g.
+            ``model.basis.coordinates["band"] <= 1``: the likelihood is that of the other
+            components, conditional on these, also at t = 1 as far as the moments there were
+            fitted. `None`, or no component: the joint likelihood.
+        trace: ``"exact"``, one Jacobian-vector product per component and evaluation;
+            ``"hutchinson"``, an unbiased estimate by `probes` of them; ``"auto"``: exact for
+            up to 16 components.
+        probes: Number of random vectors of the estimate, fixed throughout a solve.
+        rtol: Relative tolerance of the solver, Tsitouras 5(4); the paper's is 1e-4.
+        atol: Absolute tolerance.
+        start: The density at t = 1: ``"matched"``, the Gaussian with the moments of noised data
+            as far as they were fitted (see `start_covariance`), or ``"prior"``, N(0, 1).
+        seed: Seed of dequantisation and probes: those of example i depend on (seed, i) alone.
+        batch_size: Examples per batch where x is an array; default 128.
+        verbose: 1 shows a progress bar.
+        **params: Parameters of the schedule; those left open take the middle of their range.
 
-        Args:
-            x: Data in any form that `fit` takes; one batch in memory at a time.
-            labels: As in `elbo`.
-            given: Boolean array that broadcasts to the data's shape, a mask of *components* (in
-                the model's basis), constant within the groups of the schedule, e.g.
-                ``model.basis.coordinates["band"] <= 1``: the likelihood is that of the other
-                components, conditional on these, also at t = 1 as far as the moments there were
-                fitted. `None`, or no component: the joint likelihood.
-            trace: ``"exact"``, one Jacobian-vector product per component and evaluation;
-                ``"hutchinson"``, an unbiased estimate by `probes` of them; ``"auto"``: exact for
-                up to 16 components.
-            probes: Number of random vectors of the estimate, fixed throughout a solve.
-            rtol: Relative tolerance of the solver, Tsitouras 5(4); the paper's is 1e-4.
-            atol: Absolute tolerance.
-            start: The density at t = 1: ``"matched"``, the Gaussian with the moments of noised data
-                as far as they were fitted (see `start_covariance`), or ``"prior"``, N(0, 1).
-            seed: Seed of dequantisation and probes: those of example i depend on (seed, i) alone.
-            batch_size: Examples per batch where x is an array; default 128.
-            verbose: 1 shows a progress bar.
-            **params: Parameters of the schedule; those left open take the middle of their range.
+    Returns:
+        Dict of float64 arrays ``(n,)`` in nats: ``"start"``, the log density at t = 1;
+        ``"divergence"``, its integral; ``"log_alpha"``, sum_i log alpha_i(0); ``"log_scale"``,
+        -sum_i log S_i; ``"data_scaling"``, -d log 128 for 8-bit data; ``"log_prob"``, the sum
+        of these; and ``"standard_error"`` of it from the spread between probes (0 for the exact
+        trace, NaN for a single probe).
 
-        Returns:
-            Dict of float64 arrays ``(n,)`` in nats: ``"start"``, the log density at t = 1;
-            ``"divergence"``, its integral; ``"log_alpha"``, sum_i log alpha_i(0); ``"log_scale"``,
-            -sum_i log S_i; ``"data_scaling"``, -d log 128 for 8-bit data; ``"log_prob"``, the sum
-            of these; and ``"standard_error"`` of it from the spread between probes (0 for the exact
-            trace, NaN for a single probe).
-
-        Raises:
-            ValueError: for data that the model was not trained on, or an unusable `given`.
-            ToleranceError: if the solver cannot meet its tolerance; it has the statistics.
-        """
-        self._require_built("likelihoods are computed")
-        given = check_given(given, self.data_shape)
-        if given is not None:
-            self._check_groups(given)
-        flow = FlowLikelihood(trace, probes, rtol, atol)  # checks them
-        key = "flow", trace, flow.probes, rtol, atol
-        flow = self._session.evidence.setdefault(key, flow)  # one that may be compiled
-        params = self._one_path(params)
-        constants = self._constants(given, params)
-        source = self._open_for_evidence(x, labels, batch_size)
-        total = source.keras_data.num_batches if source.is_array else source.n_batches
-        bar = keras.utils.Progbar(total, unit_name="batch") if verbose else None
-        size, count, results = None, 0, []
-        for i, (batch, told) in enumerate(source.examples()):
-            size = len(batch) if size is None else size
-            results.append(
-                flow(
-                    self.denoiser,
-                    self.schedule,
-                    self._first_state(batch, params, seed, count),
-                    given=given,
-                    start=start,
-                    seed=seed,
-                    first=count,
-                    batch_size=size,
-                    condition={} if told is None else {"label": told},
-                    **params,
-                )
+    Raises:
+        ValueError: for data that the model was not trained on, or an unusable `given`.
+        ToleranceError: if the solver cannot meet its tolerance; it has the statistics.
+    """
+    require_built(model, "likelihoods are computed")
+    given = check_given(given, model.data_shape)
+    if given is not None:
+        _check_groups(model, given)
+    flow = FlowLikelihood(trace, probes, rtol, atol)  # checks them
+    key = "flow", trace, flow.probes, rtol, atol
+    flow = model.session.cached(key, lambda: flow)  # one that may be compiled
+    params = _one_path(model, params)
+    source = _open(model, x, labels, batch_size)
+    total = source.keras_data.num_batches if source.is_array else source.n_batches
+    bar = keras.utils.Progbar(total, unit_name="batch") if verbose else None
+    size, count, results = None, 0, []
+    for i, (batch, label) in enumerate(source.examples()):
+        size = len(batch) if size is None else size
+        results.append(
+            flow(
+                model.denoiser,
+                model.schedule,
+                _first_state(model, batch, params, seed, count),
+                given=given,
+                start=start,
+                seed=seed,
+                first=count,
+                batch_size=size,
+                condition={} if label is None else {"label": label},
+                **params,
             )
-            count += len(batch)
-            if bar:
-                bar.update(i + 1)
-        terms = {name: np.concatenate([part[name] for part in results]) for name in results[0]}
-        constants = {name: np.full(count, value) for name, value in constants.items()}
-        total = terms.pop("log_prob") + sum(constants.values())
-        error = terms.pop("standard_error")
-        return terms | constants | {"log_prob": total, "standard_error": error}
+        )
+        count += len(batch)
+        if bar:
+            bar.update(i + 1)
+    terms = {name: np.concatenate([part[name] for part in results]) for name in results[0]}
+    constants = _density_terms(model, given, params)
+    constants = {name: np.full(count, value) for name, value in constants.items()}
+    total = terms.pop("log_prob") + sum(constants.values())
+    error = terms.pop("standard_error")
+    return terms | constants | {"log_prob": total, "standard_error": error}
 
-    def bits_per_dim(self, x, labels=None, **arguments) -> np.ndarray:
-        """``-log_prob/(d log 2)`` of every example, float64 ``(n,)``.
 
-        Of 8-bit data: bits per entry of the integers, an upper bound in expectation. Of floats:
-        the (differential) density's, in their own units. With `given`, d counts the components that
-        are not given.
+def bits_per_dim(
+    model: keras.Model, x: Any, labels: ArrayLike | None = None, **arguments: Any
+) -> Array:
+    """``-log_prob/(d log 2)`` of every example, float64 ``(n,)``.
 
-        Args:
-            x: Data in any form that `fit` takes.
-            labels: As in `elbo`.
-            **arguments: As in `log_prob`.
-        """
-        terms = self.log_prob(x, labels, **arguments)
-        mask = check_given(arguments.get("given"), self.data_shape)
-        size = math.prod(self.data_shape) - (0 if mask is None else int(mask.sum()))
-        return -terms["log_prob"] / (size * math.log(2.0))
+    Of 8-bit data: bits per entry of the integers, an upper bound in expectation. Of floats:
+    the (differential) density's, in their own units. With `given`, d counts the components that
+    are not given.
 
-    def _first_state(self, batch, params, seed, first):
-        """Raw data to z(0) = alpha(0) z0: the state at t = 0 whose noise is 0."""
-        keys = counter_rng.sample_keys(seed, len(batch), first)
-        uniform = lambda: counter_rng.uniform(keys, _DEQUANTISE, self.data_shape)  # noqa: E731
-        z0 = self.to_components(ops.convert_to_tensor(batch), uniform)
-        return ops.convert_to_numpy(self.schedule(0.0, **params).alpha * z0)
+    Args:
+        x: Data in any form that `fit` takes.
+        labels: As in `elbo`.
+        **arguments: As in `log_prob`.
+    """
+    terms = log_prob(model, x, labels, **arguments)
+    mask = check_given(arguments.get("given"), model.data_shape)
+    size = math.prod(model.data_shape) - (0 if mask is None else int(mask.sum()))
+    return -terms["log_prob"] / (size * math.log(2.0))
 
-    def _constants(self, given, params) -> dict:
-        """The terms that are the same for all examples."""
-        counted = np.ones(self.data_shape) if given is None else (~given).astype("float64")
-        alpha = ops.convert_to_numpy(self.schedule(0.0, **params).alpha)[0].astype("float64")
-        scale = ops.convert_to_numpy(self.prior.scale).astype("float64")
-        levels = math.log(LEVELS) if self.kind == "uint8" else 0.0
-        return {
-            "log_alpha": np.sum(counted * np.log(alpha)),
-            "log_scale": -np.sum(counted * np.log(scale)),
-            "data_scaling": -np.sum(counted) * levels,
-        }
 
-    def _one_path(self, params) -> dict:
-        """The parameters of the schedule, one value each."""
-        known = inspect.signature(Density.log_prob).parameters
-        params = self.schedule.resolve(params, others=[name for name in known if name != "self"])
-        for name, value in params.items():
-            if len(value) != 1:
-                raise ValueError(
-                    f"Expected one value of `{name}` for all examples. "
-                    f"Received: {len(value)} values."
-                )
-        return params
+def elbo(
+    model: keras.Model,
+    x: Any,
+    labels: ArrayLike | None = None,
+    *,
+    draws: int = 32,
+    batch_size: int | None = None,
+    verbose: int = 0,
+    **params: Any,
+) -> dict[str, Array]:
+    """The variational bound of -log p of every example, term by term.
 
-    def _check_groups(self, given):
-        """The network is told gamma group by group: a group is given as a whole."""
-        groups = ops.convert_to_numpy(self.schedule.groups)
-        groups = np.broadcast_to(groups, self.data_shape).ravel()
-        parts = np.bincount(groups, given.ravel()) / np.bincount(groups)
-        split = np.flatnonzero((parts > 0.0) & (parts < 1.0))
-        if split.size:
+    Args:
+        x: Data in any form that `fit` takes.
+        labels: Labels of an array where the model has `classes`: an integer for all examples,
+            or one for each. Without them (here, in a dictionary or in a stream) it is the
+            bound without a label.
+        draws: Network evaluations per example; the times are spread evenly over [0, 1].
+        batch_size: Examples per batch where x is an array; default 128.
+        verbose: 1 shows a progress bar.
+        **params: Parameters of the schedule; those left open take the middle of their range.
+
+    Returns:
+        Dict of float32 arrays ``(n,)``: ``"prior"``, ``"diffusion"``, ``"reconstruction"``,
+        ``"log_scale"``, ``"data_scaling"`` in nats, and ``"bits_per_dim"``, their sum in bits
+        per dimension (of the 8-bit data where the model was trained on such, else the
+        density of the floats).
+    """
+    terms = _negative_elbo(model, x, labels, draws, params, batch_size, verbose=verbose)
+    bits = sum(terms.values()) / (math.prod(model.data_shape) * math.log(2.0))
+    return terms | {"bits_per_dim": bits}
+
+
+def predict(
+    model: keras.Model,
+    x: Any,
+    batch_size: int | None = None,
+    verbose: int | str = "auto",
+    steps: int | None = None,
+    callbacks: Any = None,
+) -> Array:
+    """Negative ELBO of every example in bits per dimension (see `elbo`), 32 draws each.
+
+    Args:
+        x: Data in any form that `fit` takes. Labels in a dictionary or a stream are used where
+            the model has `classes`; for labels beside an array there is `elbo`.
+        batch_size: Examples per batch where x is an array; default 128.
+        verbose: As in Keras.
+        steps: As in Keras.
+        callbacks: As in Keras.
+
+    Returns:
+        float32 NumPy array ``(n,)``; an upper bound, in expectation, of -log2 p / d.
+    """
+    kwargs = {"steps": steps, "callbacks": callbacks, "verbose": verbose}
+    terms = _negative_elbo(model, x, None, 32, {}, batch_size, **kwargs)
+    return sum(terms.values()) / (math.prod(model.data_shape) * math.log(2.0))
+
+
+@backend.in_strategy_scope
+def _negative_elbo(model, x, labels, draws, params, batch_size, **kwargs) -> dict[str, Array]:
+    require_built(model, "likelihoods are computed")
+    check_integer("draws", draws, 1)
+    source = _open(model, x, labels, batch_size)
+    if backend.process_count() == 1:
+        source.check_divides()
+    elif keras.backend.backend() == "jax":
+        raise ValueError(
+            "Expected `predict` and `elbo` in one process: on jax Keras cannot collect what "
+            f"several have predicted. Received: {backend.process_count()} processes. "
+            "metrics.NegativeElbo in `evaluate` gives the mean."
+        )
+    key = "elbo", draws, str(sorted(params.items()))
+    bound = model.session.cached(key, lambda: NegativeElbo(model, draws, params))
+    bound.counter.assign(0)
+    with WeightSnapshot(lambda: bound.variables).guard():
+        terms = bound.predict(source.keras_data, **kwargs)
+    beyond = ~np.isfinite(np.stack(list(terms.values()))).all(axis=0)
+    if beyond.any():
+        raise ValueError(
+            "Expected data about as large as those that the model was fitted to. Received: x "
+            f"whose bound is beyond float32, first in example {beyond.argmax()}."
+        )
+    return terms
+
+
+def _open(model, x, labels, batch_size) -> Source:
+    """The checked data; labels are welcome, not required."""
+    model.data_space.require_density()
+    if labels is not None and (model.classes is None or is_array(x)):
+        n = len(pick(x)) if is_array(x) else 0
+        # Beside a stream, the Source refuses them.
+        labels = sampling_labels(labels, n, model.classes)
+    source = open_data(model, x, labels, None, batch_size, required=False, divided=False)
+    source.guard(model.data_space.check)
+    return source
+
+
+def _first_state(model, batch, params, seed, first) -> Array:
+    """Raw data to z(0) = alpha(0) z0: the state at t = 0 whose noise is 0."""
+    keys = counter_rng.sample_keys(seed, len(batch), first)
+    uniform = lambda: counter_rng.uniform(keys, _DEQUANTISE, model.data_shape)  # noqa: E731
+    phi = model.data_space.to_phi(ops.convert_to_tensor(batch), uniform)
+    z0 = model.prior(model.basis(phi))
+    return ops.convert_to_numpy(model.schedule(0.0, **params).alpha * z0)
+
+
+def _density_terms(model, given, params) -> dict[str, float]:
+    """What makes log p(z(0)) the log density of the raw data; the same for all examples."""
+    counted = np.ones(model.data_shape) if given is None else (~given).astype("float64")
+    alpha = ops.convert_to_numpy(model.schedule(0.0, **params).alpha)[0].astype("float64")
+    scale = ops.convert_to_numpy(model.prior.scale).astype("float64")
+    return log_density_terms(alpha, scale, model.data_space.scaling, counted, np)
+
+
+def _one_path(model, params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of the schedule, one value each."""
+    known = inspect.signature(log_prob).parameters
+    params = model.schedule.resolve(params, others=[name for name in known if name != "model"])
+    for name, value in params.items():
+        if len(value) != 1:
             raise ValueError(
-                "Expected `given` to be whole groups of components of the schedule, which the "
-                f"network is told apart. Received: a mask that splits {split.size} of "
-                f"{len(parts)} groups."
+                f"Expected one value of `{name}` for all examples. Received: {len(value)} values."
             )
+    return params
 
-    # -- the bound ------------------------------------------------------------------------------
 
-    def elbo(
-        self, x, labels=None, *, draws: int = 32, batch_size=None, verbose=0, **params
-    ) -> dict:
-        """The variational bound of -log p of every example, term by term.
-
-        Args:
-            x: Data in any form that `fit` takes.
-            labels: Labels of an array where the model has `classes`: an integer for all examples,
-                or one for each. Without them (here, in a dictionary or in a stream) it is the
-                bound without a label.
-            draws: Network evaluations per example; the times are spread evenly over [0, 1].
-            batch_size: Examples per batch where x is an array; default 128.
-            verbose: 1 shows a progress bar.
-            **params: Parameters of the schedule; those left open take the middle of their range.
-
-        Returns:
-            Dict of float32 arrays ``(n,)``: ``"prior"``, ``"diffusion"``, ``"reconstruction"``,
-            ``"log_scale"``, ``"data_scaling"`` in nats, and ``"bits_per_dim"``, their sum in bits
-            per dimension (of the 8-bit data where the model was trained on such, else the
-            density of the floats).
-        """
-        terms = self._negative_elbo(x, labels, draws, params, batch_size, verbose=verbose)
-        bits = sum(terms.values()) / (math.prod(self.data_shape) * math.log(2.0))
-        return terms | {"bits_per_dim": bits}
-
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
-        """Negative ELBO of every example in bits per dimension (see `elbo`), 32 draws each.
-
-        Args:
-            x: Data in any form that `fit` takes. Labels in a dictionary or a stream are used where
-                the model has `classes`; for labels beside an array there is `elbo`.
-            batch_size: Examples per batch where x is an array; default 128.
-            verbose: As in Keras.
-            steps: As in Keras.
-            callbacks: As in Keras.
-
-        Returns:
-            float32 NumPy array ``(n,)``; an upper bound, in expectation, of -log2 p / d.
-        """
-        kwargs = {"steps": steps, "callbacks": callbacks, "verbose": verbose}
-        terms = self._negative_elbo(x, None, 32, {}, batch_size, **kwargs)
-        return sum(terms.values()) / (math.prod(self.data_shape) * math.log(2.0))
-
-    @backend.in_strategy_scope
-    def _negative_elbo(self, x, labels, draws, params, batch_size, **kwargs):
-        self._require_built("likelihoods are computed")
-        check_integer("draws", draws, 1)
-        source = self._open_for_evidence(x, labels, batch_size)
-        if backend.process_count() == 1:
-            source.check_divides()
-        elif keras.backend.backend() == "jax":
-            raise ValueError(
-                "Expected `predict` and `elbo` in one process: on jax Keras cannot collect what "
-                f"several have predicted. Received: {backend.process_count()} processes. "
-                "metrics.NegativeElbo in `evaluate` gives the mean."
-            )
-        key = draws, str(sorted(params.items()))
-        if key not in self._session.evidence:
-            self._session.evidence[key] = NegativeElbo(self, draws, params)
-        bound = self._session.evidence[key]
-        bound.counter.assign(0)
-        with Safekeeping(lambda: bound.variables).guard():
-            terms = bound.predict(source.keras_data, **kwargs)
-        beyond = ~np.isfinite(np.stack(list(terms.values()))).all(axis=0)
-        if beyond.any():
-            raise ValueError(
-                "Expected data about as large as those that the model was fitted to. Received: x "
-                f"whose bound is beyond float32, first in example {beyond.argmax()}."
-            )
-        return terms
-
-    def _open_for_evidence(self, x, labels, batch_size) -> Source:
-        """The checked data; labels are welcome, not required."""
-        if labels is not None and (self.classes is None or arrays.is_array(x)):
-            n = len(pick(x)) if arrays.is_array(x) else 0
-            labels = choose(labels, n, self.classes)  # beside a stream, the Source refuses them
-        source = self.open_data(x, labels, None, batch_size, required=False, divided=False)
-        self._check(source)
-        return source
+def _check_groups(model, given) -> None:
+    """The network is conditioned on gamma group by group: a group is given as a whole."""
+    groups = ops.convert_to_numpy(model.schedule.groups)
+    groups = np.broadcast_to(groups, model.data_shape).ravel()
+    parts = np.bincount(groups, given.ravel()) / np.bincount(groups)
+    split = np.flatnonzero((parts > 0.0) & (parts < 1.0))
+    if split.size:
+        raise ValueError(
+            "Expected `given` to be whole groups of components of the schedule, which the "
+            f"network tells apart. Received: a mask that splits {split.size} of "
+            f"{len(parts)} groups."
+        )

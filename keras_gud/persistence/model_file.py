@@ -1,161 +1,176 @@
-"""Saving and loading: random state, format version, files that cross backends."""
+"""Saving and loading of models: random state, format version, files that cross backends.
+
+Methods of `GUDModel`, which sets them as its attributes. Beside the weights, a file holds the
+averaged weights, the fitted statistics and the state of every random generator, which Keras itself
+does not save.
+"""
 
 import contextlib
 import os
+from contextlib import AbstractContextManager
+from typing import Any
 
 import keras
 
-from keras_gud.core.arguments import check_integer
-from keras_gud.core.data_shape import validate_data_shape
+from keras_gud.core.arguments import check_integer, require_built
 from keras_gud.persistence import atomic_write
 
 FORMAT_VERSION = 1
 # Keras takes apart where an object's class lives; this one module is the same on every backend.
 _PORTABLE = "keras.optimizers"
+# Arguments of constructors that are Keras objects.
+_PARTS = ("basis", "prior", "schedule", "backbone", "weighting", "encoder", "decoder")
 
 
-class Saving:
-    """Mixin of `GUDModel`.
+def _random_states(model) -> list[keras.Variable]:
+    """State variables of all seed generators (the loss's own and those of dropout)."""
+    weights = {id(w) for w in model.weights}
+    return [v for v in model.variables if id(v) not in weights]
 
-    Beside the weights, a file holds the averaged weights, the fitted statistics and the state of
-    every random generator, which Keras itself does not save.
+
+def save_own_variables(model: keras.Model, store: Any) -> None:
+    """Writes the model's own weights and all random states."""
+    keras.Model.save_own_variables(model, store)
+    for i, state in enumerate(_random_states(model)):
+        store[f"random_{i}"] = keras.ops.convert_to_numpy(state.value)
+
+
+def load_own_variables(model: keras.Model, store: Any) -> None:
+    """Reads what `save_own_variables` wrote."""
+    own = {key: store[key] for key in store.keys() if not key.startswith("random_")}
+    keras.Model.load_own_variables(model, own)
+    for i, state in enumerate(_random_states(model)):
+        if f"random_{i}" in store.keys():
+            state.assign(store[f"random_{i}"])
+
+
+def save(
+    model: keras.Model, filepath: str | os.PathLike, overwrite: bool = True, **kwargs: Any
+) -> None:
+    """Saves the whole model, see `keras.Model.save`; it must know its data.
+
+    A file of that name is replaced when the new one is complete: whatever happens before, such
+    as a full disk, it stays as it was.
     """
+    require_built(model, "it is saved")
+    with _complete(model, filepath, ".keras", overwrite, kwargs) as path:
+        keras.Model.save(model, path, overwrite=overwrite, **kwargs)
 
-    serialized_parts = ("basis", "prior", "schedule", "backbone", "weighting")
 
-    def _random_states(self) -> list:
-        """State variables of all seed generators (the model's own and those of dropout)."""
-        weights = {id(w) for w in self.weights}
-        return [v for v in self.variables if id(v) not in weights]
+def save_weights(
+    model: keras.Model, filepath: str | os.PathLike, overwrite: bool = True, **kwargs: Any
+) -> None:
+    """Saves the weights, see `keras.Model.save_weights`; the model must know its data.
 
-    def save_own_variables(self, store):
-        """Writes the model's own weights and all random states."""
-        super().save_own_variables(store)
-        for i, state in enumerate(self._random_states()):
-            store[f"random_{i}"] = keras.ops.convert_to_numpy(state.value)
+    An earlier file stays until the new one is complete, as in `save`.
+    """
+    require_built(model, "its weights are saved")
+    with _complete(model, filepath, ".weights.h5", overwrite, kwargs) as path:
+        keras.Model.save_weights(model, path, overwrite=overwrite, **kwargs)
 
-    def load_own_variables(self, store):
-        """Reads what `save_own_variables` wrote."""
-        own = {key: store[key] for key in store.keys() if not key.startswith("random_")}
-        super().load_own_variables(own)
-        for i, state in enumerate(self._random_states()):
-            if f"random_{i}" in store.keys():
-                state.assign(store[f"random_{i}"])
 
-    def save(self, filepath, overwrite=True, **kwargs):
-        """Saves the whole model, see `keras.Model.save`; it must know its data.
+def _complete(
+    model, filepath, suffix: str, overwrite: bool, others: dict
+) -> AbstractContextManager[Any]:
+    """A context with the path to write to, see `atomic_write.complete`.
 
-        A file of that name is replaced when the new one is complete: whatever happens before, such
-        as a full disk, it stays as it was.
-        """
-        self._require_built("it is saved")
-        with self._complete(filepath, ".keras", overwrite, kwargs) as path:
-            return super().save(path, overwrite=overwrite, **kwargs)
+    What Keras will refuse or ask about, several files (`others` holds arguments that ask for
+    them) and anything that is not in a local folder keep their own path.
+    """
+    local = isinstance(filepath, (str, os.PathLike)) and str(filepath).endswith(suffix)
+    local = local and os.path.isdir(os.path.dirname(os.path.realpath(filepath)))
+    if others or not local or (os.path.exists(filepath) and not overwrite):
+        return contextlib.nullcontext(filepath)
+    return atomic_write.complete(filepath, atomic_write.size_of(model))
 
-    def save_weights(self, filepath, overwrite=True, **kwargs):
-        """Saves the weights, see `keras.Model.save_weights`; the model must know its data.
 
-        An earlier file stays until the new one is complete, as in `save`.
-        """
-        self._require_built("its weights are saved")
-        with self._complete(filepath, ".weights.h5", overwrite, kwargs) as path:
-            return super().save_weights(path, overwrite=overwrite, **kwargs)
+def load_weights(model: keras.Model, filepath: str | os.PathLike, **kwargs: Any) -> None:
+    """Loads weights, see `keras.Model.load_weights`; the model must know its data's shape.
 
-    def _complete(self, filepath, suffix: str, overwrite: bool, others: dict):
-        """A context with the path to write to, see `whole_files.complete`.
+    The optimizer, if there is one, is built first: Keras would silently skip its state.
+    """
+    require_built(model, "weights are loaded")
+    if model.compiled:
+        model.optimizer.build(model.trainable_variables)
+    keras.Model.load_weights(model, filepath, **kwargs)
 
-        What Keras will refuse or ask about, several files (`others` holds arguments that ask for
-        them) and anything that is not in a local folder keep their own path.
-        """
-        local = isinstance(filepath, (str, os.PathLike)) and str(filepath).endswith(suffix)
-        local = local and os.path.isdir(os.path.dirname(os.path.realpath(filepath)))
-        if others or not local or (os.path.exists(filepath) and not overwrite):
-            return contextlib.nullcontext(filepath)
-        return atomic_write.complete(filepath, atomic_write.size_of(self))
 
-    def load_weights(self, filepath, **kwargs):
-        """Loads weights, see `keras.Model.load_weights`; the model must know its data's shape.
+def export(model: keras.Model, *args: Any, **kwargs: Any) -> None:
+    """Refuses: a diffusion model is not one forward pass that an exported graph could hold."""
+    raise ValueError(
+        "Expected `save` or `save_weights`: a GUD model cannot be exported as a single "
+        "inference graph, because sampling is a loop with a seed, a number of steps and a "
+        "schedule. Load the saved model with keras.saving.load_model and call `sample`."
+    )
 
-        The optimizer, if there is one, is built first: Keras would silently skip its state.
-        """
-        self._require_built("weights are loaded")
-        if self.compiled:
-            self.optimizer.build(self.trainable_variables)
-        return super().load_weights(filepath, **kwargs)
 
-    def export(self, *args, **kwargs):
-        """Refuses: a diffusion model is not one forward pass that an exported graph could hold."""
+def get_build_config(model: keras.Model) -> dict[str, Any] | None:
+    """Shape and kind of the data, from which everything is built again."""
+    if not model.built:
+        return None
+    return model.data_space.get_build_config() | {"tokens": model.tokens.get_build_config()}
+
+
+def build_from_config(model: keras.Model, config: dict[str, Any]) -> None:
+    """Builds from `get_build_config`; the parts have been built from their own."""
+    model.tokens.build_from_config(config["tokens"])
+    model.moments.build_from_config({"data_shape": config["data_shape"]})
+    model.data_space.build_from_config(config)
+    model.build((None, *model.data_shape))
+
+
+def compile_from_config(model: keras.Model, config: dict[str, Any]) -> None:
+    """Compiles a loaded model, whichever backend saved it."""
+    config = keras.saving.deserialize_keras_object(portable(dict(config)))
+    # Whether XLA serves well is a matter of the backend that loads, not the one that saved.
+    model.compile(**(config | {"jit_compile": "auto"}))
+    model.optimizer.build(model.trainable_variables)
+
+
+def get_config(model: keras.Model) -> dict[str, Any]:
+    """The constructor's arguments and the version of the format."""
+    parts = {
+        "basis": model.basis,
+        "prior": model.prior,
+        "schedule": model.schedule,
+        "backbone": getattr(model.backbone, "identifier", model.backbone),
+        "weighting": model.objective.weighting,
+        "region": list(model.region),
+    }
+    return {
+        "prediction": model.objective.prediction,
+        "ema_decay": model.ema.decay,
+        "max_tokens": model.tokens.max_tokens,
+        "data_shape": model.data_shape,
+        "classes": model.classes,
+        "label_dropout": model.objective.label_dropout,
+        "start_covariance": model.moments.full,
+        "seed": model.objective.seed,
+        "name": model.name,
+        "format_version": FORMAT_VERSION,
+    } | {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
+
+
+def from_config(
+    cls: type, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+) -> Any:
+    """Makes the model; refuses files of a newer format."""
+    config = dict(config)
+    version = config.pop("format_version", FORMAT_VERSION)
+    check_integer("format_version", version, 1)
+    if version > FORMAT_VERSION:
         raise ValueError(
-            "Expected `save` or `save_weights`: a GUD model cannot be exported as a single "
-            "inference graph, because sampling is a loop with a seed, a number of steps and a "
-            "schedule. Load the saved model with keras.saving.load_model and call `sample`."
+            f"Expected a file of format version {FORMAT_VERSION} or older. "
+            f"Received: version {version}; a newer keras_gud wrote it."
         )
-
-    def get_build_config(self):
-        """Shape and kind of the data, from which everything is built again."""
-        if not self.built:
-            return None
-        return {
-            "data_shape": list(self.data_shape),
-            "kind": self.kind,
-            "tokens": self.tokens.get_build_config(),
-        }
-
-    def build_from_config(self, config):
-        """Builds from `get_build_config`; the serialized parts have been built from theirs."""
-        self.tokens.build_from_config(config["tokens"])
-        self.moments.build_from_config({"data_shape": config["data_shape"]})
-        self.data_shape, self.kind = (
-            validate_data_shape(config["data_shape"]),
-            config["kind"],
-        )
-        self.build((None, *self.data_shape))
-
-    def compile_from_config(self, config):
-        """Compiles a loaded model, whichever backend saved it."""
-        config = keras.saving.deserialize_keras_object(portable(dict(config)))
-        # Whether XLA serves well is a matter of the backend that loads, not the one that saved.
-        self.compile(**(config | {"jit_compile": "auto"}))
-        self.optimizer.build(self.trainable_variables)
-
-    def get_config(self):
-        """The constructor's arguments and the version of the format."""
-        config = {
-            "prediction": self.prediction,
-            "ema_decay": self.ema.decay,
-            "max_tokens": self.tokens.max_tokens,
-            "data_shape": self.data_shape,
-            "classes": self.classes,
-            "label_dropout": self.label_dropout,
-            "start_covariance": self.moments.full,
-            "seed": self.seed,
-            "name": self.name,
-            "format_version": FORMAT_VERSION,
-        }
-        for part in self.serialized_parts:
-            config[part] = keras.saving.serialize_keras_object(getattr(self, part))
-        config["region"] = [keras.saving.serialize_keras_object(paths) for paths in self.region]
-        return config
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Makes the model; refuses files of a newer format."""
-        config = dict(config)
-        version = config.pop("format_version", FORMAT_VERSION)
-        check_integer("format_version", version, 1)
-        if version > FORMAT_VERSION:
-            raise ValueError(
-                f"Expected a file of format version {FORMAT_VERSION} or older. "
-                f"Received: version {version}; a newer keras_gud wrote it."
-            )
-        for name in cls.serialized_parts:
-            config[name] = keras.saving.deserialize_keras_object(config[name])
-        region = config.pop("region", [])  # files of the first version have none
-        config["region"] = [keras.saving.deserialize_keras_object(paths) for paths in region]
-        return cls(**config)
+    for name in config.keys() & set(_PARTS):
+        config[name] = keras.saving.deserialize_keras_object(config[name])
+    region = config.pop("region", [])
+    config["region"] = [keras.saving.deserialize_keras_object(paths) for paths in region]
+    return cls(**config)
 
 
-def portable(config):
+def portable(config: Any) -> Any:
     """Optimizers by their public name: a file saved with torch names torch's own class."""
     if isinstance(config, dict):
         config = {key: portable(value) for key, value in config.items()}

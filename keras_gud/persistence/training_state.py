@@ -22,7 +22,7 @@ def describe(model) -> dict:
     return {
         "keras_gud": __version__,
         "model": _identity(model),
-        "seed": model.seed,
+        "seed": model.objective.seed,
         "build": _plain(model.get_build_config()),
         "parts": [_build_configs(part) for part in _parts(model)],
         "shapes": _shapes(model),
@@ -55,7 +55,7 @@ def load(model, path, state: dict):
         model.optimizer.build(model.trainable_variables)
         if _shapes(model) != state["shapes"]:
             raise _another(path, ["the shapes of its weights or of its optimizer's"])
-    model.seed = state["seed"]
+    model.objective.seed = state["seed"]
     model.load_weights(path / WEIGHTS)
 
 
@@ -76,8 +76,8 @@ def _require_same(model, path, state):
     ours, theirs = _flat(_identity(model)), _flat(state["model"])
     if not model.compiled:
         theirs[".optimizer"] = ours[".optimizer"]
-    if not model.seed_drawn:
-        ours[".seed"], theirs[".seed"] = model.seed, state["seed"]
+    if not model.objective.seed_was_drawn:
+        ours[".seed"], theirs[".seed"] = model.objective.seed, state["seed"]
     if model.data_shape is not None:
         ours[".data_shape"], theirs[".data_shape"] = (
             list(model.data_shape),

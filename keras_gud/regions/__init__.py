@@ -1,7 +1,14 @@
 """The region of noising states that a network is trained on, and what lies outside it."""
 
 from keras_gud.regions.coverage import check_region
-from keras_gud.regions.paths import Paths, View, adapt_tokens, registry, share_bases
+from keras_gud.regions.paths import (
+    Paths,
+    View,
+    adapt_tokens,
+    get_all,
+    has_pixel_states,
+    registry,
+)
 from keras_gud.schedules import Sequential
 
 # Observed values get the noise of gamma(0) before the network sees them. At -7, the default of the
@@ -23,4 +30,4 @@ registry.add("colorize", lambda: Paths(_at_once("channel"), "channel", "channel"
 
 get = registry.get
 
-__all__ = ["Paths", "View", "adapt_tokens", "check_region", "get", "share_bases"]
+__all__ = ["Paths", "View", "adapt_tokens", "check_region", "get", "get_all", "has_pixel_states"]

@@ -1,7 +1,9 @@
 """What a network is trained on: paths through noising states, in one basis or several."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
@@ -46,7 +48,7 @@ class View:
             parameters: float32 uniforms ``(batch, >= number of the schedule's parameters)``.
             uniform: Callable from a shape to new uniforms ``(batch, *shape)``.
         """
-        chosen = self.schedule.draw(parameters)
+        chosen = self.schedule.draw_parameters(parameters)
         state = self.schedule(t, **chosen)
         if not self.observed or uniform is None:
             return state
@@ -190,6 +192,38 @@ class Paths(FittedLayer):
         return cls(**(config | parts))
 
 
+def get_all(region: Any, basis: Any, prior: Any) -> list[Paths]:
+    """The `Paths` of a model's argument `region`, with equal bases made one.
+
+    Args:
+        region: `Paths`, names of tasks, or a list of them.
+        basis: The model's own basis.
+        prior: The model's own prior.
+
+    Raises:
+        ValueError: for an unknown name, or paths in other bases with a prior that whitens.
+    """
+    region = list(region) if isinstance(region, (tuple, list)) else [region]
+    found = [registry.get(paths) for paths in region]
+    share_bases(basis, found)
+    others = [paths.used.basis.name for paths in found if paths.used.basis is not None]
+    if others and not isinstance(prior, Isotropic):
+        raise ValueError(
+            "Expected an isotropic `prior` with a `region` in other bases, since one network "
+            f"sees the data in all of them. Received: prior={prior.name!r} with paths in "
+            f"{others}."
+        )
+    return found
+
+
+def has_pixel_states(views: Iterable[View]) -> bool:
+    """Whether there are states in which pixels differ in gamma."""
+    return any(
+        not view.basis.mixes_space and (view.tokens.n_means > 1 or bool(view.observed))
+        for view in views
+    )
+
+
 def share_bases(own, region):
     """Makes paths in equal bases use one and the same, so that each is computed once.
 
@@ -232,7 +266,7 @@ def adapt_tokens(views):
         variance = ops.convert_to_numpy(view.prior.data_variance)
         coordinates = empty | view.basis.coordinates | {"log_variance": -np.log(variance)}
         marks = [float(view.basis is basis) for basis in bases_] if len(bases_) > 1 else []
-        view.tokens.adapt(group, view.schedule.order(), coordinates, total=total, marks=marks)
+        view.tokens.adapt(group, view.schedule.noising_order(), coordinates, total=total, marks=marks)
 
 
 registry = Registry("region", Paths)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_gud.bases.channel import LUMA
-from keras_gud.core.arguments import check_integer
+from keras_gud.core.arguments import check_integer, require_built
 from keras_gud.core.data_shape import spatial_shape
 from keras_gud.tasks import inputs, views
 from keras_gud.tasks.restoration import answer, components, observe_image
@@ -35,7 +35,7 @@ def upscale(model, low_resolution, factor, noise_std=0.0, **options):
     Raises:
         ValueError: for another factor, images of another size, NaN, or a model without the basis.
     """
-    model._require_built("it restores")
+    require_built(model, "it restores")
     view = views.pick(model, "upscale", "a basis of haar wavelets", views.of_bands)
     band, shape = view.basis.coordinates["band"], model.data_shape
     levels = int(band.max())
@@ -48,7 +48,7 @@ def upscale(model, low_resolution, factor, noise_std=0.0, **options):
         )
     spatial = spatial_shape(shape)
     low_shape = (*(size // factor for size in spatial), *shape[len(spatial) :])
-    x, single = inputs.images("low_resolution", low_resolution, [low_shape], model.kind)
+    x, single = inputs.images("low_resolution", low_resolution, [low_shape], model.data_space.kind)
     noise_std = inputs.noise_std(noise_std)
     inputs.finite("low_resolution", x)
     for axis in range(1, 1 + len(spatial)):
@@ -80,10 +80,10 @@ def colorize(model, grey, noise_std=0.0, **options):
     Raises:
         ValueError: for images of another size, NaN, or a model without the basis.
     """
-    model._require_built("it restores")
+    require_built(model, "it restores")
     view = views.pick(model, "colorize", "a channel basis over pixels", views.of_colours)
     shape = model.data_shape
-    x, single = inputs.images("grey", grey, [(*shape[:-1], 1), shape[:-1]], model.kind)
+    x, single = inputs.images("grey", grey, [(*shape[:-1], 1), shape[:-1]], model.data_space.kind)
     noise_std = inputs.noise_std(noise_std)
     inputs.finite("grey", x)
     seen = view.basis.coordinates["channel"] == 0

@@ -5,9 +5,9 @@ from scipy import ndimage
 
 from keras_gud import bases
 from keras_gud.backend import to_numpy
+from keras_gud.core.arguments import require_built
 from keras_gud.core.data_shape import spatial_shape
 from keras_gud.core.registry import require_one_of
-from keras_gud.diffusion.data_scaling import units
 from keras_gud.tasks import inputs, views
 from keras_gud.tasks.restoration import answer, components, observe
 from keras_gud.tasks.task import register
@@ -50,7 +50,7 @@ def deblur(model, blurred, kernel, noise_std=0.0, boundary=None, **options):
         ValueError: for images of another size, NaN, a kernel that the boundary does not allow, or a
             model without the basis.
     """
-    model._require_built("it restores")
+    require_built(model, "it restores")
     if boundary is not None:
         require_one_of("boundary", boundary, BOUNDARIES)
     kind = BOUNDARIES.get(boundary, bases.DCT | bases.Fourier)
@@ -58,14 +58,15 @@ def deblur(model, blurred, kernel, noise_std=0.0, boundary=None, **options):
     view = views.pick(
         model, "deblur", what, lambda basis: isinstance(views.frequencies(basis), kind)
     )
-    x, single = inputs.images("blurred", blurred, [model.data_shape], model.kind)
+    x, single = inputs.images("blurred", blurred, [model.data_shape], model.data_space.kind)
     inputs.finite("blurred", x)
     variance = inputs.noise_std(noise_std) ** 2
     if to_numpy(blurred).dtype == np.uint8:
         variance = variance + _ROUNDING
     sizes = spatial_shape(model.data_shape)
     kernel = _checked(kernel, len(sizes))
-    factor, offset = units(model.kind)
+    scaling = model.data_space.scaling
+    factor, offset = scaling.levels, scaling.offset
     y = (x - offset * kernel.sum()) / factor
     if isinstance(views.frequencies(view.basis), bases.DCT):
         response = cosine_response(kernel, sizes)

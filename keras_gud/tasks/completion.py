@@ -5,9 +5,9 @@ from numbers import Real
 import numpy as np
 from keras import ops
 
-from keras_gud.conditioning.class_labels import condition
+from keras_gud.conditioning.class_labels import sampling_condition
 from keras_gud.core import counter_rng
-from keras_gud.diffusion.data_scaling import units
+from keras_gud.core.arguments import require_built
 from keras_gud.diffusion.guidance import Guided
 from keras_gud.samplers.run import check_rows
 from keras_gud.tasks import inputs, posterior
@@ -38,19 +38,19 @@ def complete(model, partly_noised, t, **options):
     Raises:
         ValueError: for images of another size, NaN, or another time.
     """
-    model._require_built("it restores")
+    require_built(model, "it restores")
     view, t = model.views[0], _check_time(t, 0.0)
     x, single = inputs.images("partly_noised", partly_noised, [model.data_shape], "float")
     inputs.finite("partly_noised", x)
     options, params = Options.split(options)
     params = view.schedule.resolve(params, others=Options.names())
-    told = condition(options.labels, options.guidance, len(x), model.classes)
+    told = sampling_condition(options.labels, options.guidance, len(x), model.classes)
     for part in (params, told):
         check_rows(part, len(x))
     z = ops.convert_to_numpy(view.prior(components(view, x)))
     params, told = (posterior.repeat(part, options.draws) for part in (params, told))
-    result = model._sampler(options.sampler).integrate(
-        Guided.of(model.denoiser_of(view), options.guide),
+    result = model.session.sampler(options.sampler).integrate(
+        Guided.of(model.denoiser.in_view(view), options.guide),
         view.schedule,
         np.repeat(z, options.draws, axis=0),
         (t, 0.0),
@@ -81,11 +81,12 @@ def noised(model, image, t, seed: int = 0, **params) -> np.ndarray:
     Raises:
         ValueError: for images of another size, NaN, or another time.
     """
-    model._require_built("it restores")
+    require_built(model, "it restores")
     view, t = model.views[0], _check_time(t, -1.0)
-    x, single = inputs.images("image", image, [model.data_shape], model.kind)
+    x, single = inputs.images("image", image, [model.data_shape], model.data_space.kind)
     inputs.finite("image", x)
-    factor, offset = units(model.kind)
+    scaling = model.data_space.scaling
+    factor, offset = scaling.levels, scaling.offset
     z0 = view.prior(components(view, (x - offset) / factor))
     params = view.schedule.resolve(params, others=("seed",))
     eps = counter_rng.normal(counter_rng.sample_keys(seed, len(x)), 0, model.data_shape)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_gud.core.arguments import require_built
 from keras_gud.tasks import inputs, views
 from keras_gud.tasks.restoration import answer, observe_image
 from keras_gud.tasks.task import register
@@ -40,9 +41,9 @@ def inpaint(model, image, mask, noise_std=0.0, **options):
         ValueError: for an image or a mask of wrong shape or type, NaN in an observed value, or a
             model without a basis of pixels.
     """
-    model._require_built("it restores")
+    require_built(model, "it restores")
     view = views.pick(model, "inpaint", "a basis of pixels", views.of_pixels)
-    x, single = inputs.images("image", image, [model.data_shape], model.kind)
+    x, single = inputs.images("image", image, [model.data_shape], model.data_space.kind)
     missing = inputs.mask("mask", mask, len(x), model.data_shape)
     noise_std = inputs.noise_std(noise_std, x.shape)
     inputs.finite("image", x, ~missing)
@@ -69,8 +70,8 @@ def denoise(model, noisy, noise_std, **options):
     Raises:
         ValueError: for images of wrong shape, NaN, noise_std < 0, or a model without the basis.
     """
-    model._require_built("it restores")
-    x, single = inputs.images("noisy", noisy, [model.data_shape], model.kind)
+    require_built(model, "it restores")
+    x, single = inputs.images("noisy", noisy, [model.data_shape], model.data_space.kind)
     noise_std = inputs.noise_std(noise_std, x.shape)
     inputs.finite("noisy", x)
     same = bool((noise_std == noise_std.flat[0]).all())

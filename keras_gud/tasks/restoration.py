@@ -5,8 +5,9 @@ import functools
 import numpy as np
 from keras import ops
 
-from keras_gud.conditioning.class_labels import condition
-from keras_gud.diffusion.data_scaling import rounded, to_raw, units
+from keras_gud.conditioning.class_labels import sampling_condition
+from keras_gud.core.arguments import require_built
+from keras_gud.diffusion.data_scaling import components_to_raw
 from keras_gud.diffusion.guidance import Guided
 from keras_gud.tasks import inputs, posterior, views
 from keras_gud.tasks.options import Options
@@ -41,13 +42,14 @@ def restore(model, observation, scale, noise_std, basis=None, **options):
         ValueError: for arguments of wrong shape, NaN in an observed value, or a basis that the
             model does not have.
     """
-    model._require_built("it restores")
+    require_built(model, "it restores")
     view = views.named(model, basis)
-    y, single = inputs.images("observation", observation, [model.data_shape], model.kind)
+    y, single = inputs.images("observation", observation, [model.data_shape], model.data_space.kind)
     scale = inputs.numbers("scale", scale, y.shape)
     noise_std = inputs.noise_std(noise_std, y.shape)
     inputs.finite("observation", y, scale != 0.0)
-    factor, offset = units(model.kind)
+    scaling = model.data_space.scaling
+    factor, offset = scaling.levels, scaling.offset
     of_ones = components(view, np.ones((1, *model.data_shape)))
     y = (y - scale * offset * of_ones) / factor
     return answer(model, view, observe(view, y, scale, noise_std / factor), options, single)
@@ -83,7 +85,8 @@ def observe_image(model, view, image, seen, noise_std) -> posterior.Observation:
         seen: Boolean, which components are observed; broadcasts against the image.
         noise_std: Standard deviation of n in raw units; broadcasts against the image.
     """
-    factor, offset = units(model.kind)
+    scaling = model.data_space.scaling
+    factor, offset = scaling.levels, scaling.offset
     y = components(view, (image - offset) / factor)
     return observe(view, y, seen, np.asarray(noise_std) / factor)
 
@@ -109,12 +112,12 @@ def answer(model, view, observation, options: dict, single: bool, known=None):
     n = len(observation.z0)
     params = view.schedule.resolve(params, others=Options.names())
     z0 = posterior.draw(
-        Guided.of(model.denoiser_of(view), options.guide),
+        Guided.of(model.denoiser.in_view(view), options.guide),
         view.schedule,
         observation,
         options.draws,
-        sampler=model._sampler(options.sampler),
-        condition=condition(options.labels, options.guidance, n, model.classes),
+        sampler=model.session.sampler(options.sampler),
+        condition=sampling_condition(options.labels, options.guidance, n, model.classes),
         on_path=functools.partial(model.check_region, view),
         **options.of_run(),
         **params,
@@ -135,11 +138,12 @@ def deliver(model, view, z0, options: Options, single: bool, known=None):
             ``(n, *data_shape)``: values that are to come back bit-exact.
     """
     flat = z0.reshape(-1, *z0.shape[2:])
-    raw = to_raw(flat, view.basis, view.prior, model.kind).reshape(z0.shape)
+    scaling = model.data_space.scaling
+    raw = components_to_raw(flat, view.basis, view.prior, scaling).reshape(z0.shape)
     if known is not None:
         mask, values = known
         raw = np.where(mask[:, None], values[:, None].astype("float32"), raw)
-    result = raw if options.as_float else rounded(raw, model.kind)
+    result = raw if options.as_float else scaling.rounded(raw)
     results = [result, raw.std(axis=1, ddof=1)] if options.return_std else [result]
     results = [part[0] for part in results] if single else results
     return tuple(results) if options.return_std else results[0]

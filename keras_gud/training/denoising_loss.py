@@ -1,7 +1,15 @@
-"""The forward pass of training and evaluation: denoising score matching at random states."""
+"""`DenoisingLoss`: denoising score matching of a batch at random noising states (paper eq. 11).
 
-import itertools
+    z_i = alpha_i z0_i + sigma_i eps_i          at states drawn from the paths of the schedule
+    loss = 1/d sum_i lambda_i |eps_i - eps_hat_i|^2
+
+Beside it stands what the best component-wise linear model scores with the same noise.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,180 +17,231 @@ from keras import ops
 
 from keras_gud import backend
 from keras_gud.conditioning import class_labels
-from keras_gud.core import counter_rng
+from keras_gud.core.arguments import check_integer
+from keras_gud.core.registry import look_up
+from keras_gud.core.types import Tensor
 from keras_gud.data.batch import pick, pick_label
+from keras_gud.diffusion.denoiser import Denoiser
 from keras_gud.diffusion.loss import weighted_error
-from keras_gud.diffusion.prediction import linear_eps
-from keras_gud.training import step_record
+from keras_gud.diffusion.noising_state import NoisingState
+from keras_gud.diffusion.prediction import PREDICTIONS, linear_eps
+from keras_gud.diffusion.weighting import WEIGHTINGS
+from keras_gud.metrics import LikelihoodMetric
+from keras_gud.training import random_draws, step_record
+from keras_gud.training.random_draws import Draws
 
-# Counters of the deterministic noise that evaluation draws for each example.
-_EPS, _UNIFORM, _DEQUANTISE, _VIEW, _OBSERVED = range(5)
-_EVALUATION_SEED = 0x6D61
 
+class DenoisingLoss(keras.layers.Layer):
+    """The loss of the examples of a batch, its random numbers, and what is recorded of it.
 
-class Training:
-    """Mixin of `GUDModel`."""
+    A Keras layer, so that the model carries its random state and metrics through every backend's
+    training step; it has no `call`.
 
-    def call(self, x, training=False):
-        """The denoising loss of a batch, at random times.
+    Args:
+        prediction: What the network's output means, a name in `prediction.PREDICTIONS`.
+        weighting: lambda_i: a name in `weighting.WEIGHTINGS`, or a function ``(state, variance) ->
+            weights``.
+        label_dropout: Probability, in [0, 1), that a label is hidden in training.
+        seed: Seed of the training noise, an integer from 0 to 2**31 - 1; `None` draws one.
 
-        Args:
-            x: Raw data ``(batch, *data_shape)``, or a dict that holds them under ``"x"``, and with
-                `classes` also their labels ``(batch,)`` under ``"label"``.
-            training: Whether to draw from the training stream, use the raw weights and update
-                their average; otherwise noise and times are fixed by the position of the example
-                and the averaged weights are used.
+    Attributes:
+        seed: The seed.
+        seed_was_drawn: Whether it was drawn, not given.
+        record: What the training steps have recorded, a `step_record.Record`.
+        linear_loss: Mean of the best linear model's loss, a Keras metric.
+        evaluating: Whether data are being evaluated, so that likelihood metrics are computed.
+        eval_index: int32 variable, the number of examples already evaluated in a pass.
+    """
 
-        Returns:
-            float32 ``(batch, 2)``: the loss of every example, and that of the best component-wise
-            linear model with the same noise. In training, `health.FACTS` in further columns.
-        """
-        label, x = pick_label(x), pick(x)
-        if self.classes is not None and label is None:  # before any noise is drawn
-            raise class_labels.missing(self.classes, "x without labels")
-        dropout = self.label_dropout if training else None
-        draw = self._training_draws(x) if training else self._evaluation_draws(x)
-        told = class_labels.for_loss(label, self.classes, dropout, draw.uniform)
-        phi = self.to_floats(x, draw.dequantise)
-        sides = [self._noised(view, phi, draw, training) for view in self.views]
-        # One network call for the whole batch, whatever the view of each example.
-        which = self._choose_view(draw)
-        inputs = _pick([side.denoiser.inputs(side.z, side.state) for side in sides], which)
-        last = class_labels.complete(told.get("label"), ops.shape(x)[0], self.classes)
-        output = sides[0].denoiser.call_network([*inputs, *last])
-        if training:
-            self.ema.update(self.network)
-            _learn(sides, output, draw, which)
-        columns = [[self._score_matching(side, output, draw.eps)] for side in sides]
-        if training:
-            for side, entries in zip(sides, columns, strict=True):
-                entries.append(step_record.describe(draw.t, phi, side.z, output, side.weight))
-        return ops.concatenate(_pick(columns, which), axis=-1)
+    def __init__(self, prediction: str, weighting: Any, label_dropout: float, seed: int | None):
+        super().__init__(name="objective", dtype="float32")
+        look_up("prediction", PREDICTIONS, prediction)
+        self.prediction = prediction
+        self.weighting = weighting
+        by_name = not callable(weighting)
+        self.weight = look_up("weighting", WEIGHTINGS, weighting) if by_name else weighting
+        self.label_dropout = class_labels.check_dropout(label_dropout)
+        self.seed_was_drawn = seed is None
+        seed = np.random.randint(2**31) if seed is None else seed
+        self.seed = check_integer("seed", seed, 0)
+        if self.seed >= 2**31:  # more is too much for some backend's generators
+            raise ValueError(f"Expected `seed` to be below 2**31. Received: seed={seed}.")
+        self.random = keras.random.SeedGenerator(self.seed)
+        self.linear_loss = keras.metrics.Mean(name="linear_loss")
+        # Keras would save a metric that is an attribute, and refuse new ones of a built model.
+        self._unsaved = SimpleNamespace(record=step_record.Record(), metrics=[])
+        self.evaluating = False
 
-    def _noised(self, view, phi, draw, training):
-        """Components of a batch in one view, noised to states of its paths."""
-        state = view.state(draw.t, draw.parameters, draw.uniform)
-        z0 = view.prior(view.basis(phi))
-        denoiser = self.make_denoiser(view, True) if training else self.denoiser_of(view)
-        return SimpleNamespace(
-            view=view,
-            state=state,
-            z=state.add_noise(z0, draw.eps),
-            denoiser=denoiser,
-            weight=self._weight(state, view.prior.variance),
+    def build(self, input_shape: Any = None) -> None:
+        """Makes the counter of evaluated examples."""
+        kwargs = {"initializer": "zeros", "aggregation": "only_first_replica"}
+        self.eval_index = self.add_weight(
+            name="eval_index", shape=(), dtype="int32", trainable=False, **kwargs
         )
-
-    def _score_matching(self, side, output, eps):
-        """The loss of the network and of the best linear model, float32 ``(batch, 2)``."""
-        estimates = (
-            side.denoiser.read(output, side.z, side.state),
-            linear_eps(side.z, side.state, side.view.prior.variance),
-        )
-        losses = [weighted_error(eps, e, side.state, side.weight) for e in estimates]
-        return ops.stack(losses, axis=-1)
-
-    def _choose_view(self, draw):
-        """Index of the view of every example, int32 ``(batch,)``; `None` where there is one."""
-        bounds = np.cumsum([view.weight for view in self.views])
-        if len(bounds) == 1:
-            return None
-        bounds = ops.convert_to_tensor(bounds[:-1] / bounds[-1], "float32")
-        return ops.sum(ops.cast(draw.view() > bounds, "int32"), axis=-1)
-
-    def _training_draws(self, x):
-        here, count = backend.replica()
-        local, *shape = ops.shape(x)
-        batch = local * count
-
-        def own(values):
-            """The rows of this replica: noise does not depend on how a batch is divided."""
-            return values if count == 1 else values[here * local : (here + 1) * local]
-
-        def uniform(shape):
-            drawn = keras.random.uniform((batch, *shape), dtype="float32", seed=self.random)
-            return own(drawn)
-
-        # One time in each of `batch` equal intervals: stratified over the batch (DESIGN sec. 3.6).
-        place = own(ops.cast(ops.arange(batch), "float32"))
-        return SimpleNamespace(
-            t=(place + uniform(())) / ops.cast(batch, "float32"),
-            parameters=uniform((self._n_parameters,)),
-            eps=own(keras.random.normal((batch, *shape), dtype="float32", seed=self.random)),
-            dequantise=lambda: uniform(shape),
-            view=lambda: uniform((1,)),
-            uniform=uniform,
-        )
-
-    def _evaluation_draws(self, x):
-        shape, keys, index = self.data_shape, *self.evaluation_keys(x, self.eval_index)
-        counters = itertools.count(_OBSERVED)
-        return SimpleNamespace(
-            t=counter_rng.golden_sequence(index),
-            parameters=counter_rng.uniform(keys, _UNIFORM, (self._n_parameters,)),
-            eps=counter_rng.normal(keys, _EPS, shape),
-            dequantise=lambda: counter_rng.uniform(keys, _DEQUANTISE, shape),
-            view=lambda: counter_rng.uniform(keys, _VIEW, (1,)),
-            uniform=lambda shape: counter_rng.uniform(keys, next(counters), shape),
-        )
+        self.built = True
 
     @property
-    def _n_parameters(self) -> int:
-        """How many parameters a schedule of any view has, at least 1."""
-        return max(1, *(len(view.schedule.ranges) for view in self.views))
+    def record(self) -> step_record.Record:
+        """See the class."""
+        return self._unsaved.record
 
-    def evaluation_keys(self, x, counter):
-        """Keys and indices of a batch's examples in a deterministic pass over data.
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The linear model's loss, the record of bad batches, the likelihood metrics."""
+        return [*super().metrics, self.record, *self.likelihoods]
+
+    @property
+    def likelihoods(self) -> list[LikelihoodMetric]:
+        """The likelihood metrics that `compile` was given, while data are being evaluated."""
+        return self._unsaved.metrics if self.evaluating else []
+
+    def set_likelihoods(self, metrics: list[LikelihoodMetric]) -> None:
+        """Sets them; an assignment would let Keras track and save them."""
+        self._unsaved.metrics = metrics
+
+    def per_example(
+        self,
+        x: Any,
+        views: Sequence[Any],
+        denoisers: Sequence[Denoiser],
+        to_phi: Callable[[Tensor, Callable[[], Tensor]], Tensor],
+        training: bool,
+    ) -> dict[str, Tensor]:
+        """The loss of every example of a batch, at random times.
 
         Args:
-            x: The batch.
-            counter: int32 variable with the number of examples already seen; moved on.
+            x: Raw data ``(batch, *data_shape)``, or a dict that holds them under ``"x"``, and their
+                labels ``(batch,)`` under ``"label"``.
+            views: The `regions.View`s whose paths are trained on.
+            denoisers: Their denoisers, around one network.
+            to_phi: Function of raw data and of a function that draws uniform noise of their shape,
+                which returns the model's floats; see `DataScaling.to_phi`.
+            training: Whether to draw from the training stream and hide labels; otherwise noise and
+                times are fixed by the position of the example.
 
         Returns:
-            Pair of int32 ``(batch, 2)`` and ``(batch,)``.
+            Dict of float32 ``(batch,)``: ``"loss"`` and ``"linear_loss"``; in training also
+            ``"facts"``, ``(batch, len(step_record.FACTS))``.
         """
-        here, count = backend.replica()
-        size = ops.cast(ops.shape(x)[0], "int32")
-        index = counter + here * size + ops.arange(ops.shape(x)[0], dtype="int32")
-        counter.assign(counter + count * size)
-        seed = ops.full_like(index, _EVALUATION_SEED)
-        return ops.stack([seed, index], axis=1), index
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Batch mean of weight times loss (paper eq. 11), as in Keras; there is no target."""
-        losses, facts, y_pred = y_pred[:, 0], y_pred[:, 2:], y_pred[:, :2]
-        if sample_weight is not None:
-            y_pred = y_pred * ops.expand_dims(ops.cast(sample_weight, "float32"), -1)
-        loss = ops.mean(y_pred[:, 0])
-        self.linear_loss.update_state(ops.stop_gradient(y_pred[:, 1]))
-        if not training:
-            self.update_likelihoods(x, sample_weight)
-        for extra in self.losses:
-            loss = loss + ops.sum(extra)
+        label, x = pick_label(x), pick(x)
+        classes = denoisers[0].classes
+        if classes is not None and label is None:  # before any noise is drawn
+            raise class_labels.missing(classes, "x without labels")
+        draws = self._draws(x, views, training)
+        dropout = self.label_dropout if training else None
+        condition = class_labels.training_condition(label, classes, dropout, draws.uniform)
+        phi = to_phi(x, draws.dequantise)
+        noised = [
+            _noise(view, denoiser, phi, draws, self.weight)
+            for view, denoiser in zip(views, denoisers, strict=True)
+        ]
+        # One network call for the whole batch, whatever the view of each example.
+        chosen = _choose_view(views, draws)
+        inputs = _select([n.denoiser.inputs(n.z, n.state) for n in noised], chosen)
+        labels = class_labels.network_inputs(condition.get("label"), ops.shape(x)[0], classes)
+        output = denoisers[0].call_network([*inputs, *labels])
         if training:
-            self.health.update_state(loss, losses, facts, self.ema.count)
+            _learn(noised, output, draws, chosen)
+        columns = [n.losses(output, draws.eps) for n in noised]
+        if training:
+            for n, entries in zip(noised, columns, strict=True):
+                entries.append(step_record.describe(draws.t, phi, n.z, output, n.weight))
+        names = ("loss", "linear_loss", "facts")
+        return dict(zip(names, _select(columns, chosen), strict=False))
+
+    def _draws(self, x, views, training: bool) -> Draws:
+        n_parameters = max(1, *(len(view.schedule.ranges) for view in views))
+        if training:
+            return random_draws.for_training(x, n_parameters, self.random)
+        shape = views[0].basis.data_shape
+        return random_draws.for_evaluation(x, n_parameters, shape, self.eval_index)
+
+    def reduce(
+        self,
+        found: dict[str, Tensor],
+        sample_weight: Tensor | None,
+        added: Sequence[Tensor],
+        step: Tensor | None = None,
+    ) -> Tensor:
+        """The batch mean of weight times loss, plus the losses that layers have added; recorded.
+
+        Args:
+            found: From `per_example`.
+            sample_weight: `None` or ``(batch,)``.
+            added: Losses of layers, such as regularisation.
+            step: Number of this training step; `None` in evaluation.
+
+        Returns:
+            A scalar; in a distributed step this replica's share of it.
+        """
+        losses, linear = found["loss"], found["linear_loss"]
+        if sample_weight is not None:
+            sample_weight = ops.cast(sample_weight, "float32")
+            losses, linear = losses * sample_weight, linear * sample_weight
+        loss = ops.mean(losses)
+        self.linear_loss.update_state(ops.stop_gradient(linear))
+        for extra in added:
+            loss = loss + ops.sum(extra)
+        if step is not None:
+            self.record.update_state(loss, found["loss"], found["facts"], step)
         return backend.scale_loss_for_distribution(loss)
 
 
-def _learn(sides, output, draw, which):
-    """Lets schedules that learn from errors know them, of the examples of their view."""
-    for i, side in enumerate(sides):
-        schedule = side.view.schedule
+@dataclass(frozen=True)
+class _Noised:
+    """A batch in the components of one view, noised to states of its paths."""
+
+    view: Any
+    denoiser: Denoiser
+    state: NoisingState
+    z: Tensor
+    weight: Tensor
+
+    def losses(self, output: Tensor, eps: Tensor) -> list[Tensor]:
+        """Of the network and of the best linear model, float32 ``(batch,)`` each."""
+        estimates = (
+            self.denoiser.read(output, self.z, self.state),
+            linear_eps(self.z, self.state, self.view.prior.variance),
+        )
+        return [weighted_error(eps, e, self.state, self.weight) for e in estimates]
+
+
+def _noise(view, denoiser: Denoiser, phi: Tensor, draws: Draws, weight) -> _Noised:
+    state = view.state(draws.t, draws.parameters, draws.uniform)
+    z0 = view.prior(view.basis(phi))
+    z = state.add_noise(z0, draws.eps)
+    return _Noised(view, denoiser, state, z, weight(state, view.prior.variance))
+
+
+def _choose_view(views, draws: Draws) -> Tensor | None:
+    """Index of the view of every example, int32 ``(batch,)``; `None` where there is one."""
+    bounds = np.cumsum([view.weight for view in views])
+    if len(bounds) == 1:
+        return None
+    bounds = ops.convert_to_tensor(bounds[:-1] / bounds[-1], "float32")
+    return ops.sum(ops.cast(draws.view() > bounds, "int32"), axis=-1)
+
+
+def _learn(noised: list[_Noised], output: Tensor, draws: Draws, chosen: Tensor | None) -> None:
+    """Gives schedules that learn from errors those of the examples of their view."""
+    for i, n in enumerate(noised):
+        schedule = n.view.schedule
         if not schedule.learns:
             continue
-        eps_hat = side.denoiser.read(output, side.z, side.state)
-        error = weighted_error(draw.eps, eps_hat, side.state, 1.0)
-        own = [draw.t, ops.stop_gradient(error)]
-        own += [] if which is None else [ops.cast(which == i, "float32")]
+        eps_hat = n.denoiser.read(output, n.z, n.state)
+        error = weighted_error(draws.eps, eps_hat, n.state, 1.0)
+        own = [draws.t, ops.stop_gradient(error)]
+        own += [] if chosen is None else [ops.cast(chosen == i, "float32")]
         # All replicas learn from the whole batch, so that they go on to agree.
         schedule.learn(*map(backend.all_gather, own))
 
 
-def _pick(values: list, which):
-    """Row by row, the values of the view that `which` says; lists of tensors for each view."""
-    chosen = values[0]
+def _select(values: list[list[Tensor]], chosen: Tensor | None) -> list[Tensor]:
+    """Row by row, the values of the chosen view; lists of tensors for each view."""
+    selected = values[0]
     for i, others in enumerate(values[1:], start=1):
-        chosen = [
-            ops.where(ops.reshape(which == i, (-1, *[1] * (len(old.shape) - 1))), new, old)
-            for new, old in zip(others, chosen, strict=True)
+        selected = [
+            ops.where(ops.reshape(chosen == i, (-1, *[1] * (len(old.shape) - 1))), new, old)
+            for new, old in zip(others, selected, strict=True)
         ]
-    return chosen
+    return selected

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import backend
+from keras_gud import backend, regions
 from keras_gud.bases.batches import Batches, join
 from keras_gud.bases.linear import matrix_of
 from keras_gud.core.streaming_moments import Covariance, Moments
 from keras_gud.data.checks import check_batch, check_varied
-from keras_gud.diffusion.data_scaling import _DEQUANTISATION, expected_floats, units
+from keras_gud.diffusion.data_scaling import DataScaling
 
 # Up to this many components, their covariance costs less than transforming the data, and one pass
 # over the data gives the moments in every basis.
@@ -22,7 +22,7 @@ _BLOCK = 2**17
 
 
 @contextlib.contextmanager
-def all_or_nothing(variables):
+def _all_or_nothing(variables):
     """Puts back the values of variables if the block raises, so that no part is half adapted."""
     before = [(v, np.array(backend.value_of(v))) for v in variables]
     try:
@@ -31,6 +31,40 @@ def all_or_nothing(variables):
         for variable, value in before:
             variable.assign(value)
         raise
+
+
+def fit_parts(views, region, source, data_shape, kind: str, verbose: int) -> None:
+    """Fits everything that is measured on data, of all views; all of it or, on an error, nothing.
+
+    Args:
+        views: The views of a model, its own first.
+        region: The `regions.Paths` of the others.
+        source: As in `fit_components`.
+        data_shape: Shape of one example.
+        kind: ``"uint8"`` or ``"float"``.
+        verbose: As in `fit_components`.
+
+    Raises:
+        ValueError: as `fit_components`.
+    """
+    own = views[0]
+    parts = own.basis, own.prior, own.schedule, own.tokens, own.moments, *region
+    with _all_or_nothing([v for part in parts for v in part.variables]):
+        others = [paths for paths in region if paths.used.basis is not None]
+        bases = [own.basis, *(paths.used.basis for paths in others)]
+        (first, *rest), covariance = fit_components(
+            source, bases, data_shape, kind, verbose, own.moments.full
+        )
+        own.prior.adapt(*first, own.basis.coordinates)
+        own.moments.adapt(covariance, ops.convert_to_numpy(own.prior.scale))
+        data_variance = ops.convert_to_numpy(own.prior.data_variance)
+        variance = ops.convert_to_numpy(own.prior.variance)
+        own.schedule.adapt(variance, data_variance, own.basis.coordinates)
+        statistics = {id(paths): each for paths, each in zip(others, rest, strict=True)}
+        for paths in region:
+            paths.adapt(own, *statistics.get(id(paths), ()))
+        # What the paths leave open is known now.
+        regions.adapt_tokens((own, *(paths.view(own) for paths in region)))
 
 
 def fit_components(source, bases, data_shape, kind: str, verbose: int, full: bool = False):
@@ -73,7 +107,7 @@ def fit_components(source, bases, data_shape, kind: str, verbose: int, full: boo
     else:
         found, covariance = _by_components(data, bases, full)
     data.check_varied()
-    extra = _DEQUANTISATION if kind == "uint8" else 0.0
+    extra = DataScaling(kind).dequantisation_variance
     statistics = [
         (mean, basis.symmetrize(variance + extra))
         for (mean, variance), basis in zip(found, bases, strict=True)
@@ -113,7 +147,7 @@ class _Passes:
 
     def floats(self, title):
         """One pass over the model's floats."""
-        return (expected_floats(block, self.kind) for block in self.raw(title))
+        return (DataScaling(self.kind).expected(block) for block in self.raw(title))
 
     def check_varied(self):
         """Raises a `ValueError` if all examples are the same, in all processes of a run."""
@@ -141,8 +175,9 @@ def _raw_covariance(data, kind) -> Covariance:
     for block in data.raw("Measuring the components"):
         whole.update(block.reshape(len(block), -1))
     whole.across_processes()
-    scale, offset = units(kind)
-    return whole.transformed(np.eye(len(whole.mean)) / scale, -offset / scale)
+    scaling = DataScaling(kind)
+    matrix = np.eye(len(whole.mean)) / scaling.levels
+    return whole.transformed(matrix, -scaling.offset / scaling.levels)
 
 
 def _by_covariance(whole, basis):

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_gud import backend
 from keras_gud.training import step_record
-from keras_gud.training.weight_snapshot import Safekeeping, is_finite
+from keras_gud.training.weight_snapshot import WeightSnapshot, is_finite
 
 # Looking at the weights and copying them may take this much of the time of training ...
 SHARE = 0.01
@@ -39,7 +39,7 @@ class NonFiniteLossError(FloatingPointError):
         self.epoch, self.batch, self.kept_step, self.broken = epoch, batch, kept_step, list(broken)
 
 
-class Watch(keras.callbacks.Callback):
+class TerminateOnNonFinite(keras.callbacks.Callback):
     """Looks at losses and weights, keeps copies of the good ones and raises at bad ones.
 
     It looks at the end of every epoch and, in long ones, as often as `SHARE` allows. What went
@@ -58,7 +58,7 @@ class Watch(keras.callbacks.Callback):
     def __init__(self, model):
         super().__init__()
         self.set_model(model)
-        self.safe = Safekeeping(lambda: [*model.variables, *model.optimizer.variables], True)
+        self.safe = WeightSnapshot(lambda: [*model.variables, *model.optimizer.variables], True)
         _check_start(model, self.safe)
         self.kept_step = self.first_step = _step_of(model)
         self.epoch, self.begun, self.tested, self.due = 0, False, False, 0.0
@@ -105,7 +105,7 @@ class Watch(keras.callbacks.Callback):
             NonFiniteLossError: if it is not.
         """
         model = self.model  # which on jax gets the variables from the last step
-        seen = model.health.read()  # which waits for all steps so far: no cost of looking
+        seen = model.objective.record.read()  # which waits for all steps so far: no cost of looking
         started = time.perf_counter()
         broken = self.safe.take_if_finite() if seen.is_finite else []
         if broken or not seen.is_finite:
@@ -123,7 +123,7 @@ class Watch(keras.callbacks.Callback):
         """Whether the present state of the model is not to be kept."""
         if not self.begun:
             return False
-        return not self.model.health.read().is_finite or bool(self.safe.take_if_finite())
+        return not self.model.objective.record.read().is_finite or bool(self.safe.take_if_finite())
 
     def guard(self):
         """Context of training that puts the last good state back if it ends with an error."""
@@ -200,7 +200,7 @@ def advise(model, seen: step_record.Batch, broken=()) -> list[str]:
     return lines
 
 
-def _check_start(model, safe: Safekeeping):
+def _check_start(model, safe: WeightSnapshot):
     """Refuses to train what is broken already."""
     weights = {id(w) for w in model.weights}
     bad = [v.path for v, value in safe.copies if id(v) in weights and not is_finite(value)]

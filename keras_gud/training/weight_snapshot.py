@@ -8,7 +8,7 @@ import numpy as np
 from keras_gud import backend
 
 
-class Safekeeping:
+class WeightSnapshot:
     """Copies of variables in the memory of the host.
 
     On jax the training step donates the weights' buffers, and Keras detaches the weights from the

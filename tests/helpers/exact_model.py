@@ -7,6 +7,8 @@ import keras
 import numpy as np
 
 from keras_gud import bases, oracle, priors, samplers, schedules
+from keras_gud.diffusion.data_scaling import DataScaling
+from keras_gud.models.session import Session
 
 SHAPE = (4, 4, 1)
 COLOURED = (4, 4, 3)
@@ -34,20 +36,19 @@ def gaussian_images(shape, seed=1):
 class StandIn:
     """What tasks need of any model, whatever its views: `data_shape` is given by a subclass."""
 
-    def __init__(self):
-        self.checked, self._samplers = [], {}
+    built = True
+
+    def __init__(self, kind="float"):
+        self.checked, self.session = [], Session()
+        self.data_space = SimpleNamespace(kind=kind, scaling=DataScaling(kind))
 
     def check_region(self, view, gamma):
         assert gamma.shape[1:] == self.data_shape
         self.checked.append((view, gamma))
 
-    def _require_built(self, what):
-        pass
-
-    def _sampler(self, name):
-        if isinstance(name, samplers.Sampler):
-            return name
-        return self._samplers.setdefault(name, samplers.get(name))
+    @property
+    def denoiser(self):
+        return SimpleNamespace(in_view=self.denoiser_of)
 
 
 class ExactModel(StandIn):
@@ -59,7 +60,7 @@ class ExactModel(StandIn):
     def __init__(
         self, names, shape=SHAPE, prior="isotropic", kind="float", gamma_max=6.0, observed=("cap",)
     ):
-        super().__init__()
+        super().__init__(kind)
         self.data_shape, self.kind, self.classes = shape, kind, None
         self.factor, self.offset = (128.0, 127.5) if kind == "uint8" else (1.0, 0.0)
         self.mean, self.covariance = gaussian_images(shape)

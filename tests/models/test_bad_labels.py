@@ -174,7 +174,7 @@ def test_a_bad_label_in_later_tf_data_poisons_nothing(conditional):
     for variable, after, old in zip(
         conditional.variables, as_numpy(conditional.variables), before, strict=True
     ):
-        if variable is not conditional.eval_index:
+        if variable is not conditional.objective.eval_index:
             np.testing.assert_array_equal(after, old)
 
 

@@ -185,7 +185,7 @@ def for_loss(label, dropout, classes=4):
     seed = keras.random.SeedGenerator(0)
     before = as_numpy([seed.state])[0]
     uniform = lambda shape: keras.random.uniform((len(label), *shape), seed=seed)  # noqa: E731
-    told = class_labels.for_loss(label, classes, dropout, uniform)
+    told = class_labels.training_condition(label, classes, dropout, uniform)
     drawn = (as_numpy([seed.state])[0] != before).any()
     return {k: ops.convert_to_numpy(v) for k, v in told.items()}, drawn
 

@@ -126,10 +126,10 @@ def test_noise_of_data_and_back():
     encoder, decoder, _ = principal(x)
     model = make(encoder, decoder)
     model.adapt(x, verbose=0)
-    noise = model.encode(x[:4])
+    noise = model.to_noise(x[:4])
     assert noise.shape == (4, 2)
     np.testing.assert_allclose(
-        model.decode(noise), model.from_latents(model.to_latents(x[:4])), atol=2e-2
+        model.from_noise(noise), model.from_latents(model.to_latents(x[:4])), atol=2e-2
     )
     assert model.interpolate(x[0], x[1], n=3).shape == (3, 6)
 

@@ -73,13 +73,13 @@ def test_streams_and_batches_give_the_same(trained, capsys):
 
 def test_encode_and_decode_are_inverse(trained):
     x = vectors(12, seed=4)
-    z = trained.encode(x, a=0.8)
+    z = trained.to_noise(x, a=0.8)
     assert z.shape == x.shape
     assert np.abs(z - x).max() > 0.1
-    np.testing.assert_allclose(trained.decode(z, a=0.8), x, atol=0.02)
-    fixed = trained.encode(x, a=0.8, sampler="rk4", steps=100, batch_size=5)
+    np.testing.assert_allclose(trained.from_noise(z, a=0.8), x, atol=0.02)
+    fixed = trained.to_noise(x, a=0.8, sampler="rk4", steps=100, batch_size=5)
     np.testing.assert_allclose(fixed, z, atol=0.02)
-    noise = trained.encode(vectors(1000, seed=5))
+    noise = trained.to_noise(vectors(1000, seed=5))
     assert np.abs(np.cov(noise.T) - np.eye(4)).max() < 0.25
 
 
@@ -138,7 +138,7 @@ def test_eight_bit_and_scaled_data_are_consistent():
     one = np.mean([integers.bits_per_dim(x[:8], seed=s, rtol=1e-3).mean() for s in range(3)])
     other = scaled.bits_per_dim(floats[:8], rtol=1e-3).mean()
     assert one - other == pytest.approx(7.0, abs=0.05)
-    assert np.abs(integers.decode(integers.encode(x[:3])).astype(int) - x[:3]).max() <= 1
+    assert np.abs(integers.from_noise(integers.to_noise(x[:3])).astype(int) - x[:3]).max() <= 1
 
 
 def test_a_change_of_basis_is_no_change_of_density():
@@ -204,9 +204,9 @@ def test_bad_data(trained, call):
 
 def test_bad_latents(trained):
     with pytest.raises(ValueError, match="finite `z` of shape"):
-        trained.decode(np.zeros((2, 5)))
+        trained.from_noise(np.zeros((2, 5)))
     with pytest.raises(ValueError, match="Runge-Kutta sampler"):
-        trained.encode(vectors(2), sampler="dpm++")
+        trained.to_noise(vectors(2), sampler="dpm++")
     with pytest.raises(ValueError, match="`n` to be an integer >= 2"):
         trained.interpolate(*vectors(2), n=1)
 

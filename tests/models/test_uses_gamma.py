@@ -36,7 +36,7 @@ def error(model, x, told):
     t, b = (rng.uniform(low, high, n).astype("float32") for low, high in ((0, 1), (0.2, 0.8)))
     state = model.schedule(t, b=b)
     other = model.schedule(t[told], b=b[told])
-    z0 = model.to_components(ops.convert_to_tensor(x), None)
+    z0 = model.prior(model.basis(model.data_space.to_model(x)))
     eps = counter_rng.normal(counter_rng.sample_keys(2, n, 0), 0, model.data_shape)
     z = state.add_noise(z0, eps)
     guess = model.denoiser(z, _Told(state, other))

@@ -167,7 +167,7 @@ def test_every_basis_prior_and_schedule_comes_back(tmp_path):
     model.adapt(x, verbose=0)
     model.save(tmp_path / "m.keras")
     loaded = keras.saving.load_model(tmp_path / "m.keras")
-    assert loaded.kind == "uint8"
+    assert loaded.data_space.kind == "uint8"
     np.testing.assert_array_equal(
         loaded.sample(2, steps=3, seed=0), model.sample(2, steps=3, seed=0)
     )

@@ -275,8 +275,8 @@ def test_the_pyramid_of_diffusion_forcing(length, uncertainty):
 
 def test_arguments_replace_those_of_a_preset():
     model = keras_gud.GUD(preset=presets.edm(sigma_max=20.0), weighting="eps", prior="matching")
-    assert model.weighting == "eps"
-    assert model.prediction == "edm"
+    assert model.objective.weighting == "eps"
+    assert model.objective.prediction == "edm"
     assert isinstance(model.prior, priors.Matching)
     assert model.schedule.sigma_max == 20.0
 

@@ -207,8 +207,8 @@ def test_a_memory_mapped_array_is_not_copied(model, tmp_path):
     tracemalloc.start()
     try:
         model.adapt(x, verbose=0)
-        source = model.open_data(x)
-        model._check(source)
+        source = model.data_space.open(x)
+        source.guard(model.data_space.check)
         statistics = FLAT.statistics(x)
         peak = tracemalloc.get_traced_memory()[1]
     finally:

@@ -1,0 +1,134 @@
+"""`DataSpace`: what one example of a model's data is, and the way of data in and of samples out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keras_gud import backend
+from keras_gud.core.data_shape import validate_data_shape
+from keras_gud.core.types import Array, Shape, Tensor
+from keras_gud.data.checks import check_batch, check_layout, check_same, data_kind
+from keras_gud.data.source import Source
+from keras_gud.diffusion.data_scaling import DataScaling, components_to_raw
+
+
+class DataSpace:
+    """Data as the user has them.
+
+    Args:
+        shape: Shape of one example, where it should not be taken from the data.
+
+    Attributes:
+        shape: Shape of one example; `None` until the model knows its data.
+        kind: ``"uint8"`` or ``"float"``, likewise.
+    """
+
+    def __init__(self, shape: Shape | None = None):
+        self.shape = None if shape is None else validate_data_shape(shape)
+        self.kind: str | None = None
+
+    @property
+    def scaling(self) -> DataScaling:
+        """Between raw data and the model's floats."""
+        return DataScaling(self.kind or "float")
+
+    def open(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        batch_size: int | None = None,
+        *,
+        classes: int | None = None,
+        seed: int = 0,
+        shuffle: bool = False,
+        required: bool = True,
+        divided: bool = True,
+        verbose: int = 0,
+    ) -> Source:
+        """Data in any form that `fit` takes, as the model itself is given them.
+
+        Args:
+            x: As in `fit`.
+            y: As in `fit`.
+            sample_weight: As in `fit`.
+            batch_size: As in `fit`.
+            classes: Number of classes of the model.
+            seed: Seed of the order of arrays.
+            shuffle: As in `fit`.
+            required: Whether there must be labels where there are classes.
+            divided: Whether each of several processes reads its own part of an array's batches.
+            verbose: 1 shows progress, where data are transformed first.
+        """
+        part = backend.data_shard() if divided else (0, 1)
+        kwargs = {"y": y, "classes": classes, "required": required, "part": part}
+        return Source(x, sample_weight, batch_size, shuffle, seed, **kwargs)
+
+    def recognise(self, first: Array) -> tuple[Shape, str]:
+        """Shape and kind of data, from their first batch.
+
+        Raises:
+            ValueError: for data that cannot be used.
+        """
+        kind = data_kind(first)
+        return self.shape or check_layout(first), kind
+
+    def check(self, x: Array) -> None:
+        """Raises a `ValueError` unless x is a usable batch of the data that the model knows."""
+        check_batch(x, self.shape, self.kind)
+
+    def to_phi(self, x: Tensor, dequantise: Callable[[], Any]) -> Tensor:
+        """A batch of raw data to the model's floats; see `DataScaling.to_phi`.
+
+        Raises:
+            ValueError: for another shape or type than the model knows.
+        """
+        check_same(x, self.shape, self.kind)
+        return self.scaling.to_phi(x, dequantise)
+
+    def to_model(self, x: Any, batch_size: int | None = None) -> Array:
+        """An array of data, checked, to the model's floats, with dequantisation at its mean."""
+        x = backend.to_numpy(x)
+        self.check(x)
+        return self.scaling.expected(x)
+
+    def to_data(self, z0: Tensor, basis: Any, prior: Any, batch_size: int = 256) -> Array:
+        """Clean components to data in their own units and type.
+
+        Args:
+            z0: Components ``(n, *shape)``.
+            basis: The `Basis` that they are of.
+            prior: Its `Prior`.
+            batch_size: Examples transformed at a time.
+        """
+        raw = components_to_raw(z0, basis, prior, self.scaling, batch_size)
+        return self.scaling.rounded(raw)
+
+    def require_density(self) -> None:
+        """Raises a `ValueError` where the likelihood of data is not defined."""
+
+    def get_build_config(self) -> dict[str, Any]:
+        """What is known of the data, for `build_from_config`."""
+        return {"data_shape": list(self.shape or ()), "kind": self.kind}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Takes what `get_build_config` returned."""
+        self.shape, self.kind = validate_data_shape(config["data_shape"]), config["kind"]
+
+
+def require_shape(x: Any, shape: Shape, what: str) -> np.ndarray:
+    """A finite float32 array of examples, or a `ValueError` that names it.
+
+    Args:
+        x: Array ``(n, *shape)``.
+        shape: Shape of one example.
+        what: Its name in the message.
+    """
+    x = np.asarray(backend.to_numpy(x), "float32")
+    if x.shape[1:] != shape or not np.isfinite(x).all():
+        raise ValueError(
+            f"Expected finite `{what}` of shape (n, {str(shape)[1:-1]}). "
+            f"Received: {what} of shape {x.shape}."
+        )
+    return x
