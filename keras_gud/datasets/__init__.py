@@ -1,36 +1,38 @@
 """Images by name: real ones that need no download, and those of tensorflow-datasets."""
 
 import importlib.util
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
 from keras_gud.core.arguments import check_integer
 from keras_gud.datasets import offline, prepared
+from keras_gud.datasets.augmentation import Step
 from keras_gud.datasets.offline import choose
-from keras_gud.datasets.prepared import prepare
-from keras_gud.datasets.stream import InMemory, Stream
+from keras_gud.datasets.prepared import PathLike, prepare
+from keras_gud.datasets.stream import ImageSource, InMemory, Stream
 
 __all__ = ["Stream", "load", "prepare"]
 
-_CHUNK = 1000  # images read between two steps of the progress bar
+_CHUNK = 1000  # images read per step of the progress bar
 
 
 def load(
     name: str,
     split: str | None = None,
-    size=None,
+    size: int | Sequence[int] | None = None,
     n: int | None = None,
     seed: int = 0,
     *,
     labels: bool = False,
     batch_size: int | None = None,
     shuffle: bool = True,
-    augment=None,
-    data_dir=None,
+    augment: Step | Sequence[Step] | None = None,
+    data_dir: PathLike | None = None,
     workers: int = 4,
     verbose: int = 1,
-):
+) -> np.ndarray | tuple[np.ndarray, np.ndarray] | Stream:
     """Images by name, as an array or as batches.
 
     | name | what | shape | test split |
@@ -52,33 +54,33 @@ def load(
         name: One of the names above, or one of tensorflow-datasets, e.g. ``"mnist"``.
         split: ``"train"``, ``"test"``, or `None` for all; of tensorflow-datasets also a part,
             ``"train[:90%]"``.
-        size: Edge in pixels, of prepared sets also ``(height, width)``: of crops 16 for patches
-            and 32 otherwise, and what prepared images are scaled down to, after cutting them to
-            this aspect ratio. Digits are always 8.
-        n: How many different images: all, or 4096 crops, unless given.
-        seed: Which crops or images, and the order of all. It does not change the split.
-        labels: Whether to return labels as well.
-        batch_size: `None` for an array, or the images per batch of a `Stream`, which is read from
-            disk while it is used, and which `fit` takes as it is.
+        size: Edge in pixels; for prepared sets also ``(height, width)``. Crops are of this size
+            (by default 16 for patches and 32 for the others); prepared images are cropped to this
+            aspect ratio and scaled down. Digits are always 8.
+        n: How many different images, >= 1; by default all, or 4096 crops.
+        seed: Which crops or images, and their order, >= 0. It does not change the split.
+        labels: Whether to return class labels as well.
+        batch_size: `None` for an array, or the images per batch of a `Stream`, which reads from
+            disk while it is used, and which `fit` accepts.
         shuffle: Whether a stream is shuffled, anew in every epoch.
         augment: For a stream: a random layer of Keras, e.g. ``keras.layers.RandomRotation(0.05)``,
             the name of one that needs no arguments, e.g. ``"RandomFlip"``, a function ``(images,
             rng) -> images``, or a list of these; see `augmentation.Augmentation`.
         data_dir: Where sets were prepared, if not in ``~/tensorflow_datasets``.
-        workers: Threads that read and decode prepared images.
+        workers: Threads that read and decode prepared images, >= 1.
         verbose: 0 for no progress bar where an array is read from disk.
 
     Returns:
         uint8 array `(n, height, width, channels)` with values 0 to 255; with labels, a pair of it
-        and int32 labels `(n,)`; or a `Stream` of such batches.
+        and int32 class labels `(n,)`; or a `Stream` of such batches.
 
     Raises:
-        ValueError: for an unknown name or split, or a size or number that the data cannot serve,
-            or labels where there are none.
+        ValueError: for an unknown name or split, a size or number of images that the data do not
+            have, or labels where there are none.
         ImportError: where a package is missing; it names the extra.
         FileNotFoundError: for a set that has not been prepared, or of which files are missing; it
             names them and the command.
-        OSError: for files that cannot be read any more; likewise while a stream is read.
+        OSError: for files that can no longer be read, now or while a stream is read.
 
     Example:
 
@@ -94,6 +96,7 @@ def load(
         check_integer("n", n, 1)
     if batch_size is None and augment is not None:
         raise ValueError("Expected `augment` only with `batch_size`. Received: batch_size=None.")
+    images: ImageSource
     if name in offline.NAMES:
         images = InMemory(*offline.read(name, size, n, split, seed))
         rows = np.arange(len(images))
@@ -107,29 +110,29 @@ def load(
     if batch_size is not None:
         return Stream(images, rows, batch_size, shuffle, seed, labels, augment)
     x, y = _read(images, rows, verbose)
-    return (x, y) if labels else x
+    return x if y is None or not labels else (x, y)
 
 
-def _require_known(name):
-    """Without tensorflow-datasets these are all names that there are."""
-    if importlib.util.find_spec("tensorflow_datasets") is None and name not in prepared.PAPER:
-        raise prepared.unknown(name, [*offline.NAMES, *prepared.PAPER])
+def _require_known(name: str) -> None:
+    """Without tensorflow-datasets, its other names cannot be looked up."""
+    if importlib.util.find_spec("tensorflow_datasets") is None and name not in prepared.PAPER_SETS:
+        raise prepared.unknown_name(name, [*offline.NAMES, *prepared.PAPER_SETS])
 
 
-def _read(images, rows, verbose: int):
-    """All images at once; those on disk chunk by chunk."""
+def _read(
+    images: ImageSource, rows: np.ndarray, verbose: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The images and labels of all rows; those on disk chunk by chunk, with a progress bar."""
     if isinstance(images, InMemory):
         return images.read(rows)
-    bar = keras.utils.Progbar(len(rows), unit_name="image", verbose=verbose)
-    x, y = (None if part is None else _like(part, len(rows)) for part in images.read(rows[:1]))
-    for start in range(0, len(rows), _CHUNK):
+    n, (first, label) = len(rows), images.read(rows[:1])
+    x = np.empty((n, *first.shape[1:]), first.dtype)
+    y = None if label is None else np.empty(n, label.dtype)
+    bar = keras.utils.Progbar(n, unit_name="image", verbose=verbose)
+    for start in range(0, n, _CHUNK):
         chunk = slice(start, start + _CHUNK)
         x[chunk], label = images.read(rows[chunk])
         if y is not None:
             y[chunk] = label
-        bar.update(min(chunk.stop, len(rows)))
+        bar.update(min(chunk.stop, n))
     return x, y
-
-
-def _like(part, n: int):
-    return np.empty((n, *part.shape[1:]), part.dtype)

@@ -1,14 +1,16 @@
 """Images that ship inside scikit-learn and scikit-image.
 
-Training and test data never share a pixel: digits are split by image, crops by image region.
-Both splits are the same for every seed, so what one seed trains on no other seed tests on.
+Training and test data share no pixel: digits are split by image, crops by region of the photograph.
+Splits do not depend on the seed, so that no seed's training data are another seed's test data.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from keras_gud.core import optional
+from keras_gud.core.arguments import check_integer
 
 _SPLITS = ("train", "test", None)
 _DEFAULT_CROPS = 4096
@@ -21,7 +23,7 @@ class _Crops:
     Attributes:
         photographs: Names of functions of `skimage.data`; all of them are inside its wheel.
         size: Default edge of a crop, in pixels.
-        shrink: Factors by which the photographs are also scaled down before they are cut.
+        shrink: Factors by which the photographs are scaled down before crops are cut.
     """
 
     photographs: tuple[str, ...]
@@ -40,29 +42,48 @@ _CROPS = {
 NAMES = ("digits", *_CROPS)
 
 
-def read(name: str, size: int | None, n: int | None, split: str | None, seed: int):
-    """Images and their labels, `None` where the data have none; see `keras_gud.datasets.load`."""
+def read(
+    name: str, size: int | Sequence[int] | None, n: int | None, split: str | None, seed: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Images and class labels, `None` where the data have none.
+
+    Args:
+        name: One of `NAMES`.
+        size: Edge of a crop in pixels, or `None` for its default.
+        n: How many images, or `None` for all digits or 4096 crops.
+        split: ``"train"``, ``"test"``, or `None` for both.
+        seed: Which images, and their order.
+
+    Returns:
+        uint8 ``(n, height, width, channels)``, and int32 ``(n,)`` or `None`.
+
+    Raises:
+        ImportError: where scikit-learn or scikit-image is missing.
+        ValueError: for an unknown split, or a size or number that the data do not have.
+    """
     if split not in _SPLITS:
         raise ValueError(f"Expected `split` to be one of {_SPLITS}. Received: split={split!r}.")
     rng = np.random.default_rng(seed)
     if name == "digits":
         return _digits(size, n, split, rng)
     crops = _CROPS[name]
-    size = crops.size if size is None else size
-    return _draw_crops(_regions(crops, split), size, _DEFAULT_CROPS if n is None else n, rng), None
+    edge = crops.size if size is None else check_integer("size", size)
+    return _draw_crops(_regions(crops, split), edge, _DEFAULT_CROPS if n is None else n, rng), None
 
 
-def _digits(size, n, split, rng):
+def _digits(
+    size: int | Sequence[int] | None, n: int | None, split: str | None, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise optional.missing("scikit-learn", "this data set") from error
     if size not in (None, 8):
         raise ValueError(f"Expected `size` to be 8 or None for digits. Received: size={size}.")
-    # Grey levels are 0..16: full ink is 255, not 240.
+    # Grey levels are 0..16: the largest becomes 255, not 240.
     digits = load_digits()
     images = np.round(digits.images[..., None] * (255 / 16)).astype("uint8")
-    # The file is sorted by writer: the split is a shuffle, the same one for every seed.
+    # The file is sorted by writer, so the split is random, but the same for every seed.
     rows = np.random.default_rng(0).permutation(len(images))
     first_test = len(rows) - round(0.2 * len(rows))
     rows = {"train": rows[:first_test], "test": rows[first_test:], None: rows}[split]
@@ -70,8 +91,23 @@ def _digits(size, n, split, rng):
     return images[rows], digits.target[rows].astype("int32")
 
 
-def choose(available: int, n: int | None, rng, what: str) -> np.ndarray:
-    """Indices of n different examples of those available, in random order."""
+def choose(available: int, n: int | None, rng: np.random.Generator, what: str) -> np.ndarray:
+    """Indices of `n` different examples in random order, int64 ``(n,)``; all for `None`.
+
+    Args:
+        available: How many there are.
+        n: How many to choose.
+        rng: Draws them.
+        what: What they are called in the error.
+
+    Raises:
+        ValueError: for more than there are.
+
+    Example:
+
+    >>> choose(100, 3, np.random.default_rng(0), "images").shape
+    (3,)
+    """
     if n is not None and n > available:
         raise ValueError(
             f"Expected `n` to be at most {available}, the number of {what}. Received: n={n}."
@@ -90,31 +126,33 @@ def _photograph(name: str) -> np.ndarray:
 
 
 def _shrink(image: np.ndarray, factor: int) -> np.ndarray:
-    """Means over blocks of `factor` x `factor` pixels; a rest at the border is dropped."""
+    """Means over blocks of `factor` x `factor` pixels; incomplete blocks are dropped."""
     height, width = (extent // factor for extent in image.shape[:2])
     blocks = image[: height * factor, : width * factor].reshape(height, factor, width, factor, -1)
     return np.round(blocks.mean(axis=(1, 3))).astype("uint8")
 
 
 def _regions(crops: _Crops, split: str | None) -> list[np.ndarray]:
-    """The part of each photograph, at each size, that serves the split."""
+    """The part of each photograph, at each scale, that belongs to the split."""
     regions = []
     for name in crops.photographs:
         image = _photograph(name)
-        # Cut before shrinking: no block mean then mixes pixels of both sides.
+        # Split before scaling down, so that no block mean mixes training and test pixels.
         cut = image.shape[1] * 3 // 4
         part = {"train": image[:, :cut], "test": image[:, cut:], None: image}[split]
         regions += [_shrink(part, factor) for factor in crops.shrink]
     return regions
 
 
-def _draw_crops(regions: list[np.ndarray], size: int, n: int, rng) -> np.ndarray:
+def _draw_crops(
+    regions: list[np.ndarray], size: int, n: int, rng: np.random.Generator
+) -> np.ndarray:
     """Crops at uniform positions of uniformly chosen regions, `(n, size, size, channels)`."""
     largest = min(min(region.shape[:2]) for region in regions)
     if not 1 <= size <= largest:
         raise ValueError(
-            f"Expected `size` to lie between 1 and {largest}, the narrowest region of this data "
-            f"set and split. Received: size={size}."
+            f"Expected `size` to lie between 1 and {largest}, the shortest edge of the "
+            f"photographs in this split. Received: size={size}."
         )
     out = np.empty((n, size, size, regions[0].shape[-1]), "uint8")
     for i, which in enumerate(rng.integers(len(regions), size=n)):

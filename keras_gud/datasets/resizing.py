@@ -1,4 +1,6 @@
-"""Images brought to one size."""
+"""Resizing of images by area averages."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -6,8 +8,13 @@ from keras_gud.core import optional
 from keras_gud.core.arguments import check_integer
 
 
-def as_size(size) -> tuple[int, int] | None:
-    """``(height, width)`` from an edge, a pair, or `None`.
+def as_size(size: int | Sequence[int] | None) -> tuple[int, int] | None:
+    """``(height, width)`` of a square's edge or of a pair, in pixels; `None` stays `None`.
+
+    Raises:
+        ValueError: for anything but one or two positive integers.
+
+    Example:
 
     >>> as_size(32), as_size((16, 24)), as_size(None)
     ((32, 32), (16, 24), None)
@@ -17,24 +24,26 @@ def as_size(size) -> tuple[int, int] | None:
     pair = size if isinstance(size, (tuple, list)) else (size, size)
     if len(pair) != 2:
         raise ValueError(f"Expected `size` to be one or two integers. Received: size={size!r}.")
-    return tuple(check_integer("size", extent, 1) for extent in pair)
+    height, width = (check_integer("size", extent, 1) for extent in pair)
+    return height, width
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The centre of an image, at another size.
+    """An image scaled down, after a central crop to the aspect ratio of `size`.
 
-    Every pixel is the mean over the area that it covers, so that nothing is aliased: for 96 to 32
-    that of 3 x 3 pixels. Images of another aspect ratio lose what is left of it at two sides.
+    Every pixel is the mean over the area that it covers (a box filter), which prevents aliasing:
+    from 96 to 32 pixels, the mean of 3 x 3.
 
     Args:
         image: uint8 ``(height, width, channels)``.
-        size: Height and width, not larger.
+        size: New height and width in pixels, at most those of the image.
 
     Returns:
         uint8 ``(*size, channels)``.
 
     Raises:
-        ValueError: for an image that is smaller than that.
+        ImportError: where Pillow is missing.
+        ValueError: for an image that is smaller than `size`.
 
     Example:
 
@@ -57,8 +66,6 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     top, left = ((height - size[0] * scale) / 2, (width - size[1] * scale) / 2)
     box = (left, top, left + size[1] * scale, top + size[0] * scale)
     # As floats: Pillow rounds 8-bit pixels twice, once for each axis.
-    channels = [
-        Image.fromarray(channel.astype("float32")).resize(size[::-1], Image.Resampling.BOX, box)
-        for channel in np.moveaxis(image, -1, 0)
-    ]
-    return np.round(np.stack(channels, axis=-1)).astype("uint8")
+    channels = (Image.fromarray(channel.astype("float32")) for channel in np.moveaxis(image, -1, 0))
+    resized = [channel.resize(size[::-1], Image.Resampling.BOX, box) for channel in channels]
+    return np.round(np.stack([np.asarray(x) for x in resized], axis=-1)).astype("uint8")

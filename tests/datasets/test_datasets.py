@@ -115,6 +115,7 @@ def test_unknown_name_suggests_the_nearest():
         ({"name": "patches", "n": 0}, "Received: n=0"),
         ({"name": "patches", "size": 57, "split": "test"}, r"between 1 and 56,.*size=57"),
         ({"name": "histology", "size": 0}, "Received: size=0"),
+        ({"name": "patches", "size": (8, 8)}, r"`size` to be an integer\. Received: size=\(8, 8\)"),
     ],
 )
 def test_impossible_requests_say_what_is_possible(kwargs, message):

@@ -138,7 +138,7 @@ def test_unprepared_sets_name_the_command_that_prepares_them(tmp_path):
         datasets.load("celeb_a_hq", data_dir=tmp_path)
 
 
-def test_sets_prepared_in_another_format_are_told_so(prepared, faces, tmp_path):
+def test_sets_in_another_file_format_are_refused(prepared, faces, tmp_path):
     builder = tfds.builder("celeb_a_hq/8", data_dir=tmp_path, file_format="tfrecord")
     archive = tmp_path / "archive"
     archive.mkdir()
@@ -173,7 +173,7 @@ def test_missing_files_are_named_and_how_to_prepare_them_again(damaged):
             assert words in str(error.value)
 
 
-def test_files_that_were_cut_short_are_told(damaged):
+def test_files_that_were_cut_short_are_reported(damaged):
     known, shard = damaged
     for size in (len(shard.read_bytes()) // 2, 0):
         shard.write_bytes(shard.read_bytes()[:size])
