@@ -4,24 +4,21 @@ With classes, that entry is ``{"x": x, "label": label}``, since the loss is draw
 Every batch is checked when it is read, and one-shot generators can be looked at without losing one.
 """
 
-import copy
 import inspect
-import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
-import keras
 import numpy as np
 
 from keras_gud import backend
 from keras_gud.backend import to_numpy
 from keras_gud.core.arguments import check_integer
-from keras_gud.data.arrays import BATCH_SIZE, ArrayBatches, is_array, labels_of
-from keras_gud.data.batch import Prepare, for_keras, pick, pick_label, with_label
-from keras_gud.data.checks import check_divides, check_weight
-from keras_gud.data.epoch_order import LoaderOrder
-from keras_gud.data.grain import MapBatches, is_endless, kind_of, prepared
-from keras_gud.data.mapped import Collate, PickedBatches
+from keras_gud.core.types import Array
+from keras_gud.data.adapters import ArrayAdapter, Request, adapter_for
+from keras_gud.data.arrays import BATCH_SIZE, labels_of
+from keras_gud.data.batch import Prepare, pick, pick_label, with_label
+from keras_gud.data.checks import check_divides
 
 # How much of endless or one-shot data is read to fit the statistics; a generator's is also held.
 MAX_PEEK_BATCHES = 256
@@ -50,7 +47,7 @@ class Source:
         keras_data: What to hand to Keras as `x`.
         first: The first batch's x, NumPy.
         n_batches: Number of batches in one pass, or `None` where it is not known.
-        ordered: What shuffles by itself and has to be told the `epoch`: the batches of an array, a
+        ordered: What shuffles by itself and needs its `epoch` set: the batches of an array, a
             `keras.utils.PyDataset` that has an attribute of this name, or the `LoaderOrder` of a
             DataLoader; else `None`.
         passes: How often reading x has begun so far, other than by Keras.
@@ -65,123 +62,46 @@ class Source:
 
     def __init__(
         self,
-        x,
-        sample_weight=None,
-        batch_size=None,
-        shuffle=False,
-        seed=0,
+        x: Any,
+        sample_weight: Any = None,
+        batch_size: int | None = None,
+        shuffle: bool = False,
+        seed: int = 0,
         *,
-        y=None,
+        y: Any = None,
         classes: int | None = None,
         required: bool = True,
         part: tuple[int, int] = (0, 1),
     ):
         batch_size = BATCH_SIZE if batch_size is None else batch_size
         batch_size = check_integer("batch_size", batch_size, 1)
-        self._prepare = Prepare(classes, required)
-        self.n_batches, self.endless, self.is_array = None, False, False
-        self.part, self.passes = part, 0
-        self.ordered, self.any_order = None, False
         if isinstance(x, Source):
             raise TypeError("Expected data. Received: a Source.")
-        grain = kind_of(x)
-        if grain == "MapDataset":
-            x = MapBatches(x)
-        if is_array(x):
-            self._open_array(x, y, sample_weight, batch_size, shuffle, seed)
-        elif sample_weight is not None:
+        self._prepare, self.part, self.passes = Prepare(classes, required), part, 0
+        adapter = adapter_for(x)
+        if sample_weight is not None and adapter is not ArrayAdapter:
             raise ValueError(
                 "Expected `sample_weight` only with arrays; data sets carry it in their batches, "
                 f"(x, y, sample_weight). Received: sample_weight and {type(x).__name__}."
             )
-        elif hasattr(x, "element_spec") and hasattr(x, "map"):
-            self._open_tf(x)
-        elif isinstance(x, keras.utils.PyDataset):
-            if hasattr(x, "part"):
-                x.part = part
-            self.keras_data = self._batches = PickedBatches(x, self._prepare)
-            self.n_batches, self.endless = x.num_batches, x.num_batches is None
-            self.ordered = self.keras_data.ordered
-            self._shuffle_batches(x, shuffle, seed)
-        elif grain:
-            self.keras_data = self._batches = prepared(x, self._prepare)
-            self.endless = is_endless(x)
-        elif hasattr(x, "collate_fn") and hasattr(x, "dataset"):
-            self.keras_data = self._batches = copy.copy(x)
-            self._batches.collate_fn = Collate(x.collate_fn, self._prepare)
-            self.ordered = LoaderOrder(x)
-            self.n_batches = len(x) if hasattr(x.dataset, "__len__") else None
-        elif isinstance(x, Iterator):
-            self._open_generator(x)
-        else:
+        if adapter is None:
             raise TypeError(
                 "Expected `x` to be an array, a dict of arrays, a tf.data.Dataset, a "
                 "keras.utils.PyDataset, a torch DataLoader, a grain.MapDataset, IterDataset or "
                 "DataLoader, or a generator of batches. "
                 f"Received: x of type {type(x).__name__}.{_hint(x)}"
             )
+        how = self._prepare, y, sample_weight, batch_size, shuffle, seed, part
+        opened = adapter.open(x, Request(*how))
+        self.keras_data, self._batches = opened.keras_data, opened.batches
+        self.n_batches, self.endless = opened.n_batches, opened.endless
+        self.is_array, self.ordered = opened.is_array, opened.ordered
+        self.any_order = opened.any_order
         if not self.is_array:
             labels_of(x, y, classes)  # which refuses labels beside a stream
         self.first = self._first()
 
-    def _open_array(self, given, y, sample_weight, batch_size, shuffle, seed):
-        if isinstance(pick(given), np.ma.MaskedArray):
-            raise ValueError("Expected data without a mask. Received: a masked array; x.filled(0)?")
-        x = to_numpy(pick(given))
-        if x.ndim == 0 or len(x) == 0:
-            raise ValueError(f"Expected at least one example. Received: x of shape {x.shape}.")
-        if sample_weight is not None:
-            sample_weight = check_weight(sample_weight, len(x))
-        label = labels_of(given, y, self._prepare.classes, self._prepare.required)
-        self.is_array = True
-        how = batch_size, shuffle, seed, label, self.part
-        self.keras_data = ArrayBatches(x, sample_weight, *how)
-        self.ordered = self.keras_data
-        self._batches = ArrayBatches(x, batch_size=max(batch_size, 1024), part=self.part)
-        self.n_batches = self._batches.num_batches
-
-    def _shuffle_batches(self, x, shuffle, seed):
-        """Those of a PyDataset that leaves it to Keras, which would draw from Python's `random`."""
-        if self.ordered is not None or self.keras_data.in_order or self.endless:
-            return
-        if x.workers > 1 or x.use_multiprocessing:  # they read ahead of the epoch that is told
-            self.any_order = True
-        elif shuffle:
-            self.keras_data = self.ordered = PickedBatches(x, self._prepare, seed)
-
-    def _open_tf(self, x):
-        classes = self._prepare.classes
-        x = backend.shard_dataset(x) if self.part[1] > 1 else x
-        self.keras_data = x.map(
-            lambda *batch: for_keras(batch if len(batch) > 1 else batch[0], classes)
-        )
-        self._batches = self.keras_data
-        cardinality = int(x.cardinality())
-        self.endless = cardinality == -1  # tf.data.INFINITE_CARDINALITY
-        self.n_batches = cardinality if cardinality >= 0 else None
-
-    def _open_generator(self, x):
-        """Looks at the head of a one-shot generator and puts it back in front of the rest."""
-        head = []
-
-        def peek():
-            for i in itertools.count():
-                if i == len(head):
-                    try:
-                        head.append(next(x))
-                    except StopIteration:
-                        return
-                yield self._prepare(head[i])
-
-        def chained():
-            while head:
-                yield self._prepare(head.pop(0))
-            yield from map(self._prepare, x)
-
-        self._batches, self.endless = _Repeatable(peek), True
-        self.keras_data = chained()
-
-    def guard(self, check):
+    def guard(self, check: Callable[[Array], None]) -> None:
         """Checks an array at once, and every batch of a stream when it is read.
 
         Args:
@@ -195,7 +115,7 @@ class Source:
         if hasattr(self.keras_data, "element_spec"):
             self.keras_data = self.keras_data.map(lambda x, *rest: (self._require_usable(x), *rest))
 
-    def check_divides(self):
+    def check_divides(self) -> None:
         """Makes sure that the devices of a distributed run can divide every batch.
 
         Raises:
@@ -246,7 +166,7 @@ class Source:
             return to_numpy(pick(batch[0]))
         raise ValueError("Expected at least one batch of data. Received: an empty data set.")
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Array]:
         """One pass over x as NumPy batches; of endless data, the first batches."""
         self.passes += 1
         size = 0
@@ -257,21 +177,11 @@ class Source:
             if self.endless and (i >= MAX_PEEK_BATCHES or size >= MAX_PEEK_BYTES):
                 return
 
-    def examples(self):
+    def examples(self) -> Iterator[tuple[Array, Array | None]]:
         """One pass over batches as NumPy, each a pair of x and its labels or `None`."""
         for batch in self.keras_data:
             label = pick_label(batch[0])
             yield to_numpy(pick(batch[0])), None if label is None else to_numpy(label)
-
-
-class _Repeatable:
-    """A pass over it starts with calling `start`."""
-
-    def __init__(self, start):
-        self.start = start
-
-    def __iter__(self):
-        return self.start()
 
 
 def _hint(x) -> str:

@@ -22,7 +22,7 @@ _BLOCK = 2**17
 
 
 @contextlib.contextmanager
-def _all_or_nothing(variables):
+def all_or_nothing(variables):
     """Puts back the values of variables if the block raises, so that no part is half adapted."""
     before = [(v, np.array(backend.value_of(v))) for v in variables]
     try:
@@ -49,7 +49,7 @@ def fit_parts(views, region, source, data_shape, kind: str, verbose: int) -> Non
     """
     own = views[0]
     parts = own.basis, own.prior, own.schedule, own.tokens, own.moments, *region
-    with _all_or_nothing([v for part in parts for v in part.variables]):
+    with all_or_nothing([v for part in parts for v in part.variables]):
         others = [paths for paths in region if paths.used.basis is not None]
         bases = [own.basis, *(paths.used.basis for paths in others)]
         (first, *rest), covariance = fit_components(

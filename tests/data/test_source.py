@@ -9,8 +9,9 @@ import pytest
 
 from keras_gud.data import arrays
 from keras_gud.data import source as source_module
+from keras_gud.data.arrays import ArrayBatches
 from keras_gud.data.checks import check_finite
-from keras_gud.data.source import ArrayBatches, Source
+from keras_gud.data.source import Source
 
 X = np.random.default_rng(0).normal(size=(21, 3)).astype("float32")
 SIZES = [8, 8, 5]

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from helpers.tiny_model import as_numpy, images, make, vectors
 
-from keras_gud.data.source import ArrayBatches, Source
+from keras_gud.data.arrays import ArrayBatches
+from keras_gud.data.source import Source
 
 X = images(40)
 BATCHES = [X[i : i + 8] for i in range(0, 40, 8)]
