@@ -1,1 +1,1 @@
-"""What a network may be conditioned on beside its input: the noising state, class labels."""
+"""What a network is conditioned on: the noising state, and class labels."""

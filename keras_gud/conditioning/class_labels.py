@@ -3,53 +3,77 @@
 Labels are integers 0 .. classes - 1; `classes` itself is the null label, "no label".
 """
 
+from collections.abc import Callable
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from keras import ops
 
 from keras_gud.backend import dtype_name, to_numpy
+from keras_gud.core.types import Shape, Tensor, TensorLike
 
+# Keys under which labels are looked for where data are dictionaries.
 KEYS = ("label", "labels", "y")
 
 
-def for_loss(label, classes: int | None, dropout: float | None, uniform) -> dict:
-    """What the denoiser is told of a batch: nothing without `classes`.
+def training_condition(
+    label: TensorLike | None,
+    classes: int | None,
+    dropout: float | None,
+    uniform: Callable[[Shape], Tensor],
+) -> dict[str, Tensor]:
+    """What the denoiser is conditioned on in the loss, beside the noising state.
 
     Args:
-        label: Labels ``(batch,)``, or `None`.
-        classes: Number of classes.
-        dropout: In training, the probability that a label becomes the null label, so that one
-            network learns both; else `None`, and no random numbers are drawn.
+        label: Labels ``(batch,)``, or `None` without classes.
+        classes: Number of classes, or `None`.
+        dropout: In training, the probability that a label is replaced by the null label, so that
+            one network learns both; else `None`, and no random numbers are drawn.
         uniform: Function of a shape that draws uniform numbers ``(batch, *shape)``.
+
+    Returns:
+        ``{"label": int32 (batch,)}``; without classes an empty dict.
+
+    Example:
+
+    >>> condition = training_condition([0, 2], classes=3, dropout=None, uniform=ops.zeros)
+    >>> to_numpy(condition["label"]).tolist()
+    [0, 2]
     """
     if classes is None:
         return {}
     label = ops.cast(label, "int32")
     if dropout is not None:
-        hidden = uniform(()) < dropout
-        label = ops.where(hidden, ops.full_like(label, classes), label)
+        dropped = uniform(()) < dropout
+        label = ops.where(dropped, ops.full_like(label, classes), label)
     return {"label": label}
 
 
-def check_dropout(rate) -> float:
-    """`label_dropout`, or a `ValueError` where it is outside [0, 1)."""
-    if not isinstance(rate, Real) or not 0.0 <= rate < 1.0:
+def check_dropout(rate: Any) -> float:
+    """The value of `label_dropout`, or a `ValueError` if it is outside [0, 1)."""
+    if not isinstance(rate, Real) or not 0.0 <= float(rate) < 1.0:
         raise ValueError(f"Expected `label_dropout` in [0, 1). Received: label_dropout={rate!r}.")
     return float(rate)
-
-
-# -- networks --------------------------------------------------------------------------------------
 
 
 # -- labels of data --------------------------------------------------------------------------------
 
 
-def in_form(label, classes: int):
-    """Labels ``(batch,)`` of ``(batch,)`` or ``(batch, 1)``; also in a `tf.data` graph.
+def as_vector(label: TensorLike, classes: int) -> TensorLike:
+    """Labels of shape ``(batch,)``, of ``(batch,)`` or ``(batch, 1)``; also in a `tf.data` graph.
+
+    Args:
+        label: Integers.
+        classes: Number of classes, for the message.
 
     Raises:
-        ValueError: for one-hot labels, or a type that is not integer.
+        ValueError: for one-hot labels, or a dtype that is not integer.
+
+    Example:
+
+    >>> as_vector([[3], [1]], classes=10).tolist()
+    [3, 1]
     """
     label = label if hasattr(label, "dtype") else np.asarray(label)
     if len(label.shape) == 2 and label.shape[1] == 1:
@@ -64,13 +88,18 @@ def in_form(label, classes: int):
     return label
 
 
-def check(label, n: int, classes: int) -> np.ndarray:
+def check(label: TensorLike, n: int, classes: int) -> np.ndarray:
     """The labels of n examples as int32 ``(n,)``.
 
+    Args:
+        label: Integers ``(n,)`` or ``(n, 1)`` in 0 .. classes - 1.
+        n: Number of examples.
+        classes: Number of classes.
+
     Raises:
-        ValueError: for another number, shape or type, or a label out of range.
+        ValueError: for another number, shape or dtype, or a label out of range.
     """
-    label = to_numpy(in_form(label, classes))
+    label = to_numpy(as_vector(label, classes))
     if len(label) != n:
         raise ValueError(
             f"Expected one label per example. Received: {n} examples with {len(label)} labels."
@@ -86,7 +115,12 @@ def check(label, n: int, classes: int) -> np.ndarray:
 
 
 def missing(classes: int, received: str) -> ValueError:
-    """The error for data without labels."""
+    """The error to raise for data without labels.
+
+    Args:
+        classes: Number of classes of the model.
+        received: What was given instead, for the message.
+    """
     return ValueError(
         f"Expected labels, integers from 0 to {classes - 1}, because the model was made with "
         f"classes={classes}: as `y` beside an array, as batches (x, y[, sample_weight]), or in a "
@@ -97,16 +131,22 @@ def missing(classes: int, received: str) -> ValueError:
 # -- labels to sample with -------------------------------------------------------------------------
 
 
-def choose(labels, n: int, classes: int | None) -> np.ndarray | None:
-    """One int32 label for each of n samples; `None` for a model without classes.
+def sampling_labels(labels: TensorLike | None, n: int, classes: int | None) -> np.ndarray | None:
+    """The labels of n samples, int32 ``(n,)``; `None` for a model without classes.
 
     Args:
         labels: `None` (the null label), an integer for all, or n integers.
         n: Number of samples.
-        classes: Number of classes of the model.
+        classes: Number of classes of the model, or `None`.
 
     Raises:
-        ValueError: for labels that the model does not know, or another number of them.
+        ValueError: for labels out of range or of a model without classes, or another number of
+            them.
+
+    Example:
+
+    >>> sampling_labels(7, n=3, classes=10).tolist(), sampling_labels(None, 2, 10).tolist()
+    ([7, 7, 7], [10, 10])
     """
     if classes is None:
         if labels is not None:
@@ -121,39 +161,57 @@ def choose(labels, n: int, classes: int | None) -> np.ndarray | None:
     return check(np.full(n, label) if label.ndim == 0 else label, n, classes)
 
 
-def complete(label, batch, classes: int | None) -> list:
-    """Labels as the last input of a network: none without classes, else int32 ``(batch,)``.
+def network_inputs(
+    label: TensorLike | None, batch: int | Tensor, classes: int | None
+) -> list[Tensor]:
+    """The last input of a network with classes, its labels; without classes an empty list.
 
     Args:
         label: Labels ``(batch,)`` or ``(1,)``; `None` for the null label.
         batch: Size of the batch.
-        classes: Number of classes of the model.
+        classes: Number of classes of the model, or `None`.
+
+    Returns:
+        A list of at most one int32 tensor ``(batch,)``.
 
     Raises:
         ValueError: for labels of a model without classes.
     """
     if classes is None:
-        choose(label, batch, None)  # which refuses labels
+        sampling_labels(label, batch, None)  # raises if there are labels
         return []
     if label is None:
         return [ops.full((batch,), classes, dtype="int32")]
     return [ops.broadcast_to(label, (batch,))]
 
 
-def condition(labels, guidance, n: int, classes: int | None) -> dict[str, np.ndarray]:
-    """What the denoiser is told beside the state: arrays with a row for each of n samples.
+def sampling_condition(
+    labels: TensorLike | None, guidance: TensorLike, n: int, classes: int | None
+) -> dict[str, np.ndarray]:
+    """What the denoiser is conditioned on in sampling, beside the noising state.
 
     Args:
-        labels: As in `choose`.
-        guidance: A number or n numbers; see `guided_eps`.
+        labels: As in `sampling_labels`.
+        guidance: Strength w of classifier-free guidance, a number or one for each sample: 0 is
+            without label, 1 without guidance.
         n: Number of samples.
-        classes: Number of classes of the model.
+        classes: Number of classes of the model, or `None`.
+
+    Returns:
+        Arrays ``(n,)``: ``"label"``, int32, for a model with classes; ``"guidance"``, float32,
+        where it is needed.
 
     Raises:
-        ValueError: for unusable labels or guidance, or guidance other than 1 without labels.
+        ValueError: for labels as in `sampling_labels`, guidance that is not finite or of another
+            shape, or guidance other than 1 without labels.
+
+    Example:
+
+    >>> sampling_condition([3, 1], guidance=2.0, n=2, classes=10)["guidance"].tolist()
+    [2.0, 2.0]
     """
-    strength = _guidance(guidance, n)
-    label = choose(labels, n, classes)
+    strength = _check_guidance(guidance, n)
+    label = sampling_labels(labels, n, classes)
     if labels is None and (strength != 1.0).any():
         raise ValueError(
             "Expected `labels` with a `guidance` other than 1: guidance goes from the estimate "
@@ -161,7 +219,7 @@ def condition(labels, guidance, n: int, classes: int | None) -> dict[str, np.nda
         )
     if label is None:
         return {}
-    # One evaluation of the network is enough for either end.
+    # Where guidance is 0 or 1 for all samples, one evaluation of the network is enough.
     if (strength == 1.0).all():
         return {"label": label}
     if (strength == 0.0).all():
@@ -169,7 +227,8 @@ def condition(labels, guidance, n: int, classes: int | None) -> dict[str, np.nda
     return {"label": label, "guidance": strength}
 
 
-def _guidance(guidance, n: int) -> np.ndarray:
+def _check_guidance(guidance: TensorLike, n: int) -> np.ndarray:
+    """The guidance of each of n samples, float32 ``(n,)``, or a `ValueError`."""
     try:
         strength = np.asarray(to_numpy(guidance), "float32")
     except (TypeError, ValueError):

@@ -1,9 +1,12 @@
-"""What the network is told: the noising state as a short sequence of tokens (paper app. A).
+"""The noising state as a short sequence of tokens, which condition the network (paper app. A).
 
-A token stands for a *group* of components that share a gamma, never for a pixel, so the cost of
-being told the noising state does not grow with the image. Where a schedule has more groups than
-tokens (each principal component its own), neighbours in the order of noising share one.
+A token stands for a *group* of components that share a gamma, never for a pixel, so its cost does
+not grow with the image. Where a schedule has more groups than the maximum number of tokens (as many
+as principal components, for example), neighbours in the order of noising share one.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,18 +15,31 @@ from keras import ops
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.fitted_layer import FittedLayer
 from keras_gud.core.registry import PACKAGE
+from keras_gud.core.types import ArrayLike, Coordinates, Shape, Tensor, TensorLike
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class GammaTokens(FittedLayer):
-    """Turns gamma into tokens ``(batch, n_tokens, 1 + n_coordinates)``.
+    """Turns gamma into tokens, float32 ``(batch, n_tokens, 1 + n_coordinates)``.
 
-    Column 0 is the mean gamma of the token's components; the others are the basis' coordinates and
-    -log(data variance), averaged over the token and scaled to [-1, 1], and marks that are the same
-    for all tokens.
+    Column 0 is the mean gamma of the components of a token. The others are given coordinates of the
+    components (their frequency, band, row, ...), averaged over each token and scaled to [-1, 1],
+    and numbers that are the same for all tokens.
 
     Args:
-        max_tokens: The cap on the number of tokens.
+        max_tokens: The maximum number of different tokens, >= 1.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Attributes:
+        n_tokens: Number of tokens T.
+        n_means: Number of different tokens; they are repeated to make `n_tokens`.
+        n_coordinates: Number of columns beside gamma.
+        token_of: Weight, int32: the token of each entry of the flattened groups.
+        share: Weight: 1 / the number of entries of that token.
+        coordinates: Weight ``(n_tokens, n_coordinates)``.
+
+    Raises:
+        ValueError: for a `max_tokens` that is no integer >= 1.
 
     Example:
 
@@ -35,26 +51,34 @@ class GammaTokens(FittedLayer):
     (2, 4, 2)
     """
 
-    def __init__(self, max_tokens: int = 64, **kwargs):
+    group_shape: Shape
+
+    def __init__(self, max_tokens: int = 64, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.max_tokens = check_integer("max_tokens", max_tokens, 1)
-        self.group_shape: tuple[int, ...] | None = None
+        self.group_shape = None  # type: ignore[assignment]  # until it is built
 
     def count(self, groups: np.ndarray) -> int:
-        """The number of different tokens for these groups."""
+        """The number of different tokens for groups numbered from 0."""
         return min(int(np.max(groups)) + 1, self.max_tokens)
 
-    def build(self, group_shape, n_tokens, n_coordinates, n_means=None):
-        """Creates the map from entries of `group_shape` to tokens, and the tokens' coordinates.
+    def build(
+        self,
+        group_shape: Sequence[int],
+        n_tokens: int,
+        n_coordinates: int,
+        n_means: int | None = None,
+    ) -> None:
+        """Creates the map from entries of the groups to tokens, and the coordinates of the tokens.
 
         Args:
             group_shape: Shape of the schedule's groups.
             n_tokens: Number of tokens.
-            n_coordinates: Number of their coordinates and marks.
-            n_means: Number of different ones, which are repeated to make `n_tokens`.
+            n_coordinates: Number of columns beside gamma.
+            n_means: Number of different tokens; default: all of them.
 
         Raises:
-            ValueError: for more different tokens than there are.
+            ValueError: for more different tokens than tokens.
         """
         self.group_shape = tuple(group_shape)
         self.n_tokens, self.n_coordinates = int(n_tokens), int(n_coordinates)
@@ -72,19 +96,24 @@ class GammaTokens(FittedLayer):
     def adapt(
         self,
         groups: np.ndarray,
-        order: np.ndarray,
-        coordinates: dict[str, np.ndarray],
+        order: TensorLike,
+        coordinates: Coordinates,
         total: int | None = None,
-        marks=(),
-    ):
-        """Learns which components share a token.
+        marks: Sequence[float] = (),
+    ) -> None:
+        """Determines which components share a token, and the coordinates of the tokens.
 
         Args:
-            groups: Integers of `group_shape`: the schedule's groups.
-            order: Numbers of `group_shape` that grow in the order of noising.
+            groups: The schedule's groups, integers from 0 of `group_shape`.
+            order: Numbers of `group_shape` that grow in the order of noising; not needed for at
+                most `max_tokens` groups.
             coordinates: Arrays that `groups` broadcasts against, one per coordinate.
-            total: Number of tokens, where a network needs more than there are: they are repeated.
-            marks: Numbers that every token has as its last columns.
+            total: Number of tokens, if a network needs more than the different ones, which are then
+                repeated; default: their number.
+            marks: Numbers in the last columns of every token, which tell bases apart.
+
+        Raises:
+            ValueError: for a `total` less than the number of different tokens.
         """
         groups = np.asarray(groups)
         n_groups = int(groups.max()) + 1
@@ -107,19 +136,24 @@ class GammaTokens(FittedLayer):
         rows = np.reshape(columns, (len(columns), n_means)).T
         self.coordinates.assign(rows[np.arange(self.n_tokens) % n_means])
 
-    def _mean_coordinate(self, coordinate, token_of, group_shape):
-        """Mean of a coordinate over each token, scaled to [-1, 1]."""
+    def _mean_coordinate(
+        self, coordinate: ArrayLike, token_of: np.ndarray, group_shape: Shape
+    ) -> np.ndarray:
+        """The mean of a coordinate over each token, scaled to [-1, 1]; 0 if all are equal."""
         coordinate = np.asarray(coordinate, "float64")
         tokens = np.broadcast_to(token_of.reshape(group_shape), coordinate.shape).ravel()
         mean = np.bincount(tokens, weights=coordinate.ravel()) / np.bincount(tokens)
         span = np.ptp(mean)
         return 2.0 * (mean - mean.min()) / span - 1.0 if span > 0 else np.zeros_like(mean)
 
-    def call(self, gamma):
+    def call(self, gamma: TensorLike) -> Tensor:
         """The tokens of a noising state.
 
         Args:
             gamma: float32, broadcastable against ``(batch, *data_shape)``.
+
+        Returns:
+            float32 ``(batch, n_tokens, 1 + n_coordinates)``.
         """
         gamma = self._to_groups(ops.cast(gamma, "float32"))
         flat = ops.reshape(gamma, (-1, int(np.prod(self.group_shape)))) * self.share
@@ -134,19 +168,19 @@ class GammaTokens(FittedLayer):
         )
         return ops.concatenate([ops.expand_dims(mean, -1), coordinates], axis=-1)
 
-    def _to_groups(self, gamma):
-        """Brings gamma to ``(batch, *group_shape)``: averages or repeats it where they differ."""
+    def _to_groups(self, gamma: Tensor) -> Tensor:
+        """Gamma of shape ``(batch, *group_shape)``, averaged or repeated along the other axes."""
         for axis, size in enumerate(self.group_shape, start=1):
             if size == 1 and gamma.shape[axis] != 1:
                 gamma = ops.mean(gamma, axis=axis, keepdims=True)
         return ops.broadcast_to(gamma, (ops.shape(gamma)[0], *self.group_shape))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"max_tokens": self.max_tokens}
 
-    def get_build_config(self):
-        """The sizes, so that saved tokens are built again on loading."""
+    def get_build_config(self) -> dict[str, Any] | None:
+        """The sizes, so that loading builds saved tokens before it loads the weights."""
         if self.group_shape is None:
             return None
         return {

@@ -71,7 +71,7 @@ def for_keras(batch, classes: int | None = None) -> tuple:
     x = pick(batch)
     label = None if classes is None else pick_label(batch)
     if label is not None:
-        x = with_label(x, class_labels.in_form(label, classes))
+        x = with_label(x, class_labels.as_vector(label, classes))
     if isinstance(batch, (tuple, list)) and len(batch) == 3:
         return x, batch[2], batch[2]
     return (x,)

@@ -29,7 +29,7 @@ def test_one_token_per_group_with_gamma_first(columns):
     got = tokens_of(layer, state.gamma)
     assert got.shape == (2, 5, 4)
     np.testing.assert_allclose(got[:, :, 0], keras.ops.convert_to_numpy(state.gamma)[:, 0, :, 0])
-    # Labels by name: channel and row are the same for all columns, column runs from -1 to 1.
+    # Coordinates by name: channel and row are the same for all columns, column runs from -1 to 1.
     assert sorted(basis.coordinates) == ["channel", "column", "row"]
     np.testing.assert_allclose(got[0, :, 2], np.linspace(-1, 1, 5), atol=1e-6)
     np.testing.assert_array_equal(got[..., [1, 3]], 0.0)
