@@ -134,7 +134,7 @@ class Judge:
         # The reference of published figures is the training images.
         known = name == "cifar10"
         reference = "cifar10-train" if known else experiment.training_images(self.setting)
-        return metrics.published(samples, reference, "fid", data=f"{name} (train)")["fid"]
+        return metrics.fid_and_kid(samples, reference, "fid", data=f"{name} (train)")["fid"]
 
 
 def filter_features(x):

@@ -1,7 +1,9 @@
-"""Callbacks for looking at a model while it trains, and for going on after an interruption."""
+"""Callbacks for samples during training, and for checkpoints that training resumes from."""
 
+import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -13,33 +15,47 @@ __all__ = ["Checkpoint", "SampleGrid"]
 
 
 class SampleGrid(keras.callbacks.Callback):
-    """Writes a grid of samples as a PNG after every few epochs, always from the same noise.
+    """Writes a grid of samples as a PNG every few epochs, always from the same noise.
 
-    A full disk costs the picture, not the run: that is a warning.
+    Samples are of the averaged weights. A picture that cannot be written, on a full disk for
+    example, is a warning; training continues. For example, ``model.fit(x, epochs=20,
+    callbacks=[SampleGrid("samples", every=5)])``.
 
     Args:
-        directory: Where to write ``epoch_0001.png``, ...; made if it does not exist.
-        n: Number of samples.
-        every: Epochs between pictures; the last epoch always gets one.
-        seed: Seed of the samples.
+        directory: Folder of ``epoch_0001.png``, ...; created if it does not exist.
+        n: Number of samples, >= 1.
+        every: Epochs between pictures, >= 1; the last epoch always has one.
+        seed: Seed of the samples, >= 0.
         **kwargs: Further arguments of `GUDModel.sample`, e.g. ``steps=100``.
 
     Raises:
-        ImportError: on construction, without matplotlib (``pip install "keras-gud[demo]"``).
+        ImportError: without matplotlib (``pip install "keras-gud[demo]"``).
         ValueError: for n or every below 1.
+
+    Example:
+
+    >>> SampleGrid("samples", n=9, every=5, steps=100).n
+    9
     """
 
-    def __init__(self, directory, n: int = 16, every: int = 1, seed: int = 0, **kwargs):
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        n: int = 16,
+        every: int = 1,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__()
         for name, value in (("n", n), ("every", every)):
             if value < 1:
                 raise ValueError(f"Expected `{name}` >= 1. Received: {name}={value}.")
-        new_figure(1, 1)  # without matplotlib it fails here, not after an epoch of training
+        new_figure(1, 1)  # a missing matplotlib is an error now, not after an epoch of training
         self.directory, self.n, self.every = Path(directory), n, every
         self.sample_arguments = {"seed": seed} | kwargs
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Samples with the averaged weights; the training stream is not touched."""
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Writes a picture; the random state of training is left as it is."""
         if (epoch + 1) % self.every and epoch + 1 != self.params.get("epochs"):
             return
         figure = plots.image_grid(
@@ -51,6 +67,6 @@ class SampleGrid(keras.callbacks.Callback):
             figure.savefig(path)
         except OSError as error:
             warnings.warn(
-                f"Expected to write {path}. Received: {error}. Training goes on without it.",
+                f"Expected to write {path}. Received: {error}. Training continues without it.",
                 stacklevel=2,
             )

@@ -36,7 +36,7 @@ def test_writes_a_grid_and_leaves_training_alone(tmp_path, rng):
 def test_a_picture_that_cannot_be_written_costs_no_training(tmp_path, rng):
     (tmp_path / "grids").write_text("in the way of the folder")
     grid, model = callbacks.SampleGrid(tmp_path / "grids", n=2, steps=2), make()
-    with pytest.warns(UserWarning, match="epoch_0001.png. Received: .*Training goes on"):
+    with pytest.warns(UserWarning, match="epoch_0001.png. Received: .*Training continues"):
         history = model.fit(rng.normal(size=(16, 4)), verbose=0, callbacks=[grid])
     assert np.isfinite(history.history["loss"][0])
 

@@ -1,8 +1,8 @@
-"""How good a model is: likelihoods as Keras metrics, distances between sets of images."""
+"""Evaluation: likelihoods as Keras metrics, and distances between sets of images."""
 
 from keras_gud.metrics.features import Features, FeatureStatistics
 from keras_gud.metrics.frechet import frechet_distance, frechet_over_seeds
-from keras_gud.metrics.inception import published
+from keras_gud.metrics.inception import fid_and_kid
 from keras_gud.metrics.likelihood import BitsPerDim, LikelihoodMetric, NegativeElbo
 from keras_gud.metrics.score import Score
 from keras_gud.metrics.spectrum import radial_spectrum, spectrum_distance
@@ -14,9 +14,9 @@ __all__ = [
     "LikelihoodMetric",
     "NegativeElbo",
     "Score",
+    "fid_and_kid",
     "frechet_distance",
     "frechet_over_seeds",
-    "published",
     "radial_spectrum",
     "spectrum_distance",
 ]

@@ -1,8 +1,11 @@
 """The Frechet distance of feature statistics (Heusel et al., 2017)."""
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 
 from keras_gud.core.arguments import check_integer
+from keras_gud.core.types import TensorLike
 from keras_gud.metrics.features import Features, FeatureStatistics
 from keras_gud.metrics.score import Score
 
@@ -10,12 +13,15 @@ from keras_gud.metrics.score import Score
 def frechet_distance(one: FeatureStatistics, reference: FeatureStatistics) -> Score:
     """``|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))`` of two sets of images.
 
-    Biased upwards where images are few: figures of different numbers of images are not comparable,
-    and the result refuses to be compared.
+    With few images it is biased upwards. Scores of different numbers of images are therefore not
+    comparable, and comparing them is an error.
 
     Args:
-        one: Statistics of the images to judge.
+        one: Statistics of the images to evaluate.
         reference: Those of the reference set.
+
+    Returns:
+        The distance, >= 0 up to rounding; 0 for equal statistics.
 
     Raises:
         ValueError: for statistics in different spaces.
@@ -43,26 +49,39 @@ def frechet_distance(one: FeatureStatistics, reference: FeatureStatistics) -> Sc
 
 
 def protocol(one: FeatureStatistics, reference: FeatureStatistics) -> str:
-    """What the distance was measured with."""
+    """The protocol of a Frechet distance: features, and both numbers of images."""
     return (
         f"Frechet distance, {one.space}, {one.n} images against {reference.n} of {reference.data}"
     )
 
 
 def frechet_over_seeds(
-    draw, reference: FeatureStatistics, features: Features, seeds: int = 3
+    draw: Callable[[int], TensorLike | Iterable[TensorLike]],
+    reference: FeatureStatistics,
+    features: Features,
+    seeds: int = 3,
 ) -> Score:
-    """The mean over seeds, with its standard error.
+    """The mean Frechet distance over seeds, with its standard error.
 
     Args:
         draw: Function from a seed, 0 .. seeds - 1, to images or an iterable of batches, e.g.
             ``lambda seed: model.sample(1000, seed=seed)``.
         reference: Statistics of the reference set, from the same `features`.
-        features: The space.
-        seeds: How many, >= 2.
+        features: The feature space.
+        seeds: Number of seeds, >= 2.
 
     Raises:
         ValueError: for fewer than two seeds, or where seeds give different numbers of images.
+
+    Example:
+
+    >>> import numpy as np
+    >>> def draw(seed):
+    ...     return np.random.default_rng(seed).integers(0, 256, (50, 4, 4, 3))
+    >>> features = Features(lambda images: images[:, 0, 0], "corner")
+    >>> score = frechet_over_seeds(draw, features.statistics(draw(9)), features)
+    >>> score.error is not None
+    True
     """
     check_integer("seeds", seeds, 2)
     scores = [frechet_distance(features.statistics(draw(seed)), reference) for seed in range(seeds)]

@@ -1,16 +1,18 @@
-"""Keras metrics of how likely held-out data are, for `compile(metrics=[...])` and `evaluate`.
+"""Keras metrics of the likelihood of held-out data, for `compile(metrics=[...])` and `evaluate`.
 
-They are computed when data are evaluated, not in training, with the averaged weights, and the same
-every time.
+They are computed when data are evaluated, not in training, with the averaged weights. Their noise
+is a function of the example's index, so that repeated evaluations agree.
 """
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.registry import PACKAGE
+from keras_gud.core.types import Parameter, Tensor, TensorLike
 from keras_gud.likelihood import FlowLikelihood, data_likelihood
 
 
@@ -21,11 +23,11 @@ class LikelihoodMetric(keras.metrics.Metric):
     under ``<name>_error`` the standard error of the mean over the examples.
 
     Args:
-        name: Its name in logs.
-        **params: Values of the schedule's parameters, e.g. ``a=0.7``; default: mid-range.
+        name: Name of the metric in logs.
+        **params: Values of the schedule's parameters, e.g. ``a=0.7``; by default mid-range.
     """
 
-    def __init__(self, name: str, **params):
+    def __init__(self, name: str, **params: Parameter) -> None:
         super().__init__(name=name, dtype="float32")
         self.params = params
         self.seen, self.total, self.weighted, self.squared, self.squares = (
@@ -33,18 +35,28 @@ class LikelihoodMetric(keras.metrics.Metric):
             for n in ("seen", "total", "weighted", "squared", "squares")
         )
 
-    def nats(self, model, x, counter):
-        """-log p, or a bound of it, of every example of a batch, float32 ``(batch,)``.
+    # The model is not a `GUDModel` to the type checker: models are above metrics (`LEVELS`).
+    def nats(self, model: Any, x: Any, counter: keras.Variable) -> Tensor:
+        """-log p, or an upper bound of it, of every example of a batch, in nats.
 
         Args:
             model: The built `GUDModel`.
-            x: The batch as `GUDModel.call` is given it.
-            counter: int32 variable with the number of examples before it; to be moved on.
+            x: The batch as `GUDModel.call` takes it.
+            counter: int32 variable with the number of examples seen before; to be advanced.
+
+        Returns:
+            float32 ``(batch,)``.
         """
         raise NotImplementedError("A LikelihoodMetric implements nats(model, x, counter).")
 
-    def update(self, model, x, sample_weight=None):
-        """Counts a batch; `GUDModel` calls it when it is evaluated."""
+    def update(self, model: Any, x: Any, sample_weight: TensorLike | None = None) -> None:
+        """Adds a batch to the means; `GUDModel` calls it when it is evaluated.
+
+        Args:
+            model: The built `GUDModel`.
+            x: The batch as `GUDModel.call` takes it.
+            sample_weight: Weight of every example, ``(batch,)``; 1 by default.
+        """
         bits = self.nats(model, x, self.seen) / (math.prod(model.data_shape) * math.log(2.0))
         weight = (
             ops.ones_like(bits) if sample_weight is None else ops.cast(sample_weight, "float32")
@@ -58,14 +70,14 @@ class LikelihoodMetric(keras.metrics.Metric):
         for variable, terms in sums:
             variable.assign(variable + ops.sum(terms))
 
-    def update_state(self, *args, **kwargs):
-        """Refuses: the metric needs the model, see `update`."""
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Raises a `ValueError`: the metric needs the model, see `update`."""
         raise ValueError(
             f"Expected {type(self).__name__} in `compile(metrics=[...])` of a GUD model."
         )
 
-    def result(self):
-        """Mean and its standard error, in bits per dimension."""
+    def result(self) -> dict[str, Tensor]:
+        """Mean and its standard error, float32 scalars in bits per dimension."""
         total = ops.maximum(self.total, 1e-30)
         mean = self.weighted / total
         variance = ops.maximum(self.squares / total - mean**2, 0.0)
@@ -73,19 +85,22 @@ class LikelihoodMetric(keras.metrics.Metric):
         error = ops.sqrt(variance / ops.maximum(effective - 1.0, 1.0))
         return {self.name: mean, f"{self.name}_error": error}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"name": self.name} | self.params
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class NegativeElbo(LikelihoodMetric):
-    """The variational bound in bits per dimension, as `model.predict` gives it per example.
+    """Upper bound of -log p (negative ELBO) in bits per dimension, as `model.predict` gives it.
 
     Args:
         draws: Network evaluations per example, >= 1.
-        name: Its name in logs.
-        **params: See `LikelihoodMetric`.
+        name: Name of the metric in logs.
+        **params: Values of the schedule's parameters, see `LikelihoodMetric`.
+
+    Raises:
+        ValueError: for fewer draws than 1.
 
     Example:
 
@@ -98,34 +113,43 @@ class NegativeElbo(LikelihoodMetric):
     ['val_negative_elbo', 'val_negative_elbo_error']
     """
 
-    def __init__(self, draws: int = 8, name: str = "negative_elbo", **params):
+    def __init__(self, draws: int = 8, name: str = "negative_elbo", **params: Parameter) -> None:
         super().__init__(name, **params)
         self.draws = check_integer("draws", draws, 1)
 
-    def nats(self, model, x, counter):
-        """See `LikelihoodMetric.nats`."""
+    def nats(self, model: Any, x: Any, counter: keras.Variable) -> Tensor:
+        """The bound of every example, float32 ``(batch,)``; see `LikelihoodMetric.nats`."""
         params = model.schedule.resolve(self.params)
         return sum(data_likelihood.negative_elbo(model, x, counter, self.draws, params).values())
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"draws": self.draws}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class BitsPerDim(LikelihoodMetric):
-    """Bits per dimension by the probability flow, as `model.bits_per_dim` gives them per example.
+    """-log p in bits per dimension by the probability flow, as `model.bits_per_dim` gives it.
 
-    Where the solver cannot meet its tolerance within `steps` the value is NaN; the method of the
-    model tells why.
+    The value is NaN where the solver does not meet its tolerance within `steps`; the errors of
+    `model.bits_per_dim` give the reason.
 
     Args:
-        probes: Number of random vectors of Hutchinson's estimate.
-        rtol: Relative tolerance of the solver.
-        atol: Absolute tolerance.
-        steps: Limit on the number of steps tried for a batch.
-        name: Its name in logs.
-        **params: See `LikelihoodMetric`.
+        probes: Number of random vectors of Hutchinson's trace estimate, >= 1.
+        rtol: Relative tolerance of the solver, > 0.
+        atol: Absolute tolerance, > 0.
+        steps: Largest number of steps tried for a batch, >= 1.
+        name: Name of the metric in logs.
+        **params: Values of the schedule's parameters, see `LikelihoodMetric`.
+
+    Raises:
+        ValueError: for a number out of range.
+
+    Example:
+
+    >>> metric = BitsPerDim(probes=2, steps=200)
+    >>> metric.name, metric.get_config()["probes"]
+    ('bits_per_dim', 2)
     """
 
     def __init__(
@@ -135,17 +159,22 @@ class BitsPerDim(LikelihoodMetric):
         atol: float = 1e-4,
         steps: int = 1000,
         name: str = "bits_per_dim",
-        **params,
-    ):
+        **params: Parameter,
+    ) -> None:
         super().__init__(name, **params)
-        self.settings = {"probes": probes, "rtol": rtol, "atol": atol, "steps": steps}
+        self.settings: dict[str, Any] = {
+            "probes": probes,
+            "rtol": rtol,
+            "atol": atol,
+            "steps": steps,
+        }
         self.flow = FlowLikelihood(**self.settings)
 
-    def nats(self, model, x, counter):
-        """See `LikelihoodMetric.nats`."""
+    def nats(self, model: Any, x: Any, counter: keras.Variable) -> Tensor:
+        """-log p of every example, float32 ``(batch,)``; see `LikelihoodMetric.nats`."""
         params = model.schedule.resolve(self.params)
         return data_likelihood.negative_log_prob(model, x, counter, self.flow, params)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | self.settings

@@ -1,17 +1,19 @@
-"""A figure that says what it was measured with, and is compared with its like only."""
+"""A score with its protocol; only scores of the same protocol can be compared."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Score:
-    """A distance to a reference set.
+    """A distance to a reference set, and how it was measured.
+
+    Comparing or subtracting scores of different protocols raises a `ValueError`.
 
     Attributes:
-        value: The figure; less is better.
-        protocol: What has to be equal for two figures to be comparable: measure, features, resize,
-            numbers of images, reference set.
-        error: Standard error over seeds, unless the protocol says of what; `None` for a single
+        value: The distance; less is better.
+        protocol: All that has to be equal for two scores to be comparable: measure, features,
+            resizing, numbers of images, reference set.
+        error: Standard error over seeds, unless the protocol names another; `None` for a single
             measurement.
 
     Example:
@@ -25,14 +27,14 @@ class Score:
     protocol: str
     error: float | None = None
 
-    def __sub__(self, other) -> float:
-        return self.value - self._like(other).value
+    def __sub__(self, other: "Score") -> float:
+        return self.value - self._comparable(other).value
 
-    def __lt__(self, other) -> bool:
-        return self.value < self._like(other).value
+    def __lt__(self, other: "Score") -> bool:
+        return self.value < self._comparable(other).value
 
-    def __gt__(self, other) -> bool:
-        return self.value > self._like(other).value
+    def __gt__(self, other: "Score") -> bool:
+        return self.value > self._comparable(other).value
 
     def __float__(self) -> float:
         return self.value
@@ -41,7 +43,8 @@ class Score:
         error = "" if self.error is None else f" +- {self.error:.4g}"
         return f"{self.value:.4g}{error} ({self.protocol})"
 
-    def _like(self, other):
+    def _comparable(self, other: "Score") -> "Score":
+        """The other score, or an error if its protocol differs."""
         if not isinstance(other, Score) or other.protocol != self.protocol:
             received = other.protocol if isinstance(other, Score) else repr(other)
             raise ValueError(

@@ -166,7 +166,7 @@ def test_bad_extractors(extractor, message):
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="Expected `name` to be a text"):
+    with pytest.raises(ValueError, match="Expected `name` to be a non-empty text"):
         Features(moments, "")
     with pytest.raises(ValueError, match="Expected `size` to be an integer >= 1"):
         Features(moments, "moments", size=(0, 4))

@@ -1,6 +1,6 @@
 """FID and KID by torch-fidelity, against our own formulas on the features of its network.
 
-The network's published weights cannot be had without a network: these are random ones.
+The published weights have to be downloaded: these are random ones.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics.pairwise import polynomial_kernel
 
-from keras_gud.metrics import FeatureStatistics, frechet_distance, inception, published
+from keras_gud.metrics import FeatureStatistics, fid_and_kid, frechet_distance, inception
 
 FEW = {"measures": "kid", "layer": 64, "subset_size": 4, "subsets": 3, "batch_size": 5}
 
@@ -75,7 +75,7 @@ def mmd(x, y):
 def test_both_are_our_formulas_on_its_features(fidelity, weights):
     x, y = images(13), images(13, seed=1, shift=20.0)
     five = [np.concatenate(5 * [part]) for part in (x, y)]  # FID takes more images than features
-    found = published(*five, layer=64, subset_size=65, subsets=1, batch_size=5, weights=weights)
+    found = fid_and_kid(*five, layer=64, subset_size=65, subsets=1, batch_size=5, weights=weights)
     one, other = (np.tile(features(fidelity, weights, part, 64), (5, 1)) for part in (x, y))
     parts = [FeatureStatistics(f.mean(0), np.cov(f.T), 65, "64") for f in (one, other)]
     assert found["fid"].value == pytest.approx(frechet_distance(*parts).value, rel=1e-4)
@@ -87,7 +87,7 @@ def test_both_are_our_formulas_on_its_features(fidelity, weights):
 def test_equal_sets_have_no_distance(weights):
     x = images(5)
     near, far = (
-        published(x, y, "kid", layer=64, subset_size=5, subsets=1, weights=weights)["kid"]
+        fid_and_kid(x, y, "kid", layer=64, subset_size=5, subsets=1, weights=weights)["kid"]
         for y in (x, images(5, seed=1, shift=40.0))
     )
     assert -0.1 * far.value < near.value < 0.0  # unbiased: two draws are further apart than equals
@@ -95,7 +95,7 @@ def test_equal_sets_have_no_distance(weights):
 
 def test_features_of_the_published_layer(fidelity, weights):
     x, y = images(4), images(4, seed=1, shift=40.0)
-    found = published(x, y, "kid", subset_size=4, subsets=1, weights=weights)["kid"]
+    found = fid_and_kid(x, y, "kid", subset_size=4, subsets=1, weights=weights)["kid"]
     one, other = (features(fidelity, weights, part, 2048) for part in (x, y))
     assert found.value == pytest.approx(mmd(one, other), rel=1e-3)
     assert found.value > 0.01
@@ -105,7 +105,7 @@ def test_features_of_the_published_layer(fidelity, weights):
 def test_the_error_of_kid_is_that_of_its_subsets_which_are_drawn_by_the_seed(weights):
     x, y = images(8), images(8, seed=1, shift=20.0)
     one, again, other = (
-        published(x, y, **FEW, seed=seed, weights=weights)["kid"] for seed in (0, 0, 1)
+        fid_and_kid(x, y, **FEW, seed=seed, weights=weights)["kid"] for seed in (0, 0, 1)
     )
     assert one == again
     assert one.value != other.value
@@ -129,14 +129,15 @@ def test_streams_folders_and_registered_sets_are_arrays(fidelity, weights, tmp_p
     tensors = [torch.as_tensor(np.moveaxis(image, -1, 0).copy()) for image in y]
     fidelity.register_dataset("keras-gud-test", lambda root, download: listed(tensors))
 
-    array = published(x, y, **FEW, weights=weights)["kid"]
-    stream = published(iter([x[:3], torch.as_tensor(x[3:])]), folder, **FEW, weights=weights)["kid"]
-    named = published(x, "keras-gud-test", **FEW, weights=weights)["kid"]
+    array = fid_and_kid(x, y, **FEW, weights=weights)["kid"]
+    batches = iter([x[:3], torch.as_tensor(x[3:])])
+    stream = fid_and_kid(batches, folder, **FEW, weights=weights)["kid"]
+    named = fid_and_kid(x, "keras-gud-test", **FEW, weights=weights)["kid"]
     assert array.value == stream.value == named.value
     assert "8 images against 8 of unnamed images" in array.protocol
     assert "8 images against 8 of y-set" in stream.protocol
     assert "8 images against all of keras-gud-test" in named.protocol
-    # Features of these weights are not kept for those who ask for the published ones.
+    # Features of these weights are not cached as those of the published ones.
     assert not list((tmp_path / "torch").rglob("*.pt"))
 
 
@@ -156,8 +157,8 @@ def listed(tensors):
 
 def test_grey_images_are_three_equal_channels(weights):
     grey, y = images(5, channels=1), images(5, seed=1)
-    found = published(grey, y, **FEW, weights=weights)
-    assert found == published(np.repeat(grey, 3, axis=-1), y, **FEW, weights=weights)
+    found = fid_and_kid(grey, y, **FEW, weights=weights)
+    assert found == fid_and_kid(np.repeat(grey, 3, axis=-1), y, **FEW, weights=weights)
 
 
 # -- unlike is not compared with unlike ------------------------------------------------------------
@@ -165,7 +166,7 @@ def test_grey_images_are_three_equal_channels(weights):
 
 def test_the_protocol_names_what_the_figure_depends_on(fidelity, weights):
     x, y = images(6), images(6, seed=1)
-    score = published(x, y, **FEW, data="toys", weights=weights)["kid"]
+    score = fid_and_kid(x, y, **FEW, data="toys", weights=weights)["kid"]
     assert score.protocol.startswith(
         f"KID, torch-fidelity {fidelity.__version__} inception-v3-compat (other weights "
     )
@@ -173,7 +174,7 @@ def test_the_protocol_names_what_the_figure_depends_on(fidelity, weights):
         ", 64 features (not the published layer), images resized to 299x299 as by TensorFlow 1, "
         "6 images against 6 of toys, 3 subsets of 4 +- their standard deviation"
     )
-    fewer = published(x[:5], y, **FEW, data="toys", weights=weights)["kid"]
+    fewer = fid_and_kid(x[:5], y, **FEW, data="toys", weights=weights)["kid"]
     with pytest.raises(ValueError, match="Expected a score of the same protocol"):
         assert score < fewer
 
@@ -181,10 +182,11 @@ def test_the_protocol_names_what_the_figure_depends_on(fidelity, weights):
 def test_the_published_weights_are_known_by_their_hash(tmp_path):
     path = tmp_path / "copy.pth"
     path.write_bytes(b"weights")
-    sha256 = hashlib.sha256(b"weights").hexdigest()
-    assert inception._network(path, f"somewhere/inception-{sha256[:8]}.pth").endswith(sha256[:8])
-    assert inception._network(path, "somewhere/inception-0.pth") == f"other weights {sha256[:8]}"
-    assert inception._network(None, "somewhere/inception-0.pth") == "inception-0"
+    digits = hashlib.sha256(b"weights").hexdigest()[:8]
+    name = inception._network_name
+    assert name(path, f"somewhere/inception-{digits}.pth") == f"inception-{digits}"
+    assert name(path, "somewhere/inception-0.pth") == f"other weights {digits}"
+    assert name(None, "somewhere/inception-0.pth") == "inception-0"
 
 
 # -- mistakes --------------------------------------------------------------------------------------
@@ -210,12 +212,12 @@ def test_the_published_weights_are_known_by_their_hash(tmp_path):
 def test_bad_arguments(fidelity, weights, change, message):
     arguments = {"images": images(6), "reference": images(6, seed=1), "weights": weights}
     with pytest.raises(ValueError, match=message):
-        published(**(arguments | FEW | change))
+        fid_and_kid(**(arguments | FEW | change))
 
 
 def test_an_empty_folder(fidelity, weights, tmp_path):
     with pytest.raises(ValueError, match="at least 4 for KID.*Received: 0 images"):
-        published(images(6), tmp_path, **FEW, weights=weights)
+        fid_and_kid(images(6), tmp_path, **FEW, weights=weights)
 
 
 def test_a_wrong_reference_is_found_before_images_are_drawn(fidelity, weights):
@@ -224,11 +226,11 @@ def test_a_wrong_reference_is_found_before_images_are_drawn(fidelity, weights):
         yield
 
     with pytest.raises(ValueError, match="`reference` to be at least 4"):
-        published(draw(), images(3), **FEW, weights=weights)
+        fid_and_kid(draw(), images(3), **FEW, weights=weights)
 
 
 def test_fewer_images_than_are_published_warn():
-    with pytest.warns(UserWarning, match="FID with 3000 images is biased upwards"):
+    with pytest.warns(UserWarning, match="FID with 3000 images is biased upwards.*of 50000 images"):
         inception._check_count("images", 3000, ("fid",), 2048, 1000)
 
 
@@ -240,10 +242,10 @@ def test_offline_the_error_says_where_the_weights_go(fidelity, tmp_path, monkeyp
         monkeypatch.delenv(name, raising=False)
     where = tmp_path / "hub" / "checkpoints"
     with pytest.raises(OSError, match=f"weights-inception.*pth.*put that file into {where}"):
-        published(images(6), images(6, seed=1), **FEW)
+        fid_and_kid(images(6), images(6, seed=1), **FEW)
 
 
 def test_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)  # makes the import statement fail
     with pytest.raises(ImportError, match=r'torch-fidelity.*pip install "keras-gud\[fid\]"'):
-        published(images(6), images(6))
+        fid_and_kid(images(6), images(6))
