@@ -35,24 +35,6 @@ def test_the_flow_of_a_gaussian_keeps_its_distribution(parts, rng):
     assert np.abs(np.cov(noise.T) - expected).max() < 4.5 * np.sqrt(2.0 / 20000)
 
 
-@pytest.mark.parametrize("name", sorted(samplers.registry.factories))
-def test_a_path_in_two_halves(parts, name):
-    """z(1) to z(1/2) to z(0) in all samplers; the deterministic ones meet the whole path."""
-    truth, schedule = parts
-    sampler = samplers.get(name)
-    steps = {} if name == "adaptive" else {"steps": 200}
-    _, path = sampler(truth, schedule, n=4, seed=3, states=2, **steps)
-    first = sampler.integrate(truth, schedule, path[0], times=(1.0, 0.5), seed=3, **steps)
-    second = sampler.integrate(truth, schedule, first, times=(0.5, 0.0), seed=4, **steps)
-    assert np.isfinite(second).all()
-    if name in ("ancestral", "dpm++sde", "euler_maruyama", "predictor_corrector"):
-        assert np.abs(second - path[2]).max() > 0.05
-    else:
-        tolerance = 0.03 if name == "ddim" else 2e-3
-        np.testing.assert_allclose(first, path[1], atol=tolerance)
-        np.testing.assert_allclose(second, path[2], atol=tolerance)
-
-
 def test_parameters_batches_and_conditions_as_in_sampling(parts, rng):
     truth, schedule = parts
     z = rng.normal(size=(5, 3)).astype("float32")

@@ -16,11 +16,6 @@ def parts():
     return samplers.EulerMaruyama(steps=20), oracle.Gaussian(np.zeros((3, 1)), covariance), schedule
 
 
-def steps_of(name, steps):
-    """The argument `steps`, but for samplers that choose their own: theirs is a limit."""
-    return {} if name == "adaptive" else {"steps": steps}
-
-
 def test_a_sample_depends_on_its_seed_and_index_alone(parts):
     sampler, truth, schedule = parts
     whole = sampler(truth, schedule, n=10, seed=5)
@@ -91,25 +86,6 @@ def test_a_condition_has_one_row_or_one_for_each_sample(parts):
         sampler(truth, schedule, 3, condition={"to": np.zeros(2)})
 
 
-@pytest.mark.parametrize("name", sorted(samplers.registry.factories))
-def test_frozen_components_stay_bit_exact(name):
-    schedule = schedules.Sequential(b=0.9, over=0)
-    schedule.adapt(variance=np.ones(4))
-    truth = oracle.Gaussian(np.zeros(4), np.eye(4) * 0.5 + 0.5)
-    _, path = samplers.get(name)(truth, schedule, n=8, **steps_of(name, 40), states=40, seed=0)
-    gamma = np.stack([np.asarray(schedule(1.0 - i / 40).gamma)[0] for i in range(41)])
-    frozen = gamma[1:] == gamma[:-1]
-    assert 0.5 < frozen.mean() < 0.95
-    moved = np.abs(np.diff(path, axis=0)).max(axis=1) > 0
-    if getattr(samplers.get(name), "corrector", False):
-        # The last step of a component is corrected at the beginning of the next one.
-        assert moved[~frozen].all()
-        frozen[1:] &= frozen[:-1]
-        assert not moved[frozen].any()
-    else:
-        np.testing.assert_array_equal(moved, ~frozen)
-
-
 def test_parameters_per_sample(parts):
     sampler, truth, schedule = parts
     both = sampler(truth, schedule, n=2, seed=0, a=np.array([0.5, 1.5]))
@@ -144,29 +120,6 @@ def test_bad_arguments(parts, arguments, message):
     sampler, truth, schedule = parts
     with pytest.raises(ValueError, match=message):
         sampler(truth, schedule, **arguments)
-
-
-@pytest.mark.parametrize("name", sorted(samplers.registry.factories))
-def test_every_sampler_by_name_config_and_in_pieces(parts, name):
-    """The memory of a multistep method crosses the pieces in which the loop is run."""
-    _, truth, schedule = parts
-    sampler = samplers.get(name)
-    copy = type(sampler).from_config(sampler.get_config())
-    steps = steps_of(name, 12)
-    whole = sampler(truth, schedule, n=5, seed=3, **steps)
-    assert np.isfinite(whole).all()
-    np.testing.assert_array_equal(copy(truth, schedule, n=5, seed=3, **steps), whole)
-    pieces, _ = sampler(truth, schedule, n=5, seed=3, **steps, states=6, batch_size=2)
-    # An adaptive batch shares its steps, which differ within the tolerance.
-    np.testing.assert_allclose(pieces, whole, atol=1e-4 if steps else 1e-3)
-
-
-@pytest.mark.parametrize("name", sorted(samplers.registry.factories))
-def test_extreme_gammas_stay_finite(name):
-    schedule = schedules.Function(lambda t: -20.0 + 40.0 * t)
-    schedule.adapt(variance=np.ones(2))
-    truth = oracle.Gaussian(np.zeros(2), [[1.0, 0.5], [0.5, 1.0]])
-    assert np.isfinite(samplers.get(name)(truth, schedule, n=4, **steps_of(name, 5), seed=0)).all()
 
 
 @pytest.mark.parametrize(

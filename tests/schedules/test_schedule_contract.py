@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from functools import partial
 
 import keras
 import numpy as np
@@ -21,11 +22,16 @@ def cubic(t, row):
 
 
 def coordinates(basis):
+    if basis == "all":
+        every = ("pca", "haar", "fourier", "pixel")  # what the last one says counts
+        return {k: v for name in every for k, v in coordinates(name).items()}
     basis = bases.get(basis, **({"levels": 2} if basis == "haar" else {}))
     basis.build((None, *SHAPE))
     return basis.coordinates
 
 
+# Schedules and a basis whose coordinates they use. Those that are registered and not named here
+# are added below, as they are by default.
 EVERY = {
     "linear": (lambda: schedules.Linear(a=0.4), "pixel"),
     "linear family": (lambda: schedules.Linear(a=(0.2, 1.8), gamma_noise="paper"), "pixel"),
@@ -61,9 +67,13 @@ EVERY = {
         "pixel",
     ),
 }
+EVERY |= {
+    name: (partial(schedules.get, name), "all")
+    for name in sorted(set(schedules.registry.factories) - set(EVERY))
+}
 
 
-@pytest.fixture(params=EVERY, name="every")
+@pytest.fixture(params=EVERY, name="every", scope="module")
 def _every(request):
     make, basis = EVERY[request.param]
     schedule = make()
@@ -76,6 +86,27 @@ def assert_same_states(one, other):
         np.testing.assert_array_equal(
             *(ops.convert_to_numpy(getattr(s(T), field)) for s in (one, other))
         )
+
+
+# -- gamma ------------------------------------------------------------------------------------
+
+
+def test_gamma_never_decreases_and_has_the_derivative_that_it_says(every):
+    t = np.linspace(0.0, 1.0, 1025)
+    state = every(t.astype("float32"))
+    gamma, slope = (
+        np.broadcast_to(ops.convert_to_numpy(x).astype("float64"), (len(t), *SHAPE))
+        for x in (state.gamma, state.dgamma_dt)
+    )
+    assert np.isfinite(slope).all()
+    risen = np.diff(gamma, axis=0)
+    assert risen.min() >= -1e-4
+    # By the trapezoidal rule, but for the few steps with a kink or a steep end of a time warp.
+    first, last = slope[:-1], slope[1:]
+    smooth = np.abs(first - last) <= 0.1 * np.abs(first + last)
+    expected = 0.5 * (first + last) / (len(t) - 1)
+    np.testing.assert_allclose(expected[smooth], risen[smooth], rtol=0.02, atol=3e-5)
+    assert (risen * smooth).sum() > 0.4 * risen.sum() > 0.0
 
 
 # -- saving -----------------------------------------------------------------------------------

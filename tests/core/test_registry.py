@@ -1,0 +1,79 @@
+"""Parts by name, and the discovery of the files that define them."""
+
+import functools
+import sys
+
+import pytest
+
+from keras_gud.core.registry import Registry, discover
+
+
+class Part:
+    def __init__(self, size=1):
+        self.size = size
+
+
+class Other(Part):
+    pass
+
+
+@pytest.fixture
+def registry():
+    registry = Registry("part", Part)
+    registry.register("part")(Part)
+    return registry
+
+
+def test_a_part_by_name_and_by_itself(registry):
+    registry.add("large", functools.partial(Part, size=9))
+    assert registry.get("Large").size == 9
+    assert registry.get("part", size=3).size == 3
+    part = Other()
+    assert registry.get(part) is part
+
+
+def test_a_decorator_returns_what_it_registers():
+    registry = Registry("part", Part)
+    assert registry.register("other")(Other) is Other
+    assert list(registry.factories) == ["other"]
+
+
+def test_a_name_belongs_to_one_part(registry):
+    registry.add("part", Part)  # the module of the part was reloaded, say
+    with pytest.raises(ValueError, match=r"Expected a new `name`, .*Received: name='part'"):
+        registry.add("part", Other)
+    assert type(registry.get("part")) is Part
+
+
+def test_names_are_in_lower_case(registry):
+    with pytest.raises(ValueError, match="`name` in lower case. Received: name='Part'"):
+        registry.add("Part", Part)
+
+
+def test_a_file_in_the_folder_is_enough(tmp_path, monkeypatch):
+    folder = tmp_path / "family_of_parts"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(
+        "from keras_gud.core.registry import discover\n"
+        "from family_of_parts.part import registry\n"
+        "discover(__name__)\n"
+    )
+    (folder / "part.py").write_text(
+        "from keras_gud.core.registry import Registry\nregistry = Registry('part', object)\n"
+    )
+    (folder / "new.py").write_text(
+        "from family_of_parts.part import registry\n"
+        "@registry.register('new')\n"
+        "class New:\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import family_of_parts
+
+    try:
+        assert list(family_of_parts.registry.factories) == ["new"]
+        (folder / "newer.py").write_text("raise RuntimeError('seen')\n")
+        with pytest.raises(RuntimeError, match="seen"):
+            discover("family_of_parts")
+    finally:
+        for name in [name for name in sys.modules if name.startswith("family_of_parts")]:
+            del sys.modules[name]
