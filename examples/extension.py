@@ -187,7 +187,7 @@ def picture(model, strips, arguments):
     window = tasks.noised(model, rows[0][:, : image.shape[1]], 0.5, seed=arguments.seed, b=B)
     figure = plots.strips(
         [*rows, more],
-        labels=["from nothing", *["which goes on"] * (len(rows) - 1), "continued"],
+        row_labels=["from nothing", *["which goes on"] * (len(rows) - 1), "continued"],
         marks=[None] * len(rows) + [image.shape[1]],
         window=np.clip(128.0 * (window + 1.0), 0.0, 255.0),
         state=model.schedule(0.5, b=B),

@@ -67,7 +67,8 @@ def paths():
             state = sequential(b, 2, reverse=order == "right to left")
             gammas[f"{order}, b = {b:g}"] = state.gamma
     between = ["left to right, b = 0.25", "right to left, b = 0.25"]
-    return plots.paths(gammas, labels=["the left column", "the right column"], between=between)
+    names = ["the left column", "the right column"]
+    return plots.paths(gammas, component_labels=names, between=between)
 
 
 def four_schedules(white, matching):
@@ -88,7 +89,7 @@ def four_schedules(white, matching):
         {name: model.schedule(TIMES, a=a) for name, (model, a) in columns.items()},
         TIMES,
         variance={name: model.prior.variance for name, (model, _) in columns.items()},
-        labels=labels["rank"],
+        component_labels=labels["rank"],
         components=shown,
         levels={"log_snr": (7.0, -3.0), "sigma": (0.99,)},
     )
@@ -110,15 +111,15 @@ def forward(white, matching, images, image):
         for t in times
     ]
     grey_levels = np.clip(np.round(128.0 * (np.array(states) + 1.0)), 0, 255).astype("uint8")
-    return plots.forward_process(grey_levels, times, titles=list(rows))
+    return plots.forward_process(grey_levels, times, row_labels=list(rows))
 
 
 def columns():
     """Five columns, more and more one after the other (fig. 6)."""
     states = {f"b = {b:g}": sequential(b, COLUMNS) for b in (0.2, 0.5, 0.8)}
-    return plots.schedule(
-        states, TIMES, labels=np.arange(1, COLUMNS + 1), show=("gamma", "beta", "alpha")
-    )
+    numbers = np.arange(1, COLUMNS + 1)
+    show = ("gamma", "beta", "alpha")
+    return plots.schedule(states, TIMES, component_labels=numbers, show=show)
 
 
 def main():

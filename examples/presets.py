@@ -70,7 +70,7 @@ def main():
         model, estimates = path_of(name, images, images[arguments.image])
         rows.append(estimates)
         print(row(name, model), flush=True)
-    figure = plots.forward_process(np.stack(rows, axis=1), TIMES, titles=list(presets.ALL))
+    figure = plots.forward_process(np.stack(rows, axis=1), TIMES, row_labels=list(presets.ALL))
     path = arguments.out / "presets.png"
     figure.savefig(path)
     print(f"wrote {path}")

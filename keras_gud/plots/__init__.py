@@ -1,6 +1,6 @@
-"""Pictures of data, samples and schedules: functions that return a Matplotlib `Figure`.
+"""Plots of data, samples and schedules: functions that return a Matplotlib `Figure`.
 
-Figures are made without pyplot, so nothing global changes and no display is needed; save one with
+Figures are made without pyplot: no global state changes and no display is needed. Save one with
 `figure.savefig(path)`, or let a notebook show it.
 """
 

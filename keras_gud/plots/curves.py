@@ -1,15 +1,26 @@
 """Component-wise schedules as curves over time (paper figs. 2 and 6)."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
 import numpy as np
 
 from keras_gud.backend import to_numpy
 from keras_gud.core.registry import near_match
+from keras_gud.core.types import ArrayLike, TensorLike
 from keras_gud.diffusion.noising_state import NoisingState
-from keras_gud.plots.canvas import FONT, INK, dark_to_light, new_figure, style
+from keras_gud.plots.canvas import FONT_SIZE, TEXT_COLOUR, dark_to_light, new_figure, style
 
-_MOST_LINES = 8
-_MOST_NAMES = 12
-# What can be shown: `log_snr`, and the names of `NoisingState`.
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# One schedule: gamma at several times, or its `NoisingState`.
+Gamma: TypeAlias = TensorLike | NoisingState
+
+_MAX_LINES = 8
+_MAX_LEGEND_ENTRIES = 12
+# Quantities that can be shown: `log_snr`, and the properties of `NoisingState`.
 _TITLES = {
     "sigma": r"noise level $\sigma_i(t)$",
     "gamma": r"noising state $\gamma_i(t)$",
@@ -20,39 +31,41 @@ _TITLES = {
 
 
 def schedule(
-    gamma,
-    times,
-    variance=None,
-    labels=None,
-    components=None,
-    show=("sigma", "gamma", "log_snr"),
-    levels=None,
-):
+    gamma: Gamma | Mapping[str, Gamma],
+    times: TensorLike,
+    variance: TensorLike | Mapping[str, TensorLike] | None = None,
+    component_labels: ArrayLike | None = None,
+    components: ArrayLike | None = None,
+    show: Sequence[str] = ("sigma", "gamma", "log_snr"),
+    levels: Mapping[str, Sequence[float]] | None = None,
+) -> "Figure":
     """One schedule or several as curves over time (paper figs. 2 and 6).
 
-    Lines are coloured by the order of the components, the first one darkest. Several schedules
-    stand side by side, a column each, with one scale for every quantity.
+    Lines are coloured in the order of the components, the first one darkest. Several schedules
+    are shown side by side, one column each, and share the vertical scale of every quantity.
 
     Args:
         gamma: Array `(n_times, n_components)` or `(n_times, *data_shape)`; or a schedule's
             `NoisingState` at the times, ``model.schedule(times)``, whose groups are the
             components; or a dict of such arrays or states by the name of the schedule.
-        times: The `n_times` diffusion times.
-        variance: Sigma_i, the variance of each component chi_i over the data, `(n_components,)` or
-            `data_shape`; 1 unless given. A dict by the same names where schedules differ in it.
-        labels: A name or number for each component, shaped like `variance`, for the legend; their
-            indices unless given.
+        times: The `n_times` diffusion times, `(n_times,)`, usually in 0..1.
+        variance: Sigma_i, the variance of each clean component z0_i over the data,
+            `(n_components,)` or `data_shape`; 1 by default. A dict by the same names where
+            schedules differ in it.
+        component_labels: A name or number for each component, shaped like `variance`, for the
+            legend; by default their indices.
         components: Indices of the components to show, in the order of the colours. By default eight
             (or all, if fewer), evenly spread between the component noised last and the one noised
             first (of the first schedule).
-        show: What to show: ``"sigma"``, ``"gamma"``, ``"log_snr"`` (of paper eq. 16), ``"alpha"``
-            (the paper's suppression factor) and ``"beta"``, which needs a `NoisingState`.
-        levels: Dict from a quantity shown to values to mark by a dashed line, such as those at
-            which data count as noised; or `None`.
+        show: Quantities to show: ``"sigma"``, ``"gamma"``, ``"log_snr"`` (of paper eq. 16),
+            ``"alpha"`` (the paper's suppression factor) and ``"beta"``, which needs a
+            `NoisingState`.
+        levels: Dict from a quantity shown to values that are marked by a dashed line, such as
+            those at which data count as noised; or `None`.
 
     Returns:
-        A `matplotlib.figure.Figure` with an axes for each quantity; for a dict, quantity by
-        quantity an axes for each schedule.
+        A `matplotlib.figure.Figure` with one axes per quantity; for a dict, one axes per schedule
+        for the first quantity, then for the next.
 
     Raises:
         ValueError: if the shapes do not fit together, or for a component or quantity that does not
@@ -60,6 +73,7 @@ def schedule(
         ImportError: where Matplotlib is missing.
 
     Example:
+
     >>> from keras_gud import plots
     >>> t = np.linspace(0, 1, 5)[:, None]
     >>> gamma = -7 + 12 * t + np.array([0.0, 1.0])
@@ -75,32 +89,33 @@ def schedule(
     _check_names("show", show, _TITLES)
     levels = levels or {}
     _check_names("levels", levels, show)
-    several = isinstance(gamma, dict)
-    if len(show) == 0 or (several and not gamma):
+    several = isinstance(gamma, Mapping)
+    gammas = gamma if isinstance(gamma, Mapping) else {"": gamma}
+    if len(show) == 0 or not gammas:
         raise ValueError(
             "Expected at least one schedule and one quantity. "
             f"Received: gamma={gamma if several else '...'}, show={show!r}."
         )
     curves = {
-        name: _quantities(each, times, _of(variance, name), show)
-        for name, each in (gamma if several else {"": gamma}).items()
+        name: _quantities(each, times, _variance_of(name, variance), show)
+        for name, each in gammas.items()
     }
-    chosen, names = _choose(curves, components, labels)
+    chosen, names = _choose(curves, components, component_labels)
     figure, grid = _grid(len(show), len(curves), several)
     for row, quantity in zip(grid, show, strict=True):
         for axes, (name, values) in zip(row, curves.items(), strict=True):
             _draw(axes, times, values[quantity][:, chosen], levels.get(quantity, ()))
             if not several or quantity == show[0]:
-                axes.set_title(name if several else _TITLES[quantity], fontsize=FONT)
+                axes.set_title(name if several else _TITLES[quantity], fontsize=FONT_SIZE)
             if not several or quantity == show[-1]:
-                axes.set_xlabel(r"$t$", fontsize=FONT)
+                axes.set_xlabel(r"$t$", fontsize=FONT_SIZE)
         if several:
-            row[0].set_ylabel(_TITLES[quantity], fontsize=FONT, color=INK)
+            row[0].set_ylabel(_TITLES[quantity], fontsize=FONT_SIZE, color=TEXT_COLOUR)
     _add_legend(figure, names)
     return figure
 
 
-def _check_names(argument: str, given, known):
+def _check_names(argument: str, given: Iterable[str], known: Iterable[str]) -> None:
     for name in given:
         if name not in known:
             raise ValueError(
@@ -109,8 +124,9 @@ def _check_names(argument: str, given, known):
             )
 
 
-def _of(variance, name: str):
-    if isinstance(variance, dict):
+def _variance_of(name: str, variance: Any) -> Any:
+    """The entry of a dict of variances, or the variance of all schedules."""
+    if isinstance(variance, Mapping):
         if name not in variance:
             raise ValueError(
                 f"Expected `variance` to have an entry for {name!r}, as `gamma` has. "
@@ -120,12 +136,12 @@ def _of(variance, name: str):
     return variance
 
 
-def _quantities(gamma, times, variance, show) -> dict[str, np.ndarray]:
+def _quantities(
+    gamma: Gamma, times: np.ndarray, variance: TensorLike | None, show: Sequence[str]
+) -> dict[str, np.ndarray]:
     """Every quantity shown, and gamma and log SNR, `(n_times, n_components)`."""
-    dgamma_dt = None
-    if isinstance(gamma, NoisingState):
-        gamma, dgamma_dt = gamma.gamma, gamma.dgamma_dt
-    gamma = to_numpy(gamma)
+    state = gamma if isinstance(gamma, NoisingState) else NoisingState(gamma)
+    gamma, dgamma_dt = to_numpy(state.gamma), state.dgamma_dt
     if gamma.ndim < 2 or times.shape != gamma.shape[:1]:
         raise ValueError(
             "Expected `gamma` of shape (n_times, n_components) and as many `times`. "
@@ -146,27 +162,34 @@ def _quantities(gamma, times, variance, show) -> dict[str, np.ndarray]:
     return known | {name: to_numpy(getattr(state, name)) for name in show if name not in known}
 
 
-def _choose(curves, components, labels):
+def _choose(
+    curves: dict[str, dict[str, np.ndarray]],
+    components: ArrayLike | None,
+    component_labels: ArrayLike | None,
+) -> tuple[np.ndarray, list[str]]:
     """Indices of the components to show, and their names."""
     first, *others = curves.values()
     n = first["gamma"].shape[1]
     for other in others:
         if other["gamma"].shape[1] != n:
             raise ValueError(
-                "Expected schedules of as many components each. Received: "
+                "Expected schedules of the same number of components. Received: "
                 f"{[c['gamma'].shape[1] for c in curves.values()]} components."
             )
-    chosen = _spread(first) if components is None else np.asarray(components, "int64")
+    chosen = _evenly_spread(first) if components is None else np.asarray(components, "int64")
     if chosen.size == 0 or chosen.min() < 0 or chosen.max() >= n:
         raise ValueError(
             f"Expected `components` between 0 and {n - 1}. Received: components={components!r}."
         )
-    names = np.arange(n) if labels is None else _per_component(labels, n, "labels")
+    if component_labels is None:
+        names = np.arange(n)
+    else:
+        names = _per_component(component_labels, n, "component_labels")
     return chosen, [_text(names[i]) for i in chosen]
 
 
-def _per_component(values, n: int, name: str) -> np.ndarray:
-    # Labels may be text, which no backend has a tensor for.
+def _per_component(values: Any, n: int, name: str) -> np.ndarray:
+    # Labels may be strings, of which backends have no tensors.
     values = np.asarray(values) if isinstance(values, list | tuple) else to_numpy(values)
     if values.size != n:
         raise ValueError(
@@ -176,17 +199,17 @@ def _per_component(values, n: int, name: str) -> np.ndarray:
     return values.reshape(-1)
 
 
-def _spread(curves) -> np.ndarray:
+def _evenly_spread(curves: dict[str, np.ndarray]) -> np.ndarray:
     """Components evenly spread over the order of noising; equal gammas are ordered by their SNR."""
-    with np.errstate(invalid="ignore"):  # gamma may be infinite at the ends, and then has no mean
+    with np.errstate(invalid="ignore"):  # an infinite gamma at an end has no mean
         means = [np.round(v.mean(axis=0), 5) for v in (-curves["log_snr"], curves["gamma"])]
     order = np.lexsort(np.nan_to_num(means))
-    count = min(_MOST_LINES, len(order))
+    count = min(_MAX_LINES, len(order))
     return order[np.linspace(0, len(order) - 1, count).round().astype("int64")]
 
 
-def _grid(n_quantities: int, n_schedules: int, several: bool):
-    """A figure and its axes, a row for each quantity; those of a lone schedule in one line."""
+def _grid(n_quantities: int, n_schedules: int, several: bool) -> tuple["Figure", np.ndarray]:
+    """A figure and its axes `(n_quantities, n_schedules)`; a single schedule's are side by side."""
     if several:
         figure = new_figure(230 * n_schedules + 150, 185 * n_quantities + 50, layout="constrained")
         shape = (n_quantities, n_schedules)
@@ -195,7 +218,7 @@ def _grid(n_quantities: int, n_schedules: int, several: bool):
     return figure, figure.subplots(1, n_quantities, squeeze=False).T
 
 
-def _draw(axes, times, values, levels):
+def _draw(axes: "Axes", times: np.ndarray, values: np.ndarray, levels: Sequence[float]) -> None:
     for line, colour in zip(values.T, dark_to_light(values.shape[1]), strict=True):
         axes.plot(times, line, color=colour, linewidth=1.4)
     for level in levels:
@@ -204,19 +227,19 @@ def _draw(axes, times, values, levels):
     style(axes)
 
 
-def _add_legend(figure, names):
-    # Every line has a colour, but a legend stops being readable where a dozen of them are named.
-    named = np.unique(np.linspace(0, len(names) - 1, _MOST_NAMES).round().astype("int64"))
+def _add_legend(figure: "Figure", names: list[str]) -> None:
+    # A legend of more than a dozen entries is hard to read: of many lines only some are named.
+    named = np.unique(np.linspace(0, len(names) - 1, _MAX_LEGEND_ENTRIES).round().astype("int64"))
     figure.legend(
         [figure.axes[0].lines[i] for i in named],
         [names[i] for i in named],
         loc="outside right center",
         title="component",
-        title_fontsize=FONT - 1,
-        fontsize=FONT - 2,
+        title_fontsize=FONT_SIZE - 1,
+        fontsize=FONT_SIZE - 2,
         frameon=False,
     )
 
 
-def _text(name) -> str:
+def _text(name: Any) -> str:
     return f"{name:.3g}" if isinstance(name, np.floating) else str(name)

@@ -1,32 +1,42 @@
 """Grids and tables of images, samples beside real data, and the forward process."""
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_gud.backend import to_numpy
-from keras_gud.plots.canvas import add_panels
+from keras_gud.core.types import TensorLike
+from keras_gud.plots.canvas import Panel, add_panels
 from keras_gud.plots.panels import Cells, Points, value_range
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def image_grid(
-    images, columns: int | None = None, title: str | None = None, scale=None, smooth: bool = False
-):
-    """One picture of many examples.
+    images: TensorLike,
+    columns: int | None = None,
+    title: str | None = None,
+    scale: int | None = None,
+    smooth: bool = False,
+) -> "Figure":
+    """One figure of many examples.
 
-    Images are enlarged pixel by pixel (or smoothly); volumes show their middle slice, signals a
-    line per channel, and vectors become a scatter plot of their first two features.
+    Images are enlarged pixel by pixel (or smoothly). Of volumes the middle slice is shown, of
+    signals one line per channel, of vectors a scatter plot of their first two features.
 
     Args:
         images: uint8 or float array of shape `(n, height, width, channels)`, or the same with one
             or three spatial axes, or `(n, features)`. With other than 1 or 3 channels the first is
-            shown. Floats are scaled by the range they fit in: 0 to 1, -1 to 1, 0 to 255, or else
-            from their minimum to their maximum. Values that are not finite are magenta.
-        columns: Images in a row; about the square root of their number unless given.
-        title: A line above the picture.
-        scale: Screen pixels per image pixel, a whole number; by default an image is about 96
-            pixels large.
-        smooth: Whether to enlarge with a bicubic filter: tiny images are then easier to read.
+            shown. Floats are scaled from the first of the ranges 0..1, -1..1 and 0..255 that
+            contains them, or else from their minimum and maximum. Values that are not finite are
+            magenta.
+        columns: Images per row, >= 1; by default about the square root of their number.
+        title: A line above the images, or `None`.
+        scale: Screen pixels per image pixel, >= 1; by default an image is about 96 pixels large.
+        smooth: Whether to enlarge with a bicubic filter, which makes tiny images easier to see.
 
     Returns:
         A `matplotlib.figure.Figure` with one axes.
@@ -36,6 +46,7 @@ def image_grid(
         ImportError: where Matplotlib is missing.
 
     Example:
+
     >>> from keras_gud import plots
     >>> figure = plots.image_grid(np.zeros((6, 8, 8, 1), "uint8"), columns=3)
     >>> len(figure.axes[0].images)
@@ -46,16 +57,21 @@ def image_grid(
 
 
 def side_by_side(
-    samples, real, titles=("samples", "real data"), columns=None, scale=None, smooth=False
-):
+    samples: TensorLike,
+    real: TensorLike,
+    titles: Sequence[str] = ("samples", "real data"),
+    columns: int | None = None,
+    scale: int | None = None,
+    smooth: bool = False,
+) -> "Figure":
     """Samples beside real data, with the same grey levels (those of the real data) or axes.
 
     Args:
         samples: Generated examples, as in `image_grid`.
         real: Real examples with the shape and units of the samples; their number may differ.
         titles: The two lines above the two grids.
-        columns: Images in a row of each grid.
-        scale: Screen pixels per image pixel.
+        columns: Images per row of each grid, >= 1.
+        scale: Screen pixels per image pixel, >= 1.
         smooth: Whether to enlarge with a bicubic filter.
 
     Returns:
@@ -67,6 +83,7 @@ def side_by_side(
         ImportError: where Matplotlib is missing.
 
     Example:
+
     >>> from keras_gud import plots
     >>> images = np.zeros((4, 8, 8, 1), "uint8")
     >>> figure = plots.side_by_side(images, images)
@@ -79,31 +96,38 @@ def side_by_side(
             "Expected `samples` and `real` to hold examples of the same shape. "
             f"Received: samples.shape={samples.shape}, real.shape={real.shape}."
         )
-    # Real images, not a stray sample, say what black and white are; no point or line is cut off.
+    # Real images set black and white, so that an outlying sample does not; the axes of vectors and
+    # signals contain all of both.
     like = real if real.ndim >= 4 else np.concatenate([samples, real])
     panels = [_panel(data, columns, scale, like, smooth) for data in (samples, real)]
     return add_panels(panels, titles=titles)
 
 
-def forward_process(states, times, titles=None, scale=None):
+def forward_process(
+    states: TensorLike,
+    times: TensorLike,
+    row_labels: Sequence[str] | None = None,
+    scale: int | None = None,
+) -> "Figure":
     """The states of one or several examples over time, one row each (paper fig. 4).
 
     Args:
         states: Array `(n_times, n_images, height, width, channels)`, or the same with one or three
-            spatial axes. Black and white stand for the range of the states at the smallest time
-            (see `image_grid`); noise beyond it is clipped.
+            spatial axes. Black and white are the ends of the range of the states at the smallest
+            time (see `image_grid`); noise beyond it is clipped.
         times: The `n_times` diffusion times, in any order.
-        titles: A name for each row, or `None`.
-        scale: Screen pixels per image pixel.
+        row_labels: A name left of each row, or `None`.
+        scale: Screen pixels per image pixel, >= 1.
 
     Returns:
         A `matplotlib.figure.Figure` with one axes.
 
     Raises:
-        ValueError: if the numbers of states, times and titles do not fit together.
+        ValueError: if the numbers of states, times and names do not fit together.
         ImportError: where Matplotlib is missing.
 
     Example:
+
     >>> from keras_gud import plots
     >>> figure = plots.forward_process(np.zeros((3, 2, 8, 8, 1)), [0.0, 0.5, 1.0])
     >>> len(figure.axes[0].images)
@@ -116,38 +140,44 @@ def forward_process(states, times, titles=None, scale=None):
             f"Expected one time for each of the {n_times} states. "
             f"Received: times.shape={times.shape}."
         )
-    if titles is not None and len(titles) != n_images:
+    if row_labels is not None and len(row_labels) != n_images:
         raise ValueError(
-            f"Expected one title for each of the {n_images} images. Received: titles={titles!r}."
+            f"Expected `row_labels` to have one entry for each of the {n_images} images. "
+            f"Received: row_labels={row_labels!r}."
         )
     panel = Cells(
         np.swapaxes(states, 0, 1).reshape(-1, *states.shape[2:]),
         columns=n_times,
         scale=scale,
         limits=value_range(states[np.argmin(times)]),
-        row_labels=titles,
+        row_labels=row_labels,
         column_labels=[f"t = {time:.2f}" for time in times],
     )
     return add_panels([panel])
 
 
 def image_table(
-    images, row_labels=None, column_labels=None, title=None, scale=None, smooth: bool = False
-):
+    images: TensorLike,
+    row_labels: Sequence[str] | None = None,
+    column_labels: Sequence[str] | None = None,
+    title: str | None = None,
+    scale: int | None = None,
+    smooth: bool = False,
+) -> "Figure":
     """Images in rows and columns that have names (paper figs. 8 and 9).
 
-    Of fig. 8 the rows are test images; the columns are the original, what is left of it at
-    t = 0.5, and draws from `tasks.complete`. Of fig. 9 the rows are samplers and the columns
+    In fig. 8 the rows are test images, and the columns the original, its noised components at
+    t = 0.5, and samples of `tasks.complete`. In fig. 9 the rows are samplers, and the columns
     values of a.
 
     Args:
         images: Array `(n_rows, n_columns, height, width, channels)`, or the same with one or three
-            spatial axes. One range for all (see `image_grid`).
+            spatial axes, all scaled from one range (see `image_grid`).
         row_labels: A name left of each row, or `None`.
-        column_labels: A name above each column, or `None`. Some are left out where there is no
+        column_labels: A name above each column, or `None`. Some are omitted where there is no
             room for all.
-        title: A line above the picture.
-        scale: Screen pixels per image pixel.
+        title: A line above the images, or `None`.
+        scale: Screen pixels per image pixel, >= 1.
         smooth: Whether to enlarge with a bicubic filter.
 
     Returns:
@@ -158,6 +188,7 @@ def image_table(
         ImportError: where Matplotlib is missing.
 
     Example:
+
     >>> from keras_gud import plots
     >>> figure = plots.image_table(np.zeros((2, 3, 8, 8, 1)), ["ODE", "SDE"])
     >>> len(figure.axes[0].images)
@@ -175,13 +206,14 @@ def image_table(
         images.reshape(-1, *images.shape[2:]),
         columns=images.shape[1],
         scale=scale,
+        row_labels=row_labels,
+        column_labels=column_labels,
         smooth=smooth,
-        **names,
     )
     return add_panels([panel], title=title)
 
 
-def _table(name: str, values, axes: str) -> np.ndarray:
+def _table(name: str, values: TensorLike, axes: str) -> np.ndarray:
     values = to_numpy(values)
     if not 4 <= values.ndim <= 6 or values.size == 0:
         raise ValueError(
@@ -191,7 +223,7 @@ def _table(name: str, values, axes: str) -> np.ndarray:
     return values
 
 
-def _examples(values, name: str) -> np.ndarray:
+def _examples(values: TensorLike, name: str) -> np.ndarray:
     values = to_numpy(values)
     if not 2 <= values.ndim <= 5 or values.size == 0:
         raise ValueError(
@@ -202,7 +234,9 @@ def _examples(values, name: str) -> np.ndarray:
     return values
 
 
-def _panel(data, columns, scale, like, smooth):
+def _panel(
+    data: np.ndarray, columns: int | None, scale: int | None, like: np.ndarray, smooth: bool
+) -> Panel:
     if data.ndim == 2:
         return Points(data, like)
     columns = math.ceil(math.sqrt(len(data))) if columns is None else columns

@@ -1,10 +1,15 @@
-"""What is drawn for one array: images or signals in cells, vectors as points."""
+"""Panels for one array: images or signals in cells, vectors as points."""
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_gud.plots.canvas import DPI, FONT, INK, text_width
+from keras_gud.plots.canvas import DPI, FONT_SIZE, TEXT_COLOUR, text_width
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _GAP = 6
 _IMAGE_PIXELS = 96
@@ -12,10 +17,12 @@ _COLOURS = ("#3b6fb6", "#d1793b", "#4c9a62", "#b4464f", "#7a5ea8")
 
 
 def value_range(values: np.ndarray) -> tuple[float, float]:
-    """The values that black and white stand for.
+    """The values shown as black and white.
 
-    uint8 is 0 to 255. Floats take the first of 0..1, -1..1 and 0..255 that holds all finite
-    values, otherwise their own minimum and maximum.
+    For uint8 they are 0 and 255. For floats they are the ends of the first of the ranges 0..1,
+    -1..1 and 0..255 that contains all finite values, otherwise their minimum and maximum.
+
+    Example:
 
     >>> value_range(np.array([-0.5, 0.25]))
     (-1.0, 1.0)
@@ -35,10 +42,12 @@ def to_rgb(images: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
 
     Args:
         images: `(n, height, width, channels)`; with other than 1 or 3 channels the first is shown.
-        limits: The values of black and white; what lies outside is clipped.
+        limits: The values of black and white; values outside are clipped.
 
     Returns:
         uint8 `(n, height, width, 3)`; pixels that are not finite are magenta.
+
+    Example:
 
     >>> to_rgb(np.array([[[[0.5]]]]), (0.0, 1.0)).tolist()
     [[[[128, 128, 128]]]]
@@ -58,31 +67,34 @@ class Cells:
 
     Args:
         data: `(n, *spatial, channels)` with one to three spatial axes.
-        columns: Images in a row.
-        scale: Screen pixels per image pixel; by default images are about 96 pixels large.
-        limits: Smallest and largest value, see `value_range`.
-        row_labels: A name left of each row.
-        column_labels: A name above each column; left out where there is no room.
+        columns: Images per row, >= 1.
+        scale: Screen pixels per image pixel, >= 1; by default images are about 96 pixels wide or
+            high.
+        limits: The values of black and white, or of the lower and upper edge of a line plot; by
+            default `value_range`.
+        row_labels: A name left of each row, or `None`.
+        column_labels: A name above each column, or `None`; some are omitted where space is short.
         smooth: Whether images are enlarged with a bicubic filter, not pixel by pixel.
 
     Raises:
         ValueError: for columns or a scale that are not positive whole numbers.
 
     Example:
+
     >>> Cells(np.zeros((6, 8, 8, 1)), columns=3, scale=4).size
     (108, 70)
     """
 
     def __init__(
         self,
-        data,
-        columns,
-        scale=None,
-        limits=None,
-        row_labels=None,
-        column_labels=None,
-        smooth=False,
-    ):
+        data: np.ndarray,
+        columns: int,
+        scale: int | None = None,
+        limits: tuple[float, float] | None = None,
+        row_labels: Sequence[str] | None = None,
+        column_labels: Sequence[str] | None = None,
+        smooth: bool = False,
+    ) -> None:
         for name, value in (("columns", columns), ("scale", 1 if scale is None else scale)):
             if not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(
@@ -105,7 +117,7 @@ class Cells:
             self.cell = (width * scale, height * scale)
 
     @property
-    def size(self):
+    def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         width, height = self.cell
         return (
@@ -114,13 +126,13 @@ class Cells:
         )
 
     @property
-    def margins(self):
+    def margins(self) -> tuple[float, float, float, float]:
         """Left, bottom, right and top, in pixels."""
         rows = max((text_width(text) for text in self.row_labels or ()), default=0)
         columns = max((text_width(text) for text in self.column_labels or ()), default=0)
-        # The names of the outer columns may be wider than the columns.
+        # Names may be wider than the outer columns that they stand above.
         side = 12 + max(0, (columns - self.cell[0]) / 2)
-        line = FONT * DPI / 72
+        line = FONT_SIZE * DPI / 72
         top = 12 + (2 * line if self.column_labels else 0)
         bottom = 12 + (2.4 * line if self.data.ndim == 3 else 0)
         return (max(12 + rows, side), bottom, side, top)
@@ -130,7 +142,7 @@ class Cells:
         row, column = divmod(i, self.columns)
         return column * (self.cell[0] + _GAP), row * (self.cell[1] + _GAP)
 
-    def draw(self, axes):
+    def draw(self, axes: "Axes") -> None:
         """Draws every cell; one unit of the axes is one screen pixel."""
         if self.data.ndim == 3:
             self.draw_signals(axes)
@@ -142,15 +154,15 @@ class Cells:
         axes.spines[:].set_visible(False)
         self.label(axes)
 
-    def draw_images(self, axes):
-        """One enlarged image a cell."""
+    def draw_images(self, axes: "Axes") -> None:
+        """Draws one enlarged image per cell."""
         for i, image in enumerate(to_rgb(self.data, self.limits)):
             left, top = self.corner(i)
             extent = (left, left + self.cell[0], top + self.cell[1], top)
             axes.imshow(image, extent=extent, interpolation=self.interpolation)
 
-    def draw_signals(self, axes):
-        """One line a channel, all cells with the same vertical scale."""
+    def draw_signals(self, axes: "Axes") -> None:
+        """Draws one line per channel, all cells with the same vertical scale."""
         width, height = self.cell
         low, high = self.limits
         for i, signal in enumerate(self.data):
@@ -160,22 +172,24 @@ class Cells:
             y = top + height * (1 - (np.clip(signal, low, high) - low) / (high - low))
             for channel, line in enumerate(y.T):
                 axes.plot(x, line, linewidth=1, color=_COLOURS[channel % len(_COLOURS)])
-        axes.set_xlabel(f"each frame: {low:.3g} to {high:.3g}", fontsize=FONT - 1, color=INK)
+        axes.set_xlabel(
+            f"each frame: {low:.3g} to {high:.3g}", fontsize=FONT_SIZE - 1, color=TEXT_COLOUR
+        )
 
-    def label(self, axes):
-        """Names of the rows and columns."""
+    def label(self, axes: "Axes") -> None:
+        """Writes the names of the rows and columns."""
         axes.set(xticks=[], yticks=[])
         if self.row_labels is not None:
             ticks = [self.corner(r * self.columns)[1] + self.cell[1] / 2 for r in range(self.rows)]
-            axes.set_yticks(ticks, self.row_labels, fontsize=FONT)
+            axes.set_yticks(ticks, self.row_labels, fontsize=FONT_SIZE)
         if self.column_labels is not None:
             widest = max(text_width(text) for text in self.column_labels) + _GAP
             every = math.ceil(widest / (self.cell[0] + _GAP))
             shown = range(0, self.columns, every)
             ticks = [self.corner(c)[0] + self.cell[0] / 2 for c in shown]
-            axes.set_xticks(ticks, [self.column_labels[c] for c in shown], fontsize=FONT - 1)
+            axes.set_xticks(ticks, [self.column_labels[c] for c in shown], fontsize=FONT_SIZE - 1)
             axes.xaxis.tick_top()
-        axes.tick_params(length=0, colors=INK)
+        axes.tick_params(length=0, colors=TEXT_COLOUR)
 
 
 class Points:
@@ -184,12 +198,20 @@ class Points:
     Args:
         data: `(n, features)`.
         like: Array `(m, features)` whose finite rows set the limits of the axes.
+
+    Raises:
+        ValueError: if no row of `like` is finite.
+
+    Example:
+
+    >>> Points(np.eye(2), like=np.eye(2)).limits.round(2).tolist()
+    [[-0.06, 1.06], [-0.06, 1.06]]
     """
 
     size = (300, 300)
-    margins = (64, 48, 20, 12)
+    margins = (64.0, 48.0, 20.0, 12.0)
 
-    def __init__(self, data, like):
+    def __init__(self, data: np.ndarray, like: np.ndarray) -> None:
         self.data = data
         like = like[np.isfinite(like).all(axis=1)]
         if len(like) == 0:
@@ -198,17 +220,17 @@ class Points:
         pad = np.where(high > low, 0.06 * (high - low), 0.5)
         self.limits = np.stack([low - pad, high + pad], axis=-1)
 
-    def draw(self, axes):
+    def draw(self, axes: "Axes") -> None:
         """Draws the points."""
         if self.data.shape[1] == 1:
             axes.hist(self.data[:, 0], bins=40, range=self.limits[0], color=_COLOURS[0])
-            axes.set_ylabel("count", fontsize=FONT)
+            axes.set_ylabel("count", fontsize=FONT_SIZE)
         else:
             axes.scatter(self.data[:, 0], self.data[:, 1], s=6, alpha=0.5, color=_COLOURS[0], lw=0)
             axes.set_ylim(*self.limits[1])
-            axes.set_ylabel("feature 2", fontsize=FONT)
+            axes.set_ylabel("feature 2", fontsize=FONT_SIZE)
         axes.set_xlim(*self.limits[0])
-        axes.set_xlabel("feature 1", fontsize=FONT)
-        axes.tick_params(labelsize=FONT - 2, colors=INK)
+        axes.set_xlabel("feature 1", fontsize=FONT_SIZE)
+        axes.tick_params(labelsize=FONT_SIZE - 2, colors=TEXT_COLOUR)
         axes.ticklabel_format(scilimits=(-3, 4))  # long numbers would not fit the margin
         axes.spines[["top", "right"]].set_visible(False)

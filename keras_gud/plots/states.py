@@ -1,25 +1,38 @@
 """Schedules as paths through the space of noising states (paper fig. 1)."""
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from keras_gud.backend import to_numpy
-from keras_gud.plots.canvas import FONT, INK, dark_to_light, new_figure, style
+from keras_gud.core.types import TensorLike
+from keras_gud.plots.canvas import FONT_SIZE, TEXT_COLOUR, dark_to_light, new_figure, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
-def paths(gammas, components=(0, 1), labels=None, between=None):
+def paths(
+    gammas: Mapping[str, TensorLike],
+    components: Sequence[int] = (0, 1),
+    component_labels: Sequence[str] | None = None,
+    between: Sequence[str] | None = None,
+) -> "Figure":
     """Paths of two components from data to noise, gamma against gamma (paper fig. 1).
 
-    Where both have the same gamma, the path is the diagonal; where one waits for the other, it runs
-    along the edges. The first path is drawn through, the others dashed.
+    Where both components have the same gamma, the path is the diagonal; where one is noised after
+    the other, it follows the edges. The first path is a solid line, the others are dashed.
 
     Args:
         gammas: Dict from the name of a schedule to gamma over time, `(n_times, n_components)` or
             `(n_times, *data_shape)`, from data (the first row) to noise (the last). The numbers of
             times may differ.
-        components: Indices of the two components: the one along the horizontal axis, the other.
-        labels: Names of the two; their indices unless given.
-        between: Names of two of the paths: the states that they enclose are shaded, such as those
-            that a network has been trained on. Or `None`.
+        components: Indices of the two components, of the horizontal and of the vertical axis.
+        component_labels: Names of the two; by default their indices.
+        between: Names of two of the paths, or `None`. The states that they enclose are shaded, such
+            as those that a network was trained on.
 
     Returns:
         A `matplotlib.figure.Figure` with one axes.
@@ -29,6 +42,7 @@ def paths(gammas, components=(0, 1), labels=None, between=None):
         ImportError: where Matplotlib is missing.
 
     Example:
+
     >>> from keras_gud import plots
     >>> t = np.linspace(0, 1, 5)
     >>> figure = plots.paths({"at once": np.stack([t, t], axis=1)})
@@ -36,40 +50,41 @@ def paths(gammas, components=(0, 1), labels=None, between=None):
     (5, 2)
     """
     first, second = _pair("components", components)
-    plane = {name: _plane(name, gamma, (first, second)) for name, gamma in gammas.items()}
-    if not plane:
+    curves = {name: _two_components(name, gamma, (first, second)) for name, gamma in gammas.items()}
+    if not curves:
         raise ValueError("Expected `gammas` to hold at least one path. Received: gammas={}.")
-    labels = [f"component {i}" for i in (first, second)] if labels is None else labels
-    across, up = _pair("labels", labels)
+    if component_labels is None:
+        component_labels = [f"component {i}" for i in (first, second)]
+    x_label, y_label = _pair("component_labels", component_labels)
     figure = new_figure(620, 440, layout="constrained")
     axes = figure.subplots()
     if between is not None:
-        one, other = (_named(plane, name) for name in _pair("between", between))
+        one, other = (_named(curves, name) for name in _pair("between", between))
         corners = np.concatenate([one, other[::-1]])
         axes.fill(*corners.T, color="0.92", linewidth=0, label="states in between", zorder=0)
     for i, ((name, path), colour) in enumerate(
-        zip(plane.items(), dark_to_light(len(plane)), strict=True)
+        zip(curves.items(), dark_to_light(len(curves)), strict=True)
     ):
         axes.plot(*path.T, color=colour, linewidth=1.8, linestyle="--" if i else "-", label=name)
-    _mark_ends(axes, list(plane.values()))
-    axes.set_xlabel(rf"$\gamma_i(t)$ of {across}", fontsize=FONT, color=INK)
-    axes.set_ylabel(rf"$\gamma_i(t)$ of {up}", fontsize=FONT, color=INK)
+    _mark_ends(axes, list(curves.values()))
+    axes.set_xlabel(rf"$\gamma_i(t)$ of {x_label}", fontsize=FONT_SIZE, color=TEXT_COLOUR)
+    axes.set_ylabel(rf"$\gamma_i(t)$ of {y_label}", fontsize=FONT_SIZE, color=TEXT_COLOUR)
     axes.margins(0.12)
     axes.set_aspect("equal", adjustable="datalim")
     style(axes)
-    figure.legend(loc="outside right center", fontsize=FONT - 2, frameon=False)
+    figure.legend(loc="outside right center", fontsize=FONT_SIZE - 2, frameon=False)
     return figure
 
 
-def _pair(argument: str, values):
+def _pair(argument: str, values: Sequence[Any]) -> Sequence[Any]:
     if isinstance(values, str) or len(values) != 2 or values[0] == values[1]:
         raise ValueError(
-            f"Expected `{argument}` to be two different ones. Received: {argument}={values!r}."
+            f"Expected `{argument}` to be two different values. Received: {argument}={values!r}."
         )
     return values
 
 
-def _plane(name, gamma, components) -> np.ndarray:
+def _two_components(name: str, gamma: TensorLike, components: tuple[int, int]) -> np.ndarray:
     """The two components of a path, `(n_times, 2)`."""
     gamma = to_numpy(gamma)
     if gamma.ndim < 2 or len(gamma) == 0:
@@ -86,19 +101,19 @@ def _plane(name, gamma, components) -> np.ndarray:
     return gamma[:, list(components)]
 
 
-def _named(plane, name) -> np.ndarray:
-    if name not in plane:
+def _named(curves: dict[str, np.ndarray], name: str) -> np.ndarray:
+    if name not in curves:
         raise ValueError(
-            f"Expected `between` to name two of the paths {sorted(plane)}. Received: {name!r}."
+            f"Expected `between` to name two of the paths {sorted(curves)}. Received: {name!r}."
         )
-    return plane[name]
+    return curves[name]
 
 
-def _mark_ends(axes, plane):
-    """A dot where each path begins, a square where it ends, named below and above the first."""
+def _mark_ends(axes: "Axes", curves: list[np.ndarray]) -> None:
+    """A dot at the start of each path, a square at its end; those of the first path are named."""
     for row, marker, name, side in ((0, "o", "data", -1), (-1, "s", "noise", 1)):
-        ends = np.stack([path[row] for path in plane])
-        axes.scatter(*ends.T, marker=marker, s=42, color=INK, zorder=3)
+        ends = np.stack([path[row] for path in curves])
+        axes.scatter(*ends.T, marker=marker, s=42, color=TEXT_COLOUR, zorder=3)
         axes.annotate(
             name,
             ends[0],
@@ -106,6 +121,6 @@ def _mark_ends(axes, plane):
             textcoords="offset points",
             ha="center",
             va="center",
-            fontsize=FONT,
-            color=INK,
+            fontsize=FONT_SIZE,
+            color=TEXT_COLOUR,
         )

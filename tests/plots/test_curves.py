@@ -19,7 +19,7 @@ def test_schedule_draws_sigma_gamma_and_log_snr():
     t = np.linspace(0, 1, 11)
     gamma = -7 + 12 * t[:, None] + np.array([0.0, 2.0])
     variance = np.array([1.0, 0.1])
-    figure = plots.schedule(gamma, t, variance=variance, labels=["low", "high"])
+    figure = plots.schedule(gamma, t, variance=variance, component_labels=["low", "high"])
     sigma_axes, gamma_axes, snr_axes = figure.axes
     for i in range(2):
         sigma = sigma_axes.lines[i].get_ydata()
@@ -114,7 +114,7 @@ def test_several_schedules_show_the_same_components():
 def test_paths_draw_gamma_against_gamma():
     """Paper fig. 1: all at once is the diagonal, one after the other the edges."""
     gammas = {f"b = {b}": sequential(b, columns=2).gamma for b in (0.0, 0.2, 0.5)}
-    figure = plots.paths(gammas, labels=["left", "right"])
+    figure = plots.paths(gammas, component_labels=["left", "right"])
     axes = figure.axes[0]
     assert len(axes.lines) == 3
     for line, (name, gamma) in zip(axes.lines, gammas.items(), strict=True):

@@ -24,12 +24,14 @@ WINDOW = {
         lambda: plots.image_grid(np.zeros((3, 16, 2)), title="signals"),
         lambda: plots.image_grid(1e4 * np.eye(4, 2), title="points"),
         lambda: plots.side_by_side(*np.zeros((2, 1, 4, 4, 1)), titles=["a long title"] * 2),
-        lambda: plots.forward_process(np.zeros((1, 1, 8, 8, 1)), [0], titles=["a long row title"]),
-        lambda: plots.schedule(np.zeros((2, 3)), [0, 1], labels=["a long name"] * 3),
+        lambda: plots.forward_process(np.zeros((1, 1, 8, 8, 1)), [0], ["a long row label"]),
+        lambda: plots.schedule(np.zeros((2, 3)), [0, 1], component_labels=["a long name"] * 3),
         lambda: plots.schedule(dict.fromkeys("abcd", np.zeros((2, 3))), [0, 1]),
         lambda: plots.image_table(np.zeros((2, 1, 8, 8, 1)), ["ODE", "SDE"], ["a = 0.7"]),
         lambda: plots.paths({"a long name of a path": np.eye(2)}),
-        lambda: plots.strips(np.zeros((1, 8, 64, 1)), labels=["THE LABEL"], marks=[3], **WINDOW),
+        lambda: plots.strips(
+            np.zeros((1, 8, 64, 1)), row_labels=["THE LABEL"], marks=[3], **WINDOW
+        ),
     ],
 )
 def test_no_text_leaves_the_figure(figure):
@@ -75,13 +77,13 @@ def test_pyplot_is_not_needed(monkeypatch):
         (lambda: plots.forward_process(np.zeros((8, 8, 1)), [0]), r"states\.shape=\(8, 8, 1\)"),
         (lambda: plots.forward_process(np.zeros((2, 1, 8, 8, 1)), [0]), r"times\.shape=\(1,\)"),
         (
-            lambda: plots.forward_process(np.zeros((1, 1, 8, 8, 1)), [0], titles=["a", "b"]),
+            lambda: plots.forward_process(np.zeros((1, 1, 8, 8, 1)), [0], ["a", "b"]),
             r"each of the 1 images.*\['a', 'b'\]",
         ),
         (lambda: plots.schedule(np.zeros(3), np.zeros(3)), r"gamma\.shape=\(3,\)"),
         (lambda: plots.schedule(np.zeros((3, 2)), np.zeros(2)), r"times\.shape=\(2,\)"),
         (lambda: plots.schedule(np.zeros((2, 3)), [0, 1], variance=[1.0]), "variance.shape"),
-        (lambda: plots.schedule(np.zeros((2, 3)), [0, 1], labels=["a"]), "labels.shape"),
+        (lambda: plots.schedule(np.zeros((2, 3)), [0, 1], component_labels=["a"]), "labels.shape"),
         (lambda: plots.schedule(np.zeros((2, 3)), [0, 1], components=[3]), "between 0 and 2"),
         (lambda: plots.schedule(np.zeros((2, 3)), [0, 1], components=[]), r"components=\[\]"),
         (lambda: plots.schedule({}, [0, 1]), "at least one schedule.*gamma={}"),
@@ -100,7 +102,7 @@ def test_pyplot_is_not_needed(monkeypatch):
         ),
         (
             lambda: plots.schedule({"a": np.zeros((2, 3)), "b": np.zeros((2, 4))}, [0, 1]),
-            r"as many components each.*\[3, 4\]",
+            r"same number of components.*\[3, 4\]",
         ),
         (
             lambda: plots.schedule({"a": np.eye(2)}, [0, 1], variance={"b": np.ones(2)}),
@@ -119,7 +121,10 @@ def test_pyplot_is_not_needed(monkeypatch):
         (lambda: plots.paths({"a": np.zeros(3)}), r"shape \(3,\) for 'a'"),
         (lambda: plots.paths({"a": np.eye(2)}, components=(0, 2)), r"components=\(0, 2\)"),
         (lambda: plots.paths({"a": np.eye(2)}, components=(1, 1)), r"two different.*\(1, 1\)"),
-        (lambda: plots.paths({"a": np.eye(2)}, labels=["x"]), r"`labels`.*\['x'\]"),
+        (
+            lambda: plots.paths({"a": np.eye(2)}, component_labels=["x"]),
+            r"`component_labels`.*\['x'\]",
+        ),
         (lambda: plots.paths({"a": np.eye(2)}, between=("a", "b")), r"`between`.*'b'"),
     ],
 )

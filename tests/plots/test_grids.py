@@ -126,7 +126,7 @@ def test_side_by_side_vectors_share_axes_that_cut_nothing_off(rng):
 
 def test_forward_process_puts_images_in_rows_and_times_in_columns():
     states = np.arange(6, dtype="uint8").reshape(3, 2, 1, 1, 1) * np.ones((8, 8, 1), "uint8")
-    figure = plots.forward_process(states, [0, 0.5, 1], titles=["one", "two"], scale=10)
+    figure = plots.forward_process(states, [0, 0.5, 1], row_labels=["one", "two"], scale=10)
     axes = figure.axes[0]
     for time in range(3):
         for image in range(2):

@@ -1,4 +1,4 @@
-"""Figures of merit over parameters: the numbers that are drawn."""
+"""Metrics over parameters: the numbers that are drawn."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from keras_gud import plots
 
 
-def test_a_scan_has_a_panel_for_each_figure_and_a_curve_for_each_model():
+def test_a_scan_has_a_panel_for_each_metric_and_a_curve_for_each_model():
     a = np.array([0.5, 1.0, 1.5])
     curves = {"white": (a, a / 10), "matching": (a + 1, None)}
     figure = plots.scan(a, {"bits/dim": curves, "distance": curves}, "a", mark=1.0)
@@ -15,11 +15,11 @@ def test_a_scan_has_a_panel_for_each_figure_and_a_curve_for_each_model():
         assert axes.get_xlabel() == "a"
         assert [text.get_text() for text in axes.get_legend().get_texts()] == list(curves)
         np.testing.assert_array_equal(axes.containers[1].lines[0].get_ydata(), a + 1)
-    with pytest.raises(ValueError, match="Expected 3 figures for 'short', as many as `values`"):
+    with pytest.raises(ValueError, match="Expected 3 values for 'short', as many as in `x`"):
         plots.scan(a, {"bits/dim": {"short": (a[:2], None)}}, "a")
 
 
-def test_a_plane_shows_every_point_with_its_figure():
+def test_a_plane_shows_every_point_with_its_value():
     figure = plots.plane([0, 1], [0.5, 0.7], [3.04, 3.21], "r", "a", "bits/dim", marks=[(0, 1)])
     axes = figure.axes[0]
     np.testing.assert_array_equal(axes.collections[0].get_offsets(), [[0, 0.5], [1, 0.7]])

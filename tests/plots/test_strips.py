@@ -25,7 +25,7 @@ def window_of(figure):
 
 def test_strips_of_any_width_stand_one_below_the_other(rng):
     images = [rng.integers(0, 256, (4, width, 3), dtype="uint8") for width in (40, 24)]
-    figure = plots.strips(images, labels=["one", "two"], scale=5)
+    figure = plots.strips(images, ["one", "two"], scale=5)
     axes = figure.axes[0]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["one", "two"]
     picture, box = render(figure), axes.get_window_extent()
@@ -87,7 +87,7 @@ def test_strips_say_what_they_expected():
         (lambda: plots.strips([]), r"shapes \[\]"),
         (lambda: plots.strips([image, image[:4]]), r"one height.*\(4, 16, 3\)"),
         (lambda: plots.strips([image[..., 0]]), r"\(8, 16\)"),
-        (lambda: plots.strips([image], labels=["a", "b"]), r"labels=\['a', 'b'\]"),
+        (lambda: plots.strips([image], ["a", "b"]), r"row_labels=\['a', 'b'\]"),
         (lambda: plots.strips([image], marks=[]), r"`marks`.*marks=\[\]"),
         (lambda: plots.strips([image], window=window), "together.*state=None"),
         (lambda: plots.strips([image], state=rate), "together.*window=None"),
