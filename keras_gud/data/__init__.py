@@ -1,1 +1,1 @@
-"""Whatever users have as data, brought to batches that Keras reads; nothing of diffusion here."""
+"""Data sets of any kind, brought to batches that Keras reads; nothing of diffusion here."""

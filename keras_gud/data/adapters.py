@@ -1,6 +1,7 @@
 """One adapter for each kind of data: how it is recognised, and how Keras is to read it.
 
-`ADAPTERS` is the table, in the order in which data are asked: a further kind is a class more.
+`ADAPTERS` lists them in the order in which they are tried; to support another kind of data, add a
+class.
 """
 
 import copy
@@ -16,18 +17,23 @@ from keras_gud import backend
 from keras_gud.backend import to_numpy
 from keras_gud.core.types import Array
 from keras_gud.data import grain
-from keras_gud.data.arrays import ArrayBatches, is_array, labels_of
-from keras_gud.data.batch import Prepare, for_keras, pick
-from keras_gud.data.checks import check_weight
+from keras_gud.data.arrays import ArrayBatches, checked_labels, is_array
+from keras_gud.data.batch import Batch, KerasBatch, PrepareBatch, pick, to_keras_batch
+from keras_gud.data.checks import check_sample_weight
 from keras_gud.data.epoch_order import LoaderOrder
-from keras_gud.data.mapped import Collate, PickedBatches
+from keras_gud.data.mapped import MappedBatches, MappedCollate
 
 
 @dataclass(frozen=True)
 class Request:
-    """How data are to be read; see `Source` for the attributes."""
+    """How data are to be read.
 
-    prepare: Prepare
+    Attributes:
+        prepare: Brings every batch to Keras' form and checks it.
+        y, sample_weight, batch_size, shuffle, seed, part: As in `Source`.
+    """
+
+    prepare: PrepareBatch
     y: Any
     sample_weight: Any
     batch_size: int
@@ -42,25 +48,25 @@ class Opened:
 
     Attributes:
         keras_data: What to hand to Keras as `x`.
-        batches: What a pass for fitting statistics iterates over.
+        batches: What to iterate over for one pass in which statistics are fitted.
         n_batches: Number of batches in one pass, or `None` where it is not known.
         endless: Whether a pass may never end, or can be made only once.
-        is_array: Whether all is in memory, or mapped into it.
-        ordered: What shuffles by itself and needs its `epoch` set, or `None`.
-        any_order: Whether Keras is to shuffle the batches.
+        is_array: Whether x is an array, in memory or memory-mapped.
+        shuffler: What shuffles by itself and needs its `epoch` set before each epoch, or `None`.
+        keras_shuffles: Whether Keras is to shuffle the batches.
     """
 
     keras_data: Any
-    batches: Iterable[Any]
+    batches: Iterable[KerasBatch]
     n_batches: int | None = None
     endless: bool = False
     is_array: bool = False
-    ordered: Any = None
-    any_order: bool = False
+    shuffler: Any = None
+    keras_shuffles: bool = False
 
 
 class Adapter(Protocol):
-    """What is known of one kind of data."""
+    """How data of one kind are recognised and opened."""
 
     @staticmethod
     def matches(x: Any) -> bool:
@@ -78,7 +84,10 @@ class Adapter(Protocol):
 class ArrayAdapter:
     """NumPy arrays, tensors, and dictionaries that hold one."""
 
-    matches = staticmethod(is_array)
+    @staticmethod
+    def matches(x: Any) -> bool:
+        """See `Adapter`."""
+        return is_array(x)
 
     @staticmethod
     def open(x: Any, request: Request) -> Opened:
@@ -90,12 +99,12 @@ class ArrayAdapter:
             raise ValueError(f"Expected at least one example. Received: x of shape {values.shape}.")
         weight = request.sample_weight
         if weight is not None:
-            weight = check_weight(weight, len(values))
-        label = labels_of(x, request.y, request.prepare.classes, request.prepare.required)
+            weight = check_sample_weight(weight, len(values))
+        label = checked_labels(x, request.y, request.prepare.classes, request.prepare.required)
         size, part = request.batch_size, request.part
         data = ArrayBatches(values, weight, size, request.shuffle, request.seed, label, part)
         blocks = ArrayBatches(values, batch_size=max(size, 1024), part=part)
-        return Opened(data, blocks, blocks.num_batches, is_array=True, ordered=data)
+        return Opened(data, blocks, blocks.num_batches, is_array=True, shuffler=data)
 
 
 class TensorFlowAdapter:
@@ -111,7 +120,7 @@ class TensorFlowAdapter:
         """See `Adapter`."""
         classes = request.prepare.classes
         x = backend.shard_dataset(x) if request.part[1] > 1 else x
-        data = x.map(lambda *batch: for_keras(batch if len(batch) > 1 else batch[0], classes))
+        data = x.map(lambda *batch: to_keras_batch(batch if len(batch) > 1 else batch[0], classes))
         cardinality = int(x.cardinality())  # -1: tf.data.INFINITE_CARDINALITY
         known = cardinality if cardinality >= 0 else None
         return Opened(data, data, known, endless=cardinality == -1)
@@ -131,17 +140,18 @@ class PyDatasetAdapter:
         x = x if isinstance(x, keras.utils.PyDataset) else grain.MapBatches(x)
         if hasattr(x, "part"):
             x.part = request.part
-        data = PickedBatches(x, request.prepare)
+        data = MappedBatches(x, request.prepare)
         endless = x.num_batches is None
-        opened = Opened(data, data, x.num_batches, endless, ordered=data.ordered)
-        if data.ordered is not None or data.in_order or endless:
+        opened = Opened(data, data, x.num_batches, endless, shuffler=data.shuffler)
+        if data.shuffler is not None or data.in_order or endless:
             return opened
         # It leaves shuffling to Keras, which would draw from Python's `random`.
-        if x.workers > 1 or x.use_multiprocessing:  # they read ahead of the epoch that is set
-            opened.any_order = True
+        if x.workers > 1 or x.use_multiprocessing:
+            # Workers read ahead, so the epoch cannot be set in time to shuffle here.
+            opened.keras_shuffles = True
         elif request.shuffle:
-            shuffled = PickedBatches(x, request.prepare, request.seed)
-            opened.keras_data = opened.ordered = shuffled
+            shuffled = MappedBatches(x, request.prepare, request.seed)
+            opened.keras_data = opened.shuffler = shuffled
         return opened
 
 
@@ -156,7 +166,7 @@ class GrainAdapter:
     @staticmethod
     def open(x: Any, request: Request) -> Opened:
         """See `Adapter`."""
-        data = grain.prepared(x, request.prepare)
+        data = grain.map_batches(x, request.prepare)
         return Opened(data, data, endless=grain.is_endless(x))
 
 
@@ -172,13 +182,13 @@ class TorchAdapter:
     def open(x: Any, request: Request) -> Opened:
         """See `Adapter`."""
         data = copy.copy(x)
-        data.collate_fn = Collate(x.collate_fn, request.prepare)
+        data.collate_fn = MappedCollate(x.collate_fn, request.prepare)
         known = len(x) if hasattr(x.dataset, "__len__") else None
-        return Opened(data, data, known, ordered=LoaderOrder(x))
+        return Opened(data, data, known, shuffler=LoaderOrder(x))
 
 
 class GeneratorAdapter:
-    """Generators of batches, which are read once: their head is looked at and put back."""
+    """Generators of batches, read only once: batches used for statistics are kept for training."""
 
     @staticmethod
     def matches(x: Any) -> bool:
@@ -188,23 +198,23 @@ class GeneratorAdapter:
     @staticmethod
     def open(x: Any, request: Request) -> Opened:
         """See `Adapter`."""
-        head: list[Any] = []
+        kept: list[Batch] = []
 
-        def peek():
+        def first_batches() -> Iterator[KerasBatch]:
             for i in itertools.count():
-                if i == len(head):
+                if i == len(kept):
                     try:
-                        head.append(next(x))
+                        kept.append(next(x))
                     except StopIteration:
                         return
-                yield request.prepare(head[i])
+                yield request.prepare(kept[i])
 
-        def chained():
-            while head:
-                yield request.prepare(head.pop(0))
+        def all_batches() -> Iterator[KerasBatch]:
+            while kept:
+                yield request.prepare(kept.pop(0))
             yield from map(request.prepare, x)
 
-        return Opened(chained(), _Repeatable(peek), endless=True)
+        return Opened(all_batches(), _Restartable(first_batches), endless=True)
 
 
 ADAPTERS: tuple[type[Adapter], ...] = (
@@ -218,7 +228,9 @@ ADAPTERS: tuple[type[Adapter], ...] = (
 
 
 def adapter_for(x: Any) -> type[Adapter] | None:
-    """The first adapter that x is for, or `None`.
+    """The first adapter that accepts x, or `None`.
+
+    Example:
 
     >>> adapter_for(np.zeros(3)).__name__, adapter_for("file")
     ('ArrayAdapter', None)
@@ -226,11 +238,11 @@ def adapter_for(x: Any) -> type[Adapter] | None:
     return next((adapter for adapter in ADAPTERS if adapter.matches(x)), None)
 
 
-class _Repeatable:
-    """A pass over it starts with calling `start`."""
+class _Restartable:
+    """An iterable that calls `start` for a new iterator at the beginning of every pass."""
 
-    def __init__(self, start: Callable[[], Iterator[Any]]):
+    def __init__(self, start: Callable[[], Iterator[KerasBatch]]) -> None:
         self.start = start
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[KerasBatch]:
         return self.start()

@@ -1,9 +1,13 @@
-"""Arrays in memory: their batches, and the labels beside them."""
+"""Arrays in memory: their batches, and the class labels beside them."""
+
+from typing import Any
 
 import keras
+import numpy as np
 
 from keras_gud.conditioning import class_labels
-from keras_gud.data.batch import pick, pick_label, with_label
+from keras_gud.core.types import Array
+from keras_gud.data.batch import KerasBatch, pick, pick_label, with_label
 from keras_gud.data.epoch_order import EpochOrder
 
 BATCH_SIZE = 128  # the paper's (app. B)
@@ -12,39 +16,45 @@ BATCH_SIZE = 128  # the paper's (app. B)
 class ArrayBatches(keras.utils.PyDataset):
     """Batches of an array in memory.
 
-    `fit` says which `epoch` it is in: the order is a function of (seed, epoch) alone.
+    The order is a function of the seed and of the attribute `epoch` alone, which `fit` sets.
 
     Args:
         x: Array ``(n, *data_shape)``.
         sample_weight: `None` or array ``(n,)``.
         batch_size: Examples per batch; the last batch may be smaller.
         shuffle: Whether to shuffle, anew in every epoch.
-        seed: Seed of the order.
-        label: `None` or int array ``(n,)``.
+        seed: Seed of the order, >= 0.
+        label: Class labels, `None` or int array ``(n,)``.
         part: See `EpochOrder`.
+
+    Example:
+
+    >>> batches = ArrayBatches(np.zeros((5, 3)), batch_size=2)
+    >>> batches.num_batches, batches[2][0].shape
+    (3, (1, 3))
     """
 
     def __init__(
         self,
-        x,
-        sample_weight=None,
-        batch_size=BATCH_SIZE,
-        shuffle=False,
-        seed=0,
-        label=None,
-        part=(0, 1),
-    ):
+        x: Array,
+        sample_weight: Array | None = None,
+        batch_size: int = BATCH_SIZE,
+        shuffle: bool = False,
+        seed: int = 0,
+        label: Array | None = None,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
         super().__init__()
-        self.in_order = False  # they can be read in any
+        self.in_order = False  # batches can be read in any order
         self.x, self.sample_weight, self.label = x, sample_weight, label
         self.order, self.epoch = EpochOrder(len(x), batch_size, shuffle, seed, part), 0
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> int:
         """Number of batches of an epoch."""
         return len(self.order)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> KerasBatch:
         rows = self.order.rows(index, self.epoch)
         x = with_label(self.x[rows], None if self.label is None else self.label[rows])
         if self.sample_weight is None:
@@ -53,22 +63,37 @@ class ArrayBatches(keras.utils.PyDataset):
         return x, weight, weight
 
 
-def is_array(x) -> bool:
-    """Whether x is an array or tensor, or a dict that holds one: no stream."""
+def is_array(x: Any) -> bool:
+    """Whether x is an array, a tensor or a dict of them, rather than something that yields batches.
+
+    Example:
+
+    >>> is_array(np.zeros(3)), is_array({"image": np.zeros(3)}), is_array(iter([np.zeros(3)]))
+    (True, True, False)
+    """
     return isinstance(x, dict) or (hasattr(x, "shape") and hasattr(x, "dtype"))
 
 
-def labels_of(x, y, classes: int | None, required: bool = True):
-    """The checked labels of arrays, int32 ``(n,)``; `None` where there are none to be had.
+def checked_labels(x: Any, y: Any, classes: int | None, required: bool = True) -> np.ndarray | None:
+    """The class labels of the examples of an array, checked.
 
     Args:
         x: Data of any kind; a stream has its labels in its batches.
-        y: Labels beside x, or `None`; a dict may hold them.
+        y: Labels beside x; or `None`, where x may be a dict that holds them.
         classes: Number of classes, or `None` to ignore labels.
         required: Whether an array must have labels.
 
+    Returns:
+        int32 ``(n,)``; `None` without classes, for a stream, and where labels are missing and not
+        required.
+
     Raises:
         ValueError: for labels that are missing, unusable, or beside a stream.
+
+    Example:
+
+    >>> checked_labels(np.zeros((2, 4)), [3, 0], classes=10).tolist()
+    [3, 0]
     """
     if classes is None:
         return None
@@ -87,7 +112,7 @@ def labels_of(x, y, classes: int | None, required: bool = True):
     return class_labels.check(y, len(pick(x)), classes)
 
 
-def split(x, sample_weight, fraction: float, *more):
+def split(x: Any, sample_weight: Any, fraction: float, *more: Any) -> tuple[tuple[Any, ...], ...]:
     """Splits arrays into a training and a validation part, the last `fraction` of the examples.
 
     Args:
@@ -101,6 +126,12 @@ def split(x, sample_weight, fraction: float, *more):
 
     Raises:
         ValueError: if x is not an array, or a part would be empty.
+
+    Example:
+
+    >>> (x, weight), (x_held, weight_held) = split(np.arange(10), None, 0.2)
+    >>> x_held.tolist()
+    [8, 9]
     """
     x = pick(x) if isinstance(x, dict) else x
     if not (hasattr(x, "shape") and hasattr(x, "dtype")):

@@ -1,25 +1,40 @@
-"""One batch in any of the forms that data sets yield, brought to one.
+"""One batch in any of the forms that data sets yield, brought to the form that Keras reads.
 
-The image is picked out of dictionaries, and string fields (ids) are ignored. Labels are dropped,
-unless the model has classes.
+The image is picked out of dictionaries, and string fields (ids) are ignored. Class labels are
+dropped, unless the model has classes.
 """
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from keras_gud.backend import to_numpy
 from keras_gud.conditioning import class_labels
+from keras_gud.core.types import Array, TensorLike
 from keras_gud.data.checks import check_divides
 
+# What data sets yield: an array, a tuple ``(x[, y[, sample_weight]])``, or a dict.
+Batch: TypeAlias = Any
+# ``(x,)`` or ``(x, target, sample_weight)``, where x may be ``{"x": x, "label": label}``.
+KerasBatch: TypeAlias = tuple[Any, ...]
 _IMAGE_KEYS = ("image", "images", "x", "inputs", "data")
 
 
-def pick(batch):
-    """The array x of one batch.
+def pick(batch: Batch) -> TensorLike:
+    """The array x of one batch, picked out of tuples and dictionaries.
 
     Args:
         batch: An array, a tuple ``(x, ...)``, or a dict with the image under ``"image"`` (or
             another usual key), or with a single array of rank >= 2 that is not a string.
 
     Raises:
-        ValueError: if a dict leaves open which of its arrays is meant.
+        ValueError: if it is not clear which array of a dict is meant.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.zeros((2, 3))
+    >>> pick(({"id": "a", "image": x}, [4, 5])) is x, pick(x) is x
+    (True, True)
     """
     if isinstance(batch, (tuple, list)) and not hasattr(batch, "shape"):
         batch = batch[0]
@@ -38,8 +53,16 @@ def pick(batch):
     return numeric[arrays[0]]
 
 
-def pick_label(batch):
-    """The labels of one batch, ``y`` of a tuple or an entry of a dictionary, or `None`."""
+def pick_label(batch: Batch) -> TensorLike | None:
+    """The class labels of one batch: ``y`` of a tuple, or an entry of a dictionary, or `None`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.zeros((2, 3))
+    >>> pick_label((x, [4, 5])), pick_label({"image": x, "label": [6, 7]})
+    ([4, 5], [6, 7])
+    """
     if isinstance(batch, (tuple, list)) and not hasattr(batch, "shape"):
         if len(batch) > 1 and batch[1] is not None:
             return batch[1]
@@ -49,54 +72,74 @@ def pick_label(batch):
     return next((batch[key] for key in class_labels.KEYS if batch.get(key) is not None), None)
 
 
-def with_label(x, label):
-    """What `call` is given: x, or x and its labels in a dictionary."""
+def with_label(x: TensorLike, label: TensorLike | None) -> Any:
+    """The input of `GUDModel.call`: x, or x and its class labels in a dictionary."""
     return x if label is None else {"x": x, "label": label}
 
 
-def _is_numeric(value) -> bool:
+def _is_numeric(value: Any) -> bool:
     name = str(getattr(value, "dtype", "string"))
     return not any(word in name for word in ("str", "object", "<U", "|S", "bytes"))
 
 
-def for_keras(batch, classes: int | None = None) -> tuple:
-    """A batch as Keras wants it: ``(x,)``, or with a sample weight ``(x, weight, weight)``.
+def to_keras_batch(batch: Batch, classes: int | None = None) -> KerasBatch:
+    """A batch as Keras expects it: ``(x,)``, or with sample weights ``(x, weight, weight)``.
 
-    (Keras expects a target between the two; the model ignores it.)
+    The second entry is the target that Keras requires beside weights; the model ignores it.
 
     Args:
         batch: An array, a tuple ``(x[, y[, sample_weight]])``, or a dict.
-        classes: Number of classes; with it, x is `with_label` where there are labels.
+        classes: Number of classes; then x comes with its labels, see `with_label`, where there are
+            any. `None` drops them.
+
+    Raises:
+        ValueError: if it is not clear which array is x, or for one-hot labels or labels that are
+            not integers.
+
+    Example:
+
+    >>> import numpy as np
+    >>> to_keras_batch((np.zeros((2, 3)), [4, 5], [1.0, 0.5]))[1:]
+    ([1.0, 0.5], [1.0, 0.5])
     """
     x = pick(batch)
     label = None if classes is None else pick_label(batch)
-    if label is not None:
+    if classes is not None and label is not None:
         x = with_label(x, class_labels.as_vector(label, classes))
     if isinstance(batch, (tuple, list)) and len(batch) == 3:
         return x, batch[2], batch[2]
     return (x,)
 
 
-class Prepare:
-    """`for_keras`, and a check of every batch; can be pickled.
+class PrepareBatch:
+    """`to_keras_batch`, and a check of every batch; can be pickled.
 
     Args:
         classes: Number of classes, or `None` to drop labels.
         required: Whether every batch must have labels, if there are classes.
+
+    Attributes:
+        check: Function of a NumPy batch that raises an error if it cannot be used; `None` until the
+            shape and the type that the data must have are known.
+        n_devices: The number of devices among which this process divides a batch.
     """
 
-    def __init__(self, classes: int | None = None, required: bool = True):
+    def __init__(self, classes: int | None = None, required: bool = True) -> None:
         self.classes, self.required = classes, required
-        self.check = None  # set once it is known what to check x for
-        self.parts = 1  # of the batch, among devices
+        self.check: Callable[[Array], None] | None = None
+        self.n_devices = 1
 
-    def __call__(self, batch) -> tuple:
-        """The batch for Keras; an error if it cannot be used."""
-        prepared = for_keras(batch, self.classes)
+    def __call__(self, batch: Batch) -> KerasBatch:
+        """The batch as Keras expects it.
+
+        Raises:
+            ValueError: for a batch that cannot be used.
+        """
+        prepared = to_keras_batch(batch, self.classes)
         x = pick(prepared[0])
         if self.check is not None:
             self.check(to_numpy(x))
-        check_divides(len(x), self.parts)
+        check_divides(len(x), self.n_devices)
         self.check_labels(prepared[0])
         if len(prepared) == 3 and len(prepared[1]) != len(x):
             raise ValueError(
@@ -105,8 +148,12 @@ class Prepare:
             )
         return prepared
 
-    def check_labels(self, x):
-        """Raises a `ValueError` unless x, as `call` is given it, has usable labels if it must."""
+    def check_labels(self, x: Any) -> None:
+        """Raises a `ValueError` for labels that are unusable, or missing although required.
+
+        Args:
+            x: See `with_label`.
+        """
         if self.classes is None:
             return
         label = pick_label(x)

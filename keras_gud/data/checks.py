@@ -1,19 +1,26 @@
 """Checks of data before any training starts: shape, type and values."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_gud.backend import dtype_name
 from keras_gud.core.arguments import as_floats
-from keras_gud.core.data_shape import Shape, validate_data_shape
+from keras_gud.core.data_shape import validate_data_shape
+from keras_gud.core.types import Array, Shape, TensorLike
 
 
-def check_divides(size: int, parts: int, n: int | None = None):
+def check_divides(size: int, parts: int, n: int | None = None) -> None:
     """Raises a `ValueError` unless the devices of a distributed run can divide a batch.
 
     Args:
         size: Examples in the batch.
         parts: The number of devices that divide it.
-        n: Examples in all, where they are known.
+        n: Examples in the whole data set, where it is known.
+
+    Example:
+
+    >>> check_divides(size=12, parts=4)
     """
     if size % parts == 0:
         return
@@ -27,15 +34,20 @@ def check_divides(size: int, parts: int, n: int | None = None):
     )
 
 
-# Those that all backends know.
+# Those that every backend supports.
 _FLOATS = ("bfloat16", "float16", "float32", "float64")
 
 
-def data_kind(x) -> str:
+def data_kind(x: TensorLike) -> str:
     """``"uint8"`` for 8-bit data, ``"float"`` for floats; x is an array or a tensor.
 
     Raises:
         ValueError: for any other type.
+
+    Example:
+
+    >>> data_kind(np.zeros(3, "uint8")), data_kind(np.zeros(3))
+    ('uint8', 'float')
     """
     name = dtype_name(x)
     if name == "uint8":
@@ -49,11 +61,19 @@ def data_kind(x) -> str:
     )
 
 
-def check_layout(x: np.ndarray) -> Shape:
-    """The shape of one example; finds the usual mix-ups of axes.
+def check_layout(x: Array) -> Shape:
+    """The shape of one example; refuses data whose axes are missing or in another order.
+
+    Args:
+        x: A batch of data.
 
     Raises:
         ValueError: for a wrong rank, images without a channel axis, or channels first.
+
+    Example:
+
+    >>> check_layout(np.zeros((16, 28, 28, 1)))
+    (28, 28, 1)
     """
     if x.ndim < 2:
         raise ValueError(
@@ -78,7 +98,7 @@ def check_layout(x: np.ndarray) -> Shape:
     return validate_data_shape(x.shape[1:])
 
 
-def check_finite(x: np.ndarray):
+def check_finite(x: Array) -> None:
     """Raises a `ValueError` if x contains NaN or inf."""
     if data_kind(x) == "float" and not np.isfinite(x).all():
         bad = int((~np.isfinite(x)).reshape(len(x), -1).any(axis=1).argmax())
@@ -87,8 +107,13 @@ def check_finite(x: np.ndarray):
         )
 
 
-def check_varied(varied: bool, count: int):
-    """Raises a `ValueError` if all examples of a data set are the same."""
+def check_varied(varied: bool, count: int) -> None:
+    """Raises a `ValueError` if all examples of a data set are the same.
+
+    Args:
+        varied: Whether any two of them differ.
+        count: Number of examples, for the message.
+    """
     if not varied:
         raise ValueError(
             "Expected data that vary. Received: data in which every example is the same "
@@ -96,8 +121,17 @@ def check_varied(varied: bool, count: int):
         )
 
 
-def check_weight(sample_weight, n: int) -> np.ndarray:
-    """The weights of n examples as float32 ``(n,)``, or a `ValueError`."""
+def check_sample_weight(sample_weight: Any, n: int) -> np.ndarray:
+    """The weights of n examples as float32 ``(n,)``.
+
+    Raises:
+        ValueError: for another shape, weights that are negative or not finite, or only zeros.
+
+    Example:
+
+    >>> check_sample_weight([1, 0, 2], n=3).tolist()
+    [1.0, 0.0, 2.0]
+    """
     weight = as_floats(sample_weight)
     if weight.shape != (n,):
         raise ValueError(
@@ -112,10 +146,16 @@ def check_weight(sample_weight, n: int) -> np.ndarray:
     return weight
 
 
-def check_same(x, data_shape: Shape, kind: str):
-    """Raises a `ValueError` unless x, an array or a tensor, is what the model was adapted to."""
+def check_shape_and_kind(x: TensorLike, data_shape: Shape, kind: str) -> None:
+    """Raises a `ValueError` unless a batch has the shape and type that the model was adapted to.
+
+    Args:
+        x: A batch ``(batch, *data_shape)``, an array or a tensor, also in a graph.
+        data_shape: Shape of one example.
+        kind: See `data_kind`.
+    """
     shape = tuple(x.shape[1:])
-    # In a graph, sizes may be unknown.
+    # Sizes may be unknown in a graph.
     if len(shape) != len(data_shape) or any(
         n not in (None, m) for n, m in zip(shape, data_shape, strict=True)
     ):
@@ -131,9 +171,15 @@ def check_same(x, data_shape: Shape, kind: str):
         )
 
 
-def check_batch(x: np.ndarray, data_shape: Shape, kind: str):
-    """Raises a `ValueError` unless x is a usable batch of what the model was adapted to."""
-    check_same(x, data_shape, kind)
+def check_batch(x: Array, data_shape: Shape, kind: str) -> None:
+    """Raises a `ValueError` unless a batch is finite, not empty, and as the model was adapted to.
+
+    Args:
+        x: A NumPy batch ``(batch, *data_shape)``.
+        data_shape: Shape of one example.
+        kind: See `data_kind`.
+    """
+    check_shape_and_kind(x, data_shape, kind)
     if len(x) == 0:
         raise ValueError(
             f"Expected at least one example in every batch. Received: x of shape {x.shape}."

@@ -1,81 +1,91 @@
-"""Data that pass through a function of whole batches, such as an encoder, on their way to Keras."""
+"""Data sets whose batches pass through an encoder before Keras reads them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import keras
 
 from keras_gud.backend import to_numpy
-from keras_gud.data.batch import pick, pick_label
-from keras_gud.data.mapped import PickedBatches
+from keras_gud.core.types import Array
+from keras_gud.data.batch import Batch, KerasBatch, pick, pick_label
+from keras_gud.data.mapped import MappedBatches
 from keras_gud.data.source import Source
 
 
-class _Transform:
-    """Prepared batches to those of the transformed data, ``(x, label[, sample_weight])``."""
+class _EncodeBatch:
+    """Batches as Keras reads them to ``(encode(x), label[, sample_weight])``, all NumPy."""
 
-    def __init__(self, function):
-        self.function = function
+    def __init__(self, encode: Callable[[Array], Array]) -> None:
+        self.encode = encode
 
-    def __call__(self, batch):
+    def __call__(self, batch: KerasBatch) -> Batch:
         label = pick_label(batch[0])
-        beside = [None if label is None else to_numpy(label), *map(to_numpy, batch[2:])]
-        return self.function(to_numpy(pick(batch))), *beside
+        others = [None if label is None else to_numpy(label), *map(to_numpy, batch[2:])]
+        return self.encode(to_numpy(pick(batch))), *others
 
 
-class _InOrder(keras.utils.PyDataset):
-    """Batches of something that can only be read from its beginning on, again and again.
+class _SequentialBatches(keras.utils.PyDataset):
+    """Encoded batches of data that can only be read from their beginning on, as often as needed.
 
-    It is neither a `tf.data` pipeline nor a `DataLoader` any more, since those would run the
-    function in a graph or in another process.
+    This is neither a `tf.data` pipeline nor a `DataLoader`, since those would run the encoder
+    in a graph or in another process.
     """
 
     in_order = True
 
-    def __init__(self, batches, n_batches: int | None, transform, ordered=None):
+    def __init__(
+        self,
+        batches: Iterable[KerasBatch],
+        n_batches: int | None,
+        encode_batch: _EncodeBatch,
+        shuffler: Any = None,
+    ) -> None:
         super().__init__()
-        self.ordered = ordered
-        self.batches, self.transform, self._n_batches = batches, transform, n_batches
-        self._pass = iter(())
+        self.shuffler = shuffler  # see `Source`
+        self.batches, self.encode_batch, self._n_batches = batches, encode_batch, n_batches
+        self._pass: Iterator[KerasBatch] = iter(())
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> int | None:
         """Number of batches of one pass; `None` if it never ends."""
         return self._n_batches
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Batch:
         if index == 0:
             self._pass = iter(self.batches)
-        return self.transform(next(self._pass))
+        return self.encode_batch(next(self._pass))
 
 
-def stream(source: Source, function):
-    """A stream with `function` applied to x batch by batch, in this process, when it is read.
+def encode_stream(
+    source: Source, encode: Callable[[Array], Array]
+) -> keras.utils.PyDataset | Iterator[Batch]:
+    """A stream whose x are encoded batch by batch, in this process, as it is read.
 
-    Labels and sample weights stay beside it. A stream of unknown length is read once to count its
-    batches.
+    Class labels and sample weights are passed on. A stream of unknown length is read once to count
+    its batches.
 
     Args:
-        source: What has been opened; no array.
-        function: Function of one NumPy batch ``(batch, ...)`` that returns another.
+        source: The opened data, not an array.
+        encode: Function of one NumPy batch ``(batch, ...)`` that returns another.
 
     Returns:
-        A PyDataset or a generator, data that `fit` takes.
+        Data that `fit` takes, a PyDataset or an iterator.
 
     Example:
 
     >>> import numpy as np
     >>> batches = (np.full((2, 3), i, "float32") for i in range(2))
-    >>> [x.sum() for x, label in stream(data.Source(batches), lambda x: 10 * x)]
+    >>> [x.sum() for x, label in encode_stream(Source(batches), lambda x: 10 * x)]
     [np.float32(0.0), np.float32(60.0)]
     """
-    batches, transform = source.keras_data, _Transform(function)
+    batches, encode_batch = source.keras_data, _EncodeBatch(encode)
     if isinstance(batches, keras.utils.PyDataset):
-        result = PickedBatches(batches, transform)
-        result.use_multiprocessing = False  # threads still read ahead, where there are workers
-        return result
+        mapped = MappedBatches(batches, encode_batch)
+        mapped.use_multiprocessing = False  # threads still read ahead, where there are workers
+        return mapped
     if isinstance(batches, Iterator):
-        return map(transform, batches)
+        return map(encode_batch, batches)
     n_batches = source.n_batches
     if n_batches is None and not source.endless:
         n_batches = sum(1 for _ in batches)
-    return _InOrder(batches, n_batches, transform, source.ordered)
+    return _SequentialBatches(batches, n_batches, encode_batch, source.shuffler)

@@ -1,20 +1,24 @@
 """The order of examples, a function of the seed and the epoch alone."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
 
 class EpochOrder:
     """Which examples are in which batch of an epoch.
 
-    A run that was stopped and started again sees the same batches as one that was not, as long as
-    it says which epoch it is in.
+    Nothing else is remembered, so that a run that was interrupted and resumed sees the same batches
+    as one that was not.
 
     Args:
         n: Number of examples.
-        batch_size: Examples per batch; the last batch may be smaller.
+        batch_size: Examples per batch, >= 1; the last batch may be smaller.
         shuffle: Whether to shuffle, anew in every epoch.
-        seed: Seed of the order.
-        part: Which part of every batch is wanted, and of how many: ``(0, 2)`` is the first half.
+        seed: Seed of the order, >= 0.
+        part: Which part of every batch to read, and the number of parts, as one of several
+            processes does: ``(0, 2)`` is the first half.
 
     Example:
 
@@ -25,16 +29,18 @@ class EpochOrder:
     [0, 1, 2, 3, 4]
     """
 
-    def __init__(self, n: int, batch_size: int, shuffle: bool, seed: int, part=(0, 1)):
+    def __init__(
+        self, n: int, batch_size: int, shuffle: bool, seed: int, part: tuple[int, int] = (0, 1)
+    ) -> None:
         self.n, self.batch_size, self.part = int(n), int(batch_size), part
         self.shuffle, self.seed = bool(shuffle), int(seed)
-        self._order = (None, None)
+        self._order: tuple[int | None, np.ndarray] = (None, np.arange(0))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return -(-self.n // self.batch_size)
 
     def rows(self, index: int, epoch: int = 0) -> np.ndarray:
-        """Indices of the examples of a batch, or of its part, int64 ``(batch_size,)`` or fewer."""
+        """Indices of the examples of this part of a batch, int64, at most ``(batch_size,)``."""
         start = min(index * self.batch_size, self.n)
         size = min(self.batch_size, self.n - start)
         here, count = self.part
@@ -48,27 +54,27 @@ class EpochOrder:
         return order[start:stop]
 
     def sizes(self) -> set[int]:
-        """The sizes of whole batches."""
-        whole, rest = divmod(self.n, self.batch_size)
-        return {size for size in (self.batch_size * bool(whole), rest) if size}
+        """The sizes of the batches, all parts together: that of most, and that of the last."""
+        n_full, last = divmod(self.n, self.batch_size)
+        return {size for size in (self.batch_size * bool(n_full), last) if size}
 
 
 class LoaderOrder:
-    """Makes the order of a torch DataLoader a function of the epoch, as far as it can be.
+    """Makes the order of a torch DataLoader a function of the epoch, as far as possible.
 
-    Saying which `epoch` begins seeds the loader's generators from the seed that they came with and
-    the epoch, and calls `set_epoch` of samplers that have one (DistributedSampler). A loader that
-    shuffles without a `generator` of its own draws from torch's global one, which is left alone.
+    Setting `epoch` seeds the loader's generators from the epoch and their initial seed, and calls
+    `set_epoch` of samplers that have it (DistributedSampler). A loader that shuffles without a
+    `generator` of its own draws from torch's global one, which is left alone.
 
     Args:
         loader: A torch DataLoader.
     """
 
-    def __init__(self, loader):
+    def __init__(self, loader: Any) -> None:
         batches = getattr(loader, "batch_sampler", None)
         holders = [loader, getattr(loader, "sampler", None), batches]
         holders += [getattr(batches, "sampler", None), loader.dataset]
-        self._tellable = _distinct(h for h in holders if hasattr(h, "set_epoch"))
+        self._epoch_setters = _distinct(h for h in holders if hasattr(h, "set_epoch"))
         generators = _distinct(getattr(holder, "generator", None) for holder in holders)
         generators = [g for g in generators if hasattr(g, "manual_seed")]
         self._seeded = [(g, g.initial_seed()) for g in generators]
@@ -76,20 +82,20 @@ class LoaderOrder:
 
     @property
     def epoch(self) -> int | None:
-        """The epoch that has begun; `None` before the first. Told twice, it is not begun anew."""
+        """The present epoch, `None` before the first; to set the same again has no effect."""
         return self._epoch
 
     @epoch.setter
-    def epoch(self, epoch: int):
+    def epoch(self, epoch: int) -> None:
         if epoch == self._epoch:
             return
         self._epoch = epoch
-        for each in self._tellable:
-            each.set_epoch(epoch)
+        for sampler in self._epoch_setters:
+            sampler.set_epoch(epoch)
         for generator, seed in self._seeded:
             (mixed,) = np.random.SeedSequence([seed, epoch]).generate_state(1, "uint64")
             generator.manual_seed(int(mixed >> np.uint64(1)))
 
 
-def _distinct(objects) -> list:
+def _distinct(objects: Iterable[Any]) -> list[Any]:
     return list({id(each): each for each in objects if each is not None}.values())

@@ -1,17 +1,21 @@
-"""Data sets of grain, in forms that Keras reads; grain itself is imported only where there are any.
+"""Data sets of grain, in forms that Keras reads; grain itself is imported only for these.
 
-A `grain.MapDataset` numbers its elements through all epochs, so that it becomes batches that are
-told the epoch. A `grain.IterDataset` or `grain.DataLoader` is read from its beginning in each.
+The indices of a `grain.MapDataset` go on through all epochs, so it becomes a PyDataset with an
+attribute `epoch`. A `grain.IterDataset` or `grain.DataLoader` is read from its beginning in each.
 """
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import keras
+
+from keras_gud.data.batch import Batch, KerasBatch
 
 _KINDS = ("MapDataset", "IterDataset", "DataLoader")
 
 
-def kind_of(x) -> str | None:
+def kind_of(x: Any) -> str | None:
     """``"MapDataset"``, ``"IterDataset"``, ``"DataLoader"`` of grain, or `None` for anything else.
 
     Example:
@@ -29,22 +33,29 @@ class MapBatches(keras.utils.PyDataset):
     """The batches of a `grain.MapDataset`, in the order that grain gives them in each epoch.
 
     Args:
-        inner: The `grain.MapDataset`, batched.
+        dataset: The `grain.MapDataset`, batched.
+
+    Attributes:
+        epoch: The epoch whose batches are read; `fit` sets it.
+
+    Raises:
+        ValueError: when read, for a batch that was filtered out.
     """
 
-    def __init__(self, inner):
-        # Not Keras' workers: what they have read ahead when an epoch ends becomes part of the next.
+    def __init__(self, dataset: Any) -> None:
+        # No workers of Keras: batches that they read ahead at the end of an epoch would be served
+        # in the next one.
         super().__init__(workers=1, use_multiprocessing=False)
-        self.inner, self.epoch = inner, 0
+        self.dataset, self.epoch = dataset, 0
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> int | None:
         """Number of batches of an epoch, or `None` if it never ends."""
-        return None if len(self.inner) == sys.maxsize else len(self.inner)
+        return None if len(self.dataset) == sys.maxsize else len(self.dataset)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Batch:
         start = 0 if self.num_batches is None else self.epoch * self.num_batches
-        batch = self.inner[start + index]
+        batch = self.dataset[start + index]
         if batch is None:
             raise ValueError(
                 "Expected a batch at every index of a grain.MapDataset. Received: one that was "
@@ -54,8 +65,8 @@ class MapBatches(keras.utils.PyDataset):
         return batch
 
 
-def is_endless(x) -> bool:
-    """Whether a `grain.IterDataset` or `grain.DataLoader` says that it repeats for ever."""
+def is_endless(x: Any) -> bool:
+    """Whether a data set of grain is known to repeat for ever."""
     if kind_of(x) == "DataLoader":
         return getattr(x._sampler, "_num_epochs", 1) is None
     if kind_of(x) == "MapDataset":
@@ -64,22 +75,30 @@ def is_endless(x) -> bool:
     return repeated or any(is_endless(parent) for parent in x.parents)
 
 
-def prepared(x, prepare):
-    """A `grain.IterDataset` or `grain.DataLoader` with `prepare` applied to its batches."""
+def map_batches(x: Any, function: Callable[[Batch], KerasBatch]) -> Any:
+    """A `grain.IterDataset` or `grain.DataLoader` with a function applied to its batches.
+
+    Args:
+        x: The data set or loader, which stays as it is.
+        function: Function of a batch; with workers, one that can be pickled.
+
+    Returns:
+        A new one of the same kind.
+    """
     if kind_of(x) == "IterDataset":
-        return x.map(prepare)
+        return x.map(function)
     import grain
 
-    class Prepared(grain.transforms.Map):
-        def map(self, element):
-            return prepare(element)
+    class MapBatch(grain.transforms.Map):
+        def map(self, element: Batch) -> KerasBatch:
+            return function(element)
 
-    # A loader cannot be extended; Keras itself makes a new one from these parts.
+    # A loader has no method that adds an operation, so a new one is made from its parts.
     workers = x.multiprocessing_options
     return grain.DataLoader(
         data_source=x._data_source,
         sampler=x._sampler,
-        operations=[*x._operations, Prepared()],
+        operations=[*x._operations, MapBatch()],
         worker_count=workers.num_workers,
         worker_buffer_size=workers.per_worker_buffer_size,
         enable_profiling=workers.enable_profiling,

@@ -1,12 +1,13 @@
-"""Whatever Keras accepts as data, brought to one form: batches whose first entry is the array x.
+"""Data of any kind that Keras accepts, brought to batches whose first entry is the array x.
 
-With classes, that entry is ``{"x": x, "label": label}``, since the loss is drawn in `call`.
-Every batch is checked when it is read, and one-shot generators can be looked at without losing one.
+With classes, that entry is ``{"x": x, "label": label}``, since the loss is computed in `call`.
+Every batch is checked when it is read. A generator can be read only once: the batches to which
+statistics are fitted are kept for training.
 """
 
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,12 @@ from keras_gud.backend import to_numpy
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.types import Array
 from keras_gud.data.adapters import ArrayAdapter, Request, adapter_for
-from keras_gud.data.arrays import BATCH_SIZE, labels_of
-from keras_gud.data.batch import Prepare, pick, pick_label, with_label
+from keras_gud.data.arrays import BATCH_SIZE, checked_labels
+from keras_gud.data.batch import KerasBatch, PrepareBatch, pick, pick_label, with_label
 from keras_gud.data.checks import check_divides
 
-# How much of endless or one-shot data is read to fit the statistics; a generator's is also held.
+# How much of endless data, or of a generator, is used to fit statistics; that of a generator is
+# also kept in memory.
 MAX_PEEK_BATCHES = 256
 MAX_PEEK_BYTES = 2**30
 NOT_FINITE = "Expected finite data. Received: NaN or inf in a batch of x"
@@ -37,27 +39,35 @@ class Source:
         batch_size: Examples per batch, only used with arrays; default 128.
         shuffle: Whether to shuffle arrays.
         seed: Seed of the order of arrays.
-        y: Labels of the examples, only with arrays; ignored without `classes`.
+        y: Class labels of the examples, only with arrays; ignored without `classes`.
         classes: Number of classes, or `None` to drop labels.
         required: Whether there must be labels, if there are classes.
-        part: Which part of every batch is wanted, see `EpochOrder`, of an array or a PyDataset
-            that has an attribute of this name. Others are taken for this process' part already.
+        part: Which part of every batch to read, see `EpochOrder`, of an array or a PyDataset that
+            has an attribute of this name. Others are taken to be this process' part already.
 
     Attributes:
         keras_data: What to hand to Keras as `x`.
-        first: The first batch's x, NumPy.
+        first: The x of the first batch, NumPy ``(batch, *data_shape)``.
         n_batches: Number of batches in one pass, or `None` where it is not known.
-        ordered: What shuffles by itself and needs its `epoch` set: the batches of an array, a
-            `keras.utils.PyDataset` that has an attribute of this name, or the `LoaderOrder` of a
-            DataLoader; else `None`.
-        passes: How often reading x has begun so far, other than by Keras.
-        any_order: Whether Keras is to shuffle the batches: those of another PyDataset that has
-            workers, unless it has an attribute ``in_order = True``.
+        endless: Whether a pass may never end, or can be made only once.
+        is_array: Whether x is an array, a tensor or a dict of them.
+        shuffler: What shuffles by itself and needs its attribute `epoch` set before each epoch: the
+            batches of an array, a `keras.utils.PyDataset` that has this attribute, or the
+            `LoaderOrder` of a DataLoader; else `None`.
+        passes: How many passes over x have begun so far, other than by Keras.
+        keras_shuffles: Whether Keras is to shuffle the batches: those of another PyDataset that
+            has workers, unless it has an attribute ``in_order = True``.
 
     Raises:
         ValueError: for empty data, unusable sample weights or labels, or a batch size that is not
             a positive integer.
-        TypeError: for something that is none of the above.
+        TypeError: for data of none of these kinds.
+
+    Example:
+
+    >>> source = Source(np.zeros((300, 4), "float32"), batch_size=100)
+    >>> source.first.shape, source.keras_data.num_batches
+    ((300, 4), 3)
     """
 
     def __init__(
@@ -72,12 +82,12 @@ class Source:
         classes: int | None = None,
         required: bool = True,
         part: tuple[int, int] = (0, 1),
-    ):
+    ) -> None:
         batch_size = BATCH_SIZE if batch_size is None else batch_size
         batch_size = check_integer("batch_size", batch_size, 1)
         if isinstance(x, Source):
             raise TypeError("Expected data. Received: a Source.")
-        self._prepare, self.part, self.passes = Prepare(classes, required), part, 0
+        self._prepare, self.part, self.passes = PrepareBatch(classes, required), part, 0
         adapter = adapter_for(x)
         if sample_weight is not None and adapter is not ArrayAdapter:
             raise ValueError(
@@ -91,23 +101,24 @@ class Source:
                 "DataLoader, or a generator of batches. "
                 f"Received: x of type {type(x).__name__}.{_hint(x)}"
             )
-        how = self._prepare, y, sample_weight, batch_size, shuffle, seed, part
-        opened = adapter.open(x, Request(*how))
-        self.keras_data, self._batches = opened.keras_data, opened.batches
+        request = Request(self._prepare, y, sample_weight, batch_size, shuffle, seed, part)
+        opened = adapter.open(x, request)
+        self.keras_data = opened.keras_data
+        self._batches: Iterable[KerasBatch] = opened.batches
         self.n_batches, self.endless = opened.n_batches, opened.endless
-        self.is_array, self.ordered = opened.is_array, opened.ordered
-        self.any_order = opened.any_order
+        self.is_array, self.shuffler = opened.is_array, opened.shuffler
+        self.keras_shuffles = opened.keras_shuffles
         if not self.is_array:
-            labels_of(x, y, classes)  # which refuses labels beside a stream
-        self.first = self._first()
+            checked_labels(x, y, classes)  # raises for labels beside a stream
+        self.first = self._read_first()
 
     def guard(self, check: Callable[[Array], None]) -> None:
         """Checks an array at once, and every batch of a stream when it is read.
 
         Args:
             check: Function of a NumPy batch that raises an error if it cannot be used. Of a
-                `tf.data.Dataset` it sees the first batch only; of the others TensorFlow itself
-                makes sure that they are finite.
+                `tf.data.Dataset` it is given the first batch only; the others are only checked to
+                be finite, by TensorFlow.
         """
         for x in self if self.is_array else [self.first]:
             check(x)
@@ -119,9 +130,10 @@ class Source:
         """Makes sure that the devices of a distributed run can divide every batch.
 
         Raises:
-            ValueError: for an array or a `Stream` at once, for others as batches are read; for
-                another number of batches in another process. Generators and torch DataLoaders of
-                unknown length raise a `RuntimeError` where those of one process end.
+            ValueError: for a batch that they cannot divide, of an array or a
+                `keras_gud.datasets.stream.Stream` at once, of others when it is read; if processes
+                have different numbers of batches. Generators and torch DataLoaders of unknown
+                length raise a `RuntimeError` where those of one process end.
         """
         lengths = backend.process_allgather(
             np.int64(-1 if self.n_batches is None else self.n_batches)
@@ -132,33 +144,34 @@ class Source:
                 f"for ever. Received: {lengths.tolist()} batches (-1: not known)."
             )
         parts = backend.batch_shards()
-        order = getattr(self.ordered, "order", None)
+        order = getattr(self.shuffler, "order", None)
         if order is not None:
             for size in sorted(order.sizes()):
                 check_divides(size, parts, order.n)
-        self._prepare.parts = parts // self.part[1]
+        self._prepare.n_devices = parts // self.part[1]
         if len(lengths) > 1 and self.n_batches is None:
-            self._keep_in_step()
+            self._end_together()
 
-    def _keep_in_step(self):
+    def _end_together(self) -> None:
         """Lets data of unknown length end in all processes or in none."""
         if isinstance(self.keras_data, Iterator):
             self.keras_data = backend.synchronized_batches(self.keras_data)
-        elif hasattr(self.keras_data, "collate_fn"):  # Keras takes a DataLoader and its like only
+        elif hasattr(self.keras_data, "collate_fn"):  # must remain a DataLoader for Keras
             kind = type(self.keras_data)
             iterate = {
                 "__iter__": lambda loader: backend.synchronized_batches(kind.__iter__(loader))
             }
             self.keras_data.__class__ = type(kind.__name__, (kind,), iterate)
 
-    def _require_usable(self, x):
-        """A batch of a `tf.data` pipeline, as `call` is given it, with TensorFlow's checks."""
+    def _require_usable(self, x: Any) -> Any:
+        """The same x, see `with_label`, in a `tf.data` pipeline that raises unless it is usable."""
         label, x = pick_label(x), backend.require_finite(pick(x), NOT_FINITE)
-        if label is not None:
-            label = backend.require_labels(label, x, self._prepare.classes)
+        classes = self._prepare.classes
+        if label is not None and classes is not None:
+            label = backend.require_labels(label, x, classes)
         return with_label(x, label)
 
-    def _first(self) -> np.ndarray:
+    def _read_first(self) -> np.ndarray:
         self.passes += 1
         for batch in self._batches:
             if not self.is_array:
@@ -167,7 +180,7 @@ class Source:
         raise ValueError("Expected at least one batch of data. Received: an empty data set.")
 
     def __iter__(self) -> Iterator[Array]:
-        """One pass over x as NumPy batches; of endless data, the first batches."""
+        """One pass over x as NumPy batches; over endless data, the first batches only."""
         self.passes += 1
         size = 0
         for i, batch in enumerate(self._batches, start=1):
@@ -178,14 +191,14 @@ class Source:
                 return
 
     def examples(self) -> Iterator[tuple[Array, Array | None]]:
-        """One pass over batches as NumPy, each a pair of x and its labels or `None`."""
+        """One pass over batches as NumPy, each a pair of x and its class labels or `None`."""
         for batch in self.keras_data:
             label = pick_label(batch[0])
             yield to_numpy(pick(batch[0])), None if label is None else to_numpy(label)
 
 
-def _hint(x) -> str:
-    """What to do with things that newcomers take for data."""
+def _hint(x: Any) -> str:
+    """How to make data of common objects that are none."""
     if isinstance(x, (str, os.PathLike)):
         return " Load the file first, e.g. np.load(path)."
     if isinstance(x, (list, tuple)):

@@ -8,7 +8,7 @@ import numpy as np
 from keras_gud import backend
 from keras_gud.core.data_shape import validate_data_shape
 from keras_gud.core.types import Array, Shape, Tensor
-from keras_gud.data.checks import check_batch, check_layout, check_same, data_kind
+from keras_gud.data.checks import check_batch, check_layout, check_shape_and_kind, data_kind
 from keras_gud.data.source import Source
 from keras_gud.diffusion.data_scaling import DataScaling, components_to_raw
 
@@ -27,6 +27,17 @@ class DataSpace:
     def __init__(self, shape: Shape | None = None):
         self.shape = None if shape is None else validate_data_shape(shape)
         self.kind: str | None = None
+
+    @property
+    def known(self) -> tuple[Shape, str]:
+        """Shape and kind, once the model knows its data.
+
+        Raises:
+            ValueError: before that.
+        """
+        if self.shape is None or self.kind is None:
+            raise ValueError("Expected the model to know its data. Call `model.fit(x)` first.")
+        return self.shape, self.kind
 
     @property
     def scaling(self) -> DataScaling:
@@ -76,7 +87,7 @@ class DataSpace:
 
     def check(self, x: Array) -> None:
         """Raises a `ValueError` unless x is a usable batch of the data that the model knows."""
-        check_batch(x, self.shape, self.kind)
+        check_batch(x, *self.known)
 
     def to_phi(self, x: Tensor, dequantise: Callable[[], Any]) -> Tensor:
         """A batch of raw data to the model's floats; see `DataScaling.to_phi`.
@@ -84,7 +95,7 @@ class DataSpace:
         Raises:
             ValueError: for another shape or type than the model knows.
         """
-        check_same(x, self.shape, self.kind)
+        check_shape_and_kind(x, *self.known)
         return self.scaling.to_phi(x, dequantise)
 
     def to_model(self, x: Any, batch_size: int | None = None) -> Array:

@@ -60,7 +60,7 @@ class LatentSpace(DataSpace):
             x = self.encode(given.x, batch_size, verbose)
             y, sample_weight = given.label, given.sample_weight
         else:
-            x, y, sample_weight = encoded.stream(raw, self.autoencoder.encode), None, None
+            x, y, sample_weight = encoded.encode_stream(raw, self.autoencoder.encode), None, None
         kwargs |= {"shuffle": shuffle, "divided": divided}
         return super().open(x, y, sample_weight, batch_size, **kwargs)
 
@@ -162,7 +162,7 @@ class LatentGUD(GUD):
         if prior is None and "prior" not in parts:
             prior = Isotropic(scale=None)
         super().__init__(prior=prior, preset=parts, **kwargs)
-        self.data_space = LatentSpace(autoencoder, self.data_shape)
+        self.data_space: LatentSpace = LatentSpace(autoencoder, self.data_shape)
 
     @property
     def encoder(self) -> keras.layers.Layer:

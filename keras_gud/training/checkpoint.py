@@ -152,7 +152,7 @@ class Checkpoint(keras.callbacks.Callback):
         """
         self._check = check
         first, steps = kwargs.get("initial_epoch") or 0, kwargs.get("steps_per_epoch")
-        length = steps or skip.length(source)
+        length = steps or skip.batches_per_epoch(source)
         self._check_length(length, steps, source)
         start = self._state or {
             **{"epoch": first, "batch": 0, "step": 0, "stopped": None, "others": []},
@@ -179,7 +179,7 @@ class Checkpoint(keras.callbacks.Callback):
             )
 
     def _check_length(self, length, steps, source):
-        known = skip.length(source)
+        known = skip.batches_per_epoch(source)
         if steps and known and steps != known:
             raise ValueError(
                 "Expected no `steps_per_epoch` beside a Checkpoint, for data of known length. "

@@ -26,15 +26,15 @@ def parts(source, start: dict, epochs: int, steps: int | None):
     epoch, batch, data = start["epoch"], start["batch"], source.keras_data
     if epoch >= epochs or start["stopped"] == epochs:
         return
-    once = start["step"] > 0 and skip.is_read_once(source, steps)
-    skip.begin_passes(source, start["passes"], 0 if once else epoch - start["first_epoch"])
+    once = start["step"] > 0 and skip.continues_across_epochs(source, steps)
+    skip.advance_shuffle(source, start["passes"], 0 if once else epoch - start["first_epoch"])
     if once:
-        data = skip.rest(source, start["step"])
+        data = skip.stream_from(source, start["step"])
     if batch:
         if once:  # Keras may read ahead, but not what is for the next epoch
-            left = skip.head(data, steps - batch), steps - batch
+            left = skip.first_batches(data, steps - batch), steps - batch
         else:
-            left = skip.tail(source, epoch, batch)
+            left = skip.batches_from(source, epoch, batch)
         yield left[0], epoch, epoch + 1, left[1]
         epoch += 1
     if epoch < epochs:

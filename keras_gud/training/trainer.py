@@ -138,7 +138,7 @@ def fit(
     if validation_split is not None:
         check_numbers(validation_split=validation_split)
     if validation_split and validation_data is None:
-        y = arrays.labels_of(x, y, model.classes)
+        y = arrays.checked_labels(x, y, model.classes)
         (x, sample_weight, y), (x_held, weight_held, y_held) = arrays.split(
             x, sample_weight, validation_split, y
         )
@@ -160,11 +160,11 @@ def fit(
     model.optimizer.build(model.trainable_variables)
     watch = TerminateOnNonFinite(model)
     callbacks = [watch, *callbacks]
-    if source.ordered is not None:
-        callbacks.insert(0, _SetEpoch(source.ordered))
+    if source.shuffler is not None:
+        callbacks.insert(0, _SetEpoch(source.shuffler))
     if held is not None:
         kwargs["validation_data"] = held.keras_data
-    kwargs |= {"verbose": verbose, "shuffle": shuffle and source.any_order}
+    kwargs |= {"verbose": verbose, "shuffle": shuffle and source.keras_shuffles}
     keras_fit = functools.partial(keras.Model.fit, model)
     with watch.guard(), backend.reading_own_shard():
         if checkpoint is not None:

@@ -13,8 +13,8 @@ from keras_gud.data.checks import (
     check_batch,
     check_finite,
     check_layout,
-    check_same,
-    check_weight,
+    check_sample_weight,
+    check_shape_and_kind,
     data_kind,
 )
 from keras_gud.training.fit_components import all_or_nothing
@@ -111,22 +111,22 @@ def test_not_finite(value):
 
 
 def test_the_same_as_before():
-    check_same(FLOATS, (4, 4, 1), "float")
-    check_same(keras.ops.convert_to_tensor(FLOATS), (4, 4, 1), "float")
+    check_shape_and_kind(FLOATS, (4, 4, 1), "float")
+    check_shape_and_kind(keras.ops.convert_to_tensor(FLOATS), (4, 4, 1), "float")
     for shape in [(4, 4), (4, 4, 3), (4, 4, 1, 1), (16,)]:
         with pytest.raises(ValueError, match=r"Expected data of shape.*\(6, 4, 4, 1\)"):
-            check_same(FLOATS, shape, "float")
+            check_shape_and_kind(FLOATS, shape, "float")
     with pytest.raises(ValueError, match="Expected uint8 data.*original 8-bit images"):
-        check_same(FLOATS, (4, 4, 1), "uint8")
+        check_shape_and_kind(FLOATS, (4, 4, 1), "uint8")
     with pytest.raises(ValueError, match=r"Expected float data.*uint8\.$"):
-        check_same(FLOATS.astype("uint8"), (4, 4, 1), "float")
+        check_shape_and_kind(FLOATS.astype("uint8"), (4, 4, 1), "float")
 
 
 def test_unknown_sizes_of_a_graph_are_not_wrong_sizes():
     x = keras.KerasTensor((None, None, 4, 1))
-    check_same(x, (4, 4, 1), "float")
+    check_shape_and_kind(x, (4, 4, 1), "float")
     with pytest.raises(ValueError, match="Expected data of shape"):
-        check_same(x, (4, 5, 1), "float")
+        check_shape_and_kind(x, (4, 5, 1), "float")
 
 
 @pytest.mark.once
@@ -140,15 +140,15 @@ def test_a_batch_needs_an_example():
 
 @pytest.mark.once
 def test_weights():
-    weight = check_weight([0, 1, 2], 3)
+    weight = check_sample_weight([0, 1, 2], 3)
     assert weight.dtype == np.float32
     assert weight.tolist() == [0.0, 1.0, 2.0]
     for wrong in (np.ones(2), np.ones((3, 1)), 1.0, "heavy", [1, "heavy", 2]):
         with pytest.raises(ValueError, match=r"`sample_weight` of shape \(3,\)"):
-            check_weight(wrong, 3)
+            check_sample_weight(wrong, 3)
     for wrong in ([-1, 1, 1], [0, 0, 0], [1, np.nan, 1], [1, np.inf, 1]):
         with pytest.raises(ValueError, match="finite, >= 0 and not all 0"):
-            check_weight(wrong, 3)
+            check_sample_weight(wrong, 3)
 
 
 @pytest.mark.once

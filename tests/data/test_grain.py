@@ -69,7 +69,7 @@ def test_it_is_read_whole_as_often_as_needed(make):
 @pytest.mark.parametrize("form", ["dict", "x, y", "x, y, weight"])
 def test_labels_and_weights_come_along(make, form):
     source = Source(make(form), classes=3)
-    label = [told for _, told in source.examples()]
+    label = [label for _, label in source.examples()]
     np.testing.assert_array_equal(np.concatenate(label), np.arange(21) % 3)
     weights = [batch[2] for batch in source.keras_data if len(batch) == 3]
     assert np.concatenate(weights or [[]]).tolist() == [*range(1, 22)] * ("weight" in form)
@@ -120,7 +120,7 @@ def test_training_and_evaluation_are_those_of_the_same_batches_of_another_kind()
 
 def test_a_map_dataset_shuffles_anew_in_every_epoch_and_only_by_the_epoch():
     shuffled = grain.MapDataset.source(rows()).shuffle(seed=1).batch(8)
-    batches = Source(shuffled).ordered
+    batches = Source(shuffled).shuffler
 
     def epoch(number):
         batches.epoch = number

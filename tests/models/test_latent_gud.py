@@ -269,7 +269,7 @@ def test_a_stream_in_order_is_not_shuffled():
 
 def test_threads_read_ahead_but_no_other_process_encodes():
     source = Source(Batches(workers=2, use_multiprocessing=True), classes=3)
-    batches = encoded.stream(source, lambda x: x[:, 0, 0])
+    batches = encoded.encode_stream(source, lambda x: x[:, 0, 0])
     assert (batches.workers, batches.use_multiprocessing) == (2, False)
     found = [np.concatenate(part) for part in zip(*batches, strict=True)]
     np.testing.assert_array_equal(found[0], WIDE[:, 0, 0])
