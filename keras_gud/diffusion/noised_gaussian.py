@@ -12,6 +12,7 @@ import math
 import numpy as np
 from keras import ops
 
+from keras_gud.core.types import Tensor
 from keras_gud.diffusion.noising_state import NoisingState
 
 
@@ -116,6 +117,30 @@ def solve(covariance, rest):
         Tensor ``(..., batch, d)``.
     """
     return _as_rows(ops.solve(*_as_columns(covariance, rest)), covariance)
+
+
+def diagonal_log_density(z: Tensor, variance: Tensor, given: Tensor | None = None) -> Tensor:
+    """Log density of independent components N(0, V_i), in nats.
+
+    ``-1/2 sum_i (z_i^2 / V_i + log(2 pi V_i))``, over the components that are not given.
+
+    Args:
+        z: ``(batch, *data_shape)``.
+        variance: V_i, a number or a tensor that broadcasts against z.
+        given: Boolean mask of the data's shape; `None`: nothing is given.
+
+    Returns:
+        Tensor ``(batch,)``.
+
+    Example:
+
+    >>> value = diagonal_log_density(ops.zeros((3, 2)), 1.0)
+    >>> [round(float(v), 4) for v in value]
+    [-1.8379, -1.8379, -1.8379]
+    """
+    terms = -0.5 * (ops.square(z) / variance + ops.log(2.0 * math.pi * variance))
+    terms = terms if given is None else ops.where(given, 0.0, terms)
+    return ops.sum(terms, axis=tuple(range(1, len(z.shape))))
 
 
 def log_density(z, mean, covariance):

@@ -88,9 +88,7 @@ class NoisedMoments(FittedLayer):
             flat = ops.reshape(z, (-1, math.prod(self.data_shape)))
             return noised_gaussian.conditional_log_density(flat, *self._moments(state), given)
         marginal = state.marginal_variance(variance)
-        terms = -0.5 * (ops.square(z) / marginal + ops.log(2.0 * math.pi * marginal))
-        terms = terms if given is None else ops.where(given, 0.0, terms)
-        return ops.sum(terms, axis=tuple(range(1, len(z.shape))))
+        return noised_gaussian.diagonal_log_density(z, marginal, given)
 
     def _moments(self, state):
         zeros = ops.zeros((self.covariance.shape[0],))

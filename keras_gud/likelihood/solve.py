@@ -1,11 +1,11 @@
 """One solve of the flow with its divergence: pure functions, and the same compiled."""
 
 import functools
-import math
 
 from keras import ops
 
 from keras_gud.core.compiled import CompiledWithVariables
+from keras_gud.diffusion.noised_gaussian import diagonal_log_density
 from keras_gud.likelihood.divergence import FlowWithDivergence, Given, signs
 from keras_gud.samplers.loop import Path
 
@@ -41,9 +41,7 @@ class Solve:
         """Log p_1(z(1)), ``(batch,)``."""
         if self.matched and hasattr(self.denoiser, "log_start"):
             return self.denoiser.log_start(z, self._path(params)(1.0), self.given)
-        moving = 1.0 if self.given is None else ops.cast(~self.given, "float32")
-        terms = -0.5 * (ops.square(z) + math.log(2.0 * math.pi)) * moving
-        return ops.sum(terms, axis=tuple(range(1, len(z.shape))))
+        return diagonal_log_density(z, 1.0, self.given)
 
 
 class CompiledSolve(CompiledWithVariables):
