@@ -1,30 +1,41 @@
-"""Schedules of diffusion models that blur: gamma depends on the spatial frequency."""
+"""Schedules of diffusion models that blur: gamma depends on the spatial frequency.
+
+Gamma and sources::
+
+    Blurring           gamma = 2 log tan(theta(t)) - 2 log d(k, t)          Hoogeboom, Salimans 2022
+    HeatDissipation    gamma = 2 log noise_std + (2 pi |k| blur(t))^2       Rissanen et al. 2023
+    ShortestPath       gamma = log[(S - S^(1-t))/(S^(1-t) - 1)], S = S(k)   Das et al. 2023
+    Renormalization    gamma = 2 c log(k/Lambda(t))                         Cotler, Rezchikov 2023
+"""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_gud.core.arguments import check_numbers
 from keras_gud.core.registry import PACKAGE
+from keras_gud.core.types import Tensor
+from keras_gud.schedules.checks import check_gamma_range
+from keras_gud.schedules.clipping import clip_curve
 from keras_gud.schedules.function import Curves
-from keras_gud.schedules.pieces import check_gamma_range, clip_curve
 from keras_gud.schedules.schedule import registry
 
 
 class _Frequencies(Curves):
     """A curve for each frequency |k| in cycles per sample, clipped to finite end points."""
 
-    def __init__(self, gamma_min: float, gamma_max: float, **kwargs):
+    def __init__(self, gamma_min: float, gamma_max: float, **kwargs: Any) -> None:
         super().__init__(("frequency",), **kwargs)
         check_gamma_range(gamma_min, gamma_max)
         self.gamma_min, self.gamma_max = float(gamma_min), float(gamma_max)
 
-    def path(self, t):
+    def path(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """The curve and its derivative, 0 where it is clipped."""
         return clip_curve(*super().path(t), self.gamma_min, self.gamma_max)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"gamma_min": self.gamma_min, "gamma_max": self.gamma_max}
 
@@ -41,9 +52,10 @@ class Blurring(_Frequencies):
 
     Args:
         blur: Standard deviation of the blur at t = 1, in samples, >= 0.
-        d_min: The least part that the blur leaves of a component, in (0, 1].
+        d_min: The least fraction of a component that the blur leaves, in (0, 1].
         gamma_min: Gamma is clipped from below here.
         gamma_max: Gamma is clipped from above here; the default is out of reach.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
         ValueError: for a negative blur or d_min outside (0, 1].
@@ -63,8 +75,8 @@ class Blurring(_Frequencies):
         d_min: float = 0.001,
         gamma_min: float = -10.0,
         gamma_max: float = 24.0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(gamma_min, gamma_max, **kwargs)
         check_numbers(blur=blur, d_min=d_min)
         if not (0.0 <= blur < math.inf and 0.0 < d_min <= 1.0):
@@ -74,8 +86,8 @@ class Blurring(_Frequencies):
             )
         self.blur, self.d_min = float(blur), float(d_min)
 
-    def gamma(self, t, frequency):
-        """The curve."""
+    def gamma(self, t: Tensor, frequency: Tensor) -> Tensor:
+        """The curve; see `Curves.gamma`."""
         first = math.atan(math.exp(-5.0))
         theta = first + (0.5 * math.pi - 2.0 * first) * t
         width = self.blur * ops.square(ops.sin(0.5 * math.pi * t))
@@ -83,7 +95,7 @@ class Blurring(_Frequencies):
         kept = (1.0 - self.d_min) * kept + self.d_min
         return 2.0 * ops.log(ops.tan(theta)) - 2.0 * ops.log(kept)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"blur": self.blur, "d_min": self.d_min}
 
@@ -95,15 +107,16 @@ class HeatDissipation(_Frequencies):
 
     ``alpha_i = exp(-lambda_i sigma_B^2/2)``, ``sigma = noise_std``, sigma_B(t) geometric between
     `blur_min` and `blur_max`, ``lambda_i = (2 pi |k|)^2``: ``gamma_i = 2 log noise_std + lambda_i
-    sigma_B^2``, in the dct basis. The constant component is never noised, so that the process does
-    not end in a Gaussian: it is begun from blurred images, as ``tasks.complete`` of
-    ``tasks.noised(model, images, t=1.0)`` does.
+    sigma_B^2``, in the dct basis. The constant component is never noised, so the process does not
+    end in a Gaussian: generation starts from blurred images, as in ``tasks.complete`` of
+    ``tasks.noised(model, images, t=1.0)``.
 
     Args:
         blur_min: Standard deviation of the blur at t = 0, in samples, > 0.
-        blur_max: At t = 1.
+        blur_max: The same at t = 1.
         noise_std: Standard deviation of the noise, in units of the prior's scale, > 0.
         gamma_max: Gamma is clipped from above here.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
         ValueError: unless 0 < blur_min < blur_max and noise_std > 0, all finite.
@@ -123,8 +136,8 @@ class HeatDissipation(_Frequencies):
         blur_max: float = 24.0,
         noise_std: float = 0.01,
         gamma_max: float = 20.0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         check_numbers(blur_min=blur_min, blur_max=blur_max, noise_std=noise_std)
         if not (0.0 < blur_min < blur_max < math.inf and 0.0 < noise_std < math.inf):
             raise ValueError(
@@ -135,13 +148,13 @@ class HeatDissipation(_Frequencies):
         self.blur_min, self.blur_max = float(blur_min), float(blur_max)
         self.noise_std = float(noise_std)
 
-    def gamma(self, t, frequency):
-        """The curve."""
+    def gamma(self, t: Tensor, frequency: Tensor) -> Tensor:
+        """The curve; see `Curves.gamma`."""
         growth = math.log(self.blur_max / self.blur_min)
         width = self.blur_min * ops.exp(growth * t)
         return self.gamma_min + ops.square(2.0 * math.pi * frequency * width)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         config = super().get_config()
         del config["gamma_min"]
@@ -162,11 +175,12 @@ class ShortestPath(_Frequencies):
     ``Sigma = amplitude/(corner + |k|)^2``.
 
     Args:
-        amplitude: Of the power spectrum in units of the prior's variance; the default is the
-            paper's fit to CIFAR-10.
+        amplitude: Amplitude of the power spectrum in units of the prior's variance, > 0; the
+            default is the paper's fit to CIFAR-10.
         corner: Frequency, > 0, in cycles per sample, below which the spectrum is flat.
         gamma_min: Gamma is clipped from below here (it is -inf at t = 0).
         gamma_max: Gamma is clipped from above here (it is inf at t = 1).
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
         ValueError: for amplitude or corner <= 0.
@@ -186,8 +200,8 @@ class ShortestPath(_Frequencies):
         corner: float = 0.0086,
         gamma_min: float = -10.0,
         gamma_max: float = 10.0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(gamma_min, gamma_max, **kwargs)
         check_numbers(amplitude=amplitude, corner=corner)
         if not (0.0 < amplitude < math.inf and 0.0 < corner < math.inf):
@@ -197,8 +211,8 @@ class ShortestPath(_Frequencies):
             )
         self.amplitude, self.corner = float(amplitude), float(corner)
 
-    def gamma(self, t, frequency):
-        """The curve."""
+    def gamma(self, t: Tensor, frequency: Tensor) -> Tensor:
+        """The curve; see `Curves.gamma`."""
         log_power = math.log(self.amplitude) - 2.0 * ops.log(self.corner + frequency)
         # A white component (log Sigma = 0) follows the limit of the formula, log t/(1 - t).
         small = ops.abs(log_power) < 1e-3
@@ -207,7 +221,7 @@ class ShortestPath(_Frequencies):
         ratio = -ops.expm1(-t * log_power) / ops.expm1((1.0 - t) * log_power)
         return log_power + ops.log(ratio)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"amplitude": self.amplitude, "corner": self.corner}
 
@@ -224,9 +238,10 @@ class Renormalization(_Frequencies):
 
     Args:
         sharpness: The exponent c of the cutoff, > 0.
-        mass: In cycles per sample, > 0.
+        mass: Added to the frequencies in quadrature; in cycles per sample, > 0.
         gamma_min: Gamma is clipped from below here.
         gamma_max: Gamma is clipped from above here.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
         ValueError: for sharpness or mass <= 0.
@@ -246,8 +261,8 @@ class Renormalization(_Frequencies):
         mass: float = 0.01,
         gamma_min: float = -10.0,
         gamma_max: float = 10.0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(gamma_min, gamma_max, **kwargs)
         check_numbers(sharpness=sharpness, mass=mass)
         if not (0.0 < sharpness < math.inf and 0.0 < mass < math.inf):
@@ -257,13 +272,13 @@ class Renormalization(_Frequencies):
             )
         self.sharpness, self.mass = float(sharpness), float(mass)
 
-    def gamma(self, t, frequency):
-        """The curve."""
+    def gamma(self, t: Tensor, frequency: Tensor) -> Tensor:
+        """The curve; see `Curves.gamma`."""
         k = ops.log(ops.square(frequency) + self.mass**2)
         first = ops.max(k) - self.gamma_min / self.sharpness
         last = ops.min(k) - self.gamma_max / self.sharpness
         return self.sharpness * (k - first - t * (last - first))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"sharpness": self.sharpness, "mass": self.mass}

@@ -1,4 +1,14 @@
-"""Levels from coarse to fine, columns within each level (paper eq. 22, sec. 5.3)."""
+"""Hierarchical generation: levels coarse to fine, columns within each (paper eq. 22, sec. 5.3).
+
+For levels i = 1..N, the coarsest first, and columns j = 1..L_i in level i::
+
+    gamma_ij(t) = clip(gamma_min + (gamma_max - gamma_min) (s_i - c_ij)/(1 - b), ...)
+    s_i  = clip((t - c_i)/(1 - a), 0, 1)
+    c_i  = a (N - i)/(N - 1)
+    c_ij = b (L_i - j)/(L_i - 1)
+"""
+
+from typing import Any
 
 import keras
 import numpy as np
@@ -6,7 +16,9 @@ from keras import ops
 
 from keras_gud.core.data_shape import axis_names
 from keras_gud.core.registry import PACKAGE, require_coordinate
-from keras_gud.schedules.pieces import check_gamma_range, clipped_line, snap
+from keras_gud.core.types import Coordinates, Parameter, Shape, Tensor
+from keras_gud.schedules.checks import check_gamma_range
+from keras_gud.schedules.clipping import clipped_line, snap
 from keras_gud.schedules.schedule import ComponentSchedule, registry
 
 
@@ -29,11 +41,13 @@ class Hierarchical(ComponentSchedule):
         b: Autoregressiveness between the columns of a level, in [0, 1); a number or a range.
         levels: The coordinate that numbers the levels from coarse to fine (``"band"`` of Haar).
         columns: The coordinate that numbers columns within a level. Default: the last spatial axis.
-        gamma_min: Gamma of finished components.
-        gamma_max: Gamma of components not yet begun.
+        gamma_min: Gamma of finished components, at t = 0.
+        gamma_max: Gamma of components whose generation has not begun, at t = 1.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: for a or b outside [0, 1), or coordinates that the basis does not have.
+        ValueError: for a or b outside [0, 1), gamma_min >= gamma_max, or coordinates that the basis
+            does not have.
 
     Example:
 
@@ -50,20 +64,22 @@ class Hierarchical(ComponentSchedule):
 
     def __init__(
         self,
-        a=0.5,
-        b=0.5,
+        a: Parameter = 0.5,
+        b: Parameter = 0.5,
         levels: str = "band",
         columns: str | None = None,
         gamma_min: float = -7.0,
         gamma_max: float = 5.0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__({"a": a, "b": b}, **kwargs)
         check_gamma_range(gamma_min, gamma_max)
         self.levels, self.columns = levels, columns
         self.gamma_min, self.gamma_max = float(gamma_min), float(gamma_max)
 
-    def _indices(self, data_shape, coordinates):
+    def _indices(
+        self, data_shape: Shape, coordinates: Coordinates
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Level and column index of every component, both counting from 0."""
         column_name = self.columns or axis_names(data_shape)[-1]
         if isinstance(self.levels, str) and self.levels == "band" and "band" not in coordinates:
@@ -76,14 +92,14 @@ class Hierarchical(ComponentSchedule):
         column = require_coordinate(coordinates, column_name, "columns")
         return np.unique(level, return_inverse=True)[1].reshape(data_shape), column.astype(int)
 
-    def make_groups(self, data_shape, coordinates):
+    def make_groups(self, data_shape: Shape, coordinates: Coordinates) -> np.ndarray:
         """One group per column of each level."""
         level, column = self._indices(data_shape, coordinates)
         pairs = np.stack([level.ravel(), column.ravel()], axis=1)
         return np.unique(pairs, axis=0, return_inverse=True)[1].reshape(data_shape)
 
-    def create_weights(self):
-        """How far each group is from the end of its level, and its level from the end."""
+    def create_weights(self) -> None:
+        """The offsets of levels and of columns within them, see `fit_statistics`."""
         shape = (self.n_groups,)
         self.level_ahead = self.add_statistic("level_ahead", shape)
         self.column_ahead = self.add_statistic("column_ahead", shape)
@@ -91,7 +107,9 @@ class Hierarchical(ComponentSchedule):
         self.has_levels = self.add_statistic("has_levels", shape)
         self.has_columns = self.add_statistic("has_columns", shape)
 
-    def fit_statistics(self, variance, data_variance, coordinates):
+    def fit_statistics(
+        self, variance: np.ndarray, data_variance: np.ndarray, coordinates: Coordinates
+    ) -> None:
         """The offsets (N - i)/(N - 1) and (L_i - j)/(L_i - 1) of each group."""
         level, column = self._indices(variance.shape, coordinates)
         groups = self.make_groups(variance.shape, coordinates).ravel()
@@ -105,8 +123,8 @@ class Hierarchical(ComponentSchedule):
         self.has_levels.assign(np.full(len(first), float(n > 0)))
         self.has_columns.assign((last > 0).astype("float32"))
 
-    def path(self, t, a, b):
-        """Paper eq. 22, corrected."""
+    def path(self, t: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Paper eq. 22, corrected; see `ComponentSchedule.path`."""
         a, b = self._effective(a, b)
         raw = snap((t - a * ops.expand_dims(self.level_ahead, 0)) / (1.0 - a))
         inside = ops.logical_and(raw >= 0.0, raw <= 1.0)
@@ -115,7 +133,7 @@ class Hierarchical(ComponentSchedule):
         slope = ops.where(inside, slope, 0.0)
         return clipped_line(u, self.gamma_min, self.gamma_max, slope)
 
-    def kinks(self, **params):
+    def kinks(self, **params: Any) -> Tensor | None:
         """Where the intervals begin and end; see `ComponentSchedule.kinks`."""
         a, b = self._effective(**self.parameter_columns(params))
         begins = b * ops.expand_dims(self.column_ahead, 0)
@@ -123,12 +141,12 @@ class Hierarchical(ComponentSchedule):
         ahead = a * ops.expand_dims(self.level_ahead, 0)
         return ops.tile(ahead, (1, 2)) + (1.0 - ops.tile(a, (1, 2))) * within
 
-    def _effective(self, a, b):
-        """A and b of every group, ``(batch, n_groups)``: 0 where there is nothing to order."""
+    def _effective(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """The a and b of every group, ``(batch, n_groups)``: 0 where there is nothing to order."""
         a = a * ops.expand_dims(self.has_levels, 0)
         return a, b * ops.expand_dims(self.has_columns, 0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {
             "levels": self.levels,

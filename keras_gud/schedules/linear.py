@@ -1,6 +1,13 @@
-"""Linear component-wise schedules (paper eqs. 18-20, sec. 5.1)."""
+"""Linear component-wise schedules (paper eqs. 18-20, sec. 5.1).
+
+With an ordering l_i and the variance Sigma_i of component i::
+
+    gamma_i(t) = gamma_denoise + log Sigma_i + a (l_i - l_max) + t Delta
+    Delta      = gamma_noise - gamma_denoise + a (l_max - l_min)
+"""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,10 +15,12 @@ from keras import ops
 
 from keras_gud.core.arguments import as_floats, check_numbers
 from keras_gud.core.registry import PACKAGE, require_coordinate
+from keras_gud.core.types import ArrayLike, Coordinates, Parameter, Shape, Tensor
 from keras_gud.schedules.schedule import ComponentSchedule, registry
 
 # logit(0.99^2): where sigma^2 has reached 0.99^2, the paper's criterion for "noised" (app. B).
-_NOISED = math.log(0.99**2 / (1.0 - 0.99**2))
+_NOISED_GAMMA = math.log(0.99**2 / (1.0 - 0.99**2))
+_ORDERINGS = ("frequency", "mixed", "variance")
 
 
 @registry.register("linear")
@@ -19,7 +28,7 @@ _NOISED = math.log(0.99**2 / (1.0 - 0.99**2))
 class Linear(ComponentSchedule):
     """Gamma grows linearly in t, with one slope and an offset per component (paper eqs. 18-20).
 
-    With orderings l_i::
+    With orderings l_i and Sigma_i the variance of component i::
 
         gamma_i(t) = gamma_denoise + log Sigma_i + a (l_i - l_max) + t Delta
         Delta      = gamma_noise - gamma_denoise + a (l_max - l_min)
@@ -39,10 +48,11 @@ class Linear(ComponentSchedule):
             value >= 3 for which sigma_i(1) >= 0.99 in every component, found for each a.
             ``"paper"``: the paper's bound (app. B, with the logit that its text forgets),
             sufficient but larger.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: for a < 0, r outside [0, 1], an unknown ordering, or a basis without the
-            coordinate ``"frequency"`` where the ordering needs it.
+        ValueError: for a < 0, r outside [0, 1], an unknown ordering or `gamma_noise`, or a basis
+            without the coordinate ``"frequency"`` where the ordering needs it.
 
     Example:
 
@@ -59,23 +69,22 @@ class Linear(ComponentSchedule):
 
     def __init__(
         self,
-        a=1.0,
-        ordering="variance",
-        r=None,
+        a: Parameter = 1.0,
+        ordering: str | ArrayLike = "variance",
+        r: Parameter | None = None,
         gamma_denoise: float = -7.0,
         gamma_noise: float | str | None = None,
-        **kwargs,
-    ):
-        named = {"variance": 0.0, "frequency": 1.0, "mixed": r}
-        if isinstance(ordering, str) and ordering not in named:
+        **kwargs: Any,
+    ) -> None:
+        if isinstance(ordering, str) and ordering not in _ORDERINGS:
             raise ValueError(
-                f"Expected `ordering` to be one of {sorted(named)} or an array. "
+                f"Expected `ordering` to be one of {list(_ORDERINGS)} or an array. "
                 f"Received: ordering={ordering!r}."
             )
         if (r is None) == (isinstance(ordering, str) and ordering == "mixed"):
             raise ValueError(
                 'Expected `r` together with ordering="mixed", and only then. '
-                f"Received: ordering={ordering!r}, r={r}."
+                f"Received: ordering={ordering!r}, r={r!r}."
             )
         if isinstance(gamma_noise, str) and gamma_noise != "paper":
             raise ValueError(
@@ -89,17 +98,17 @@ class Linear(ComponentSchedule):
         if r is not None:
             ranges["r"] = r
         super().__init__(ranges, **kwargs)
-        self.ordering = ordering if isinstance(ordering, str) else _numbers(ordering)
+        self.ordering = ordering if isinstance(ordering, str) else _finite_floats(ordering)
         self.gamma_denoise = float(gamma_denoise)
         self.gamma_noise = (
             gamma_noise if isinstance(gamma_noise, str | None) else float(gamma_noise)
         )
 
-    def make_groups(self, data_shape, coordinates):
+    def make_groups(self, data_shape: Shape, coordinates: Coordinates) -> np.ndarray:
         """Every component is a group of its own."""
         return np.arange(int(np.prod(data_shape)), dtype="int32").reshape(data_shape)
 
-    def create_weights(self):
+    def create_weights(self) -> None:
         """The log Sigma_i, the first ordering, and the second one where two are mixed."""
         shape = (self.n_groups,)
         self.log_variance = self.add_statistic("log_variance", shape)
@@ -107,7 +116,9 @@ class Linear(ComponentSchedule):
         mixed = "r" in self.ranges
         self.l_frequency = self.add_statistic("l_frequency", shape) if mixed else None
 
-    def fit_statistics(self, variance, data_variance, coordinates):
+    def fit_statistics(
+        self, variance: np.ndarray, data_variance: np.ndarray, coordinates: Coordinates
+    ) -> None:
         """Orderings from the variances before whitening and from the frequencies (sec. 5.1)."""
         by_variance = -np.log(data_variance)
         self.log_variance.assign(np.log(variance).ravel())
@@ -128,8 +139,8 @@ class Linear(ComponentSchedule):
             frequency = require_coordinate(coordinates, "frequency", "ordering")
             self.l_frequency.assign(stretch(frequency, by_variance).ravel())
 
-    def path(self, t, a, r=None):
-        """Paper eqs. 18 and 20."""
+    def path(self, t: Tensor, a: Tensor, r: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Paper eqs. 18 and 20; see `ComponentSchedule.path`."""
         l = ops.expand_dims(self.l_first, 0)
         if r is not None:
             l = (1.0 - r) * l + r * ops.expand_dims(self.l_frequency, 0)
@@ -141,16 +152,19 @@ class Linear(ComponentSchedule):
         gamma_min = self.gamma_denoise + log_variance + a * (l - l_max)
         return gamma_min + t * delta, delta + ops.zeros_like(t)
 
-    def _gamma_noise(self, log_variance, offset):
-        """What makes gamma_i(1) = gamma_noise + log Sigma_i + a (l_i - l_min) noised enough."""
+    def _gamma_noise(self, log_variance: Tensor, offset: Tensor) -> Tensor:
+        """`gamma_noise`; if not given, the least for which every sigma_i(1) reaches 0.99.
+
+        With ``offset = a (l_i - l_min)``, ``gamma_i(1) = gamma_noise + log Sigma_i + offset``.
+        """
         if isinstance(self.gamma_noise, float):
             return ops.full((1, 1), self.gamma_noise)
         if self.gamma_noise == "paper":
             offset = ops.zeros_like(offset)
-        needed = ops.max(_NOISED - log_variance - offset, axis=1, keepdims=True)
+        needed = ops.max(_NOISED_GAMMA - log_variance - offset, axis=1, keepdims=True)
         return ops.maximum(needed, 3.0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         ordering = self.ordering
         return super().get_config() | {
@@ -160,7 +174,7 @@ class Linear(ComponentSchedule):
         }
 
 
-def _numbers(ordering) -> np.ndarray:
+def _finite_floats(ordering: ArrayLike) -> np.ndarray:
     numbers = as_floats(ordering)
     if not np.isfinite(numbers).all():
         raise ValueError(

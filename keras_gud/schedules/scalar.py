@@ -1,6 +1,16 @@
-"""Standard diffusion: one gamma for all components, in the familiar parametrizations of time."""
+"""Standard diffusion: one curve gamma(t) for all components.
+
+Gamma and sources::
+
+    Cosine          gamma = 2 log tan(pi t/2)                      Nichol and Dhariwal, 2021
+    VP              gamma = log(e^B - 1),  B = int_0^t beta        Song et al., 2021
+    SubVP           gamma = B + 2 log(1 - e^-B)                    Song et al., 2021
+    FlowMatching    gamma = 2 log(t/(1 - t))                       Lipman et al., 2023
+    EDM             gamma = 2 log sigma, sigma^(1/rho) linear      Karras et al., 2022
+"""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,35 +18,37 @@ from keras import ops
 
 from keras_gud.core.arguments import check_numbers
 from keras_gud.core.registry import PACKAGE
-from keras_gud.schedules.pieces import check_gamma_range, clip_curve
+from keras_gud.core.types import Tensor
+from keras_gud.schedules.checks import check_gamma_range
+from keras_gud.schedules.clipping import clip_curve
 from keras_gud.schedules.schedule import ComponentSchedule, registry
 
 
 def _exp(x: float) -> float:
-    """The exponential, of any number: what is beyond e^700 is as good as that."""
+    """The exponential; beyond e^700, near the largest float, it is e^700."""
     return math.exp(min(x, 700.0))
 
 
 class _Scalar(ComponentSchedule):
     """A curve gamma(t) shared by all components, clipped to finite end points."""
 
-    def __init__(self, gamma_min: float, gamma_max: float, **kwargs):
+    def __init__(self, gamma_min: float, gamma_max: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_gamma_range(gamma_min, gamma_max)
         self.gamma_min, self.gamma_max = float(gamma_min), float(gamma_max)
 
     def time_of(self, gamma: float) -> float:
-        """When the curve, not clipped, is at gamma."""
+        """The time at which the curve, before it is clipped, is at gamma."""
         raise NotImplementedError("A curve implements time_of(gamma).")
 
-    def kinks(self, **params):
+    def kinks(self, **params: Any) -> Tensor | None:
         """Where the curve is clipped; see `ComponentSchedule.kinks`."""
         return ops.convert_to_tensor([[self.time_of(g) for g in (self.gamma_min, self.gamma_max)]])
 
-    def _clip(self, gamma, slope):
+    def _clip(self, gamma: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
         return clip_curve(gamma, slope, self.gamma_min, self.gamma_max)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"gamma_min": self.gamma_min, "gamma_max": self.gamma_max}
 
@@ -44,11 +56,15 @@ class _Scalar(ComponentSchedule):
 @registry.register("cosine")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Cosine(_Scalar):
-    """alpha = cos(pi t/2), i.e. ``gamma(t) = 2 log tan(pi t/2)`` (Nichol and Dhariwal, 2021).
+    """``alpha = cos(pi t/2)``, ``gamma(t) = 2 log tan(pi t/2)`` (Nichol and Dhariwal, 2021).
 
     Args:
         gamma_min: Gamma is clipped from below here; reached at t = 0.0043 by default.
         gamma_max: Gamma is clipped from above here; reached at t = 0.9957 by default.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: unless gamma_min < gamma_max, both finite.
 
     Example:
 
@@ -58,16 +74,16 @@ class Cosine(_Scalar):
     0.0
     """
 
-    def __init__(self, gamma_min: float = -10.0, gamma_max: float = 10.0, **kwargs):
+    def __init__(self, gamma_min: float = -10.0, gamma_max: float = 10.0, **kwargs: Any) -> None:
         super().__init__(gamma_min, gamma_max, **kwargs)
 
     def time_of(self, gamma: float) -> float:
-        """When the curve is at gamma."""
+        """The time at which the curve is at gamma."""
         return 2.0 / math.pi * math.atan(_exp(0.5 * gamma))
 
-    def path(self, t):
+    def path(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """The curve and its derivative 2 pi/sin(pi t)."""
-        # sin and cos are symmetric about 1/2; taking both of min(t, 1-t) keeps digits near t = 1.
+        # gamma(1 - t) = -gamma(t): evaluated at min(t, 1 - t), it keeps its digits near t = 1.
         near = (0.5 * math.pi) * ops.clip(ops.minimum(t, 1.0 - t), 1e-6, 0.5)
         gamma = 2.0 * ops.log(ops.tan(near)) * ops.where(t <= 0.5, 1.0, -1.0)
         return self._clip(gamma, 2.0 * math.pi / ops.sin(2.0 * near))
@@ -82,10 +98,14 @@ class VP(_Scalar):
     ``B = beta_min t + (beta_max - beta_min) t^2/2``.
 
     Args:
-        beta_min: Noising rate at t = 0.
-        beta_max: Noising rate at t = 1.
+        beta_min: Noising rate at t = 0, > 0.
+        beta_max: Noising rate at t = 1, >= `beta_min`.
         gamma_min: Gamma is clipped from below here (it is -inf at t = 0).
         gamma_max: Gamma is clipped from above here; the default is out of reach.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: unless 0 < beta_min <= beta_max and gamma_min < gamma_max, finite.
 
     Example:
 
@@ -101,8 +121,8 @@ class VP(_Scalar):
         beta_max: float = 20.0,
         gamma_min: float = -10.0,
         gamma_max: float = 20.0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(gamma_min, gamma_max, **kwargs)
         check_numbers(beta_min=beta_min, beta_max=beta_max)
         if not 0.0 < beta_min <= beta_max:
@@ -113,7 +133,7 @@ class VP(_Scalar):
         self.beta_min, self.beta_max = float(beta_min), float(beta_max)
 
     def time_of(self, gamma: float) -> float:
-        """When the curve is at gamma: B is a quadratic function of t."""
+        """The time at which the curve is at gamma: B is a quadratic function of t."""
         total, growth = self._total_at(gamma), self.beta_max - self.beta_min
         return 2.0 * total / (self.beta_min + math.sqrt(self.beta_min**2 + 2.0 * growth * total))
 
@@ -121,19 +141,19 @@ class VP(_Scalar):
         """B where the curve is at gamma."""
         return float(np.logaddexp(0.0, gamma))
 
-    def path(self, t):
+    def path(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """The curve and its derivative."""
         growth = self.beta_max - self.beta_min
         total = ops.maximum(self.beta_min * t + 0.5 * growth * t**2, 1e-10)
-        gamma, pace = self._curve(total)
-        return self._clip(gamma, pace * (self.beta_min + growth * t))
+        gamma, dgamma_db = self._curve(total)
+        return self._clip(gamma, dgamma_db * (self.beta_min + growth * t))
 
-    def _curve(self, total):
+    def _curve(self, total: Tensor) -> tuple[Tensor, Tensor]:
         """Gamma as a function of B, and its derivative 1/(1 - e^-B)."""
         decayed = -ops.expm1(-total)
         return total + ops.log(decayed), 1.0 / decayed
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"beta_min": self.beta_min, "beta_max": self.beta_max}
 
@@ -143,14 +163,18 @@ class VP(_Scalar):
 class SubVP(VP):
     """The sub-VP SDE of Song et al. (2021): sigma = 1 - e^-B in place of its square root.
 
-    ``gamma(t) = B + 2 log(1 - e^-B)`` with B as in `VP`; divided by ``sqrt(alpha^2 + sigma^2)`` its
-    marginals are variance preserving like all here.
+    ``gamma(t) = B + 2 log(1 - e^-B)`` with B as in `VP`. Its signal and noise are divided by
+    ``sqrt(alpha^2 + sigma^2)``, so that it is variance preserving like all schedules here.
 
     Args:
-        beta_min: Noising rate at t = 0.
-        beta_max: Noising rate at t = 1.
+        beta_min: Noising rate at t = 0, > 0.
+        beta_max: Noising rate at t = 1, >= `beta_min`.
         gamma_min: Gamma is clipped from below here (it is -inf at t = 0).
         gamma_max: Gamma is clipped from above here; the default is out of reach.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: unless 0 < beta_min <= beta_max and gamma_min < gamma_max, finite.
 
     Example:
 
@@ -164,7 +188,7 @@ class SubVP(VP):
         # gamma = 2 log(2 sinh(B/2))
         return 2.0 * math.asinh(0.5 * _exp(0.5 * gamma))
 
-    def _curve(self, total):
+    def _curve(self, total: Tensor) -> tuple[Tensor, Tensor]:
         decayed = -ops.expm1(-total)
         return total + 2.0 * ops.log(decayed), (2.0 - decayed) / decayed
 
@@ -174,11 +198,16 @@ class SubVP(VP):
 class FlowMatching(_Scalar):
     """The straight line ``(1 - t) z0 + t eps``, i.e. ``gamma(t) = 2 log(t/(1 - t))``.
 
-    Rectified flow (Liu et al., 2023) and flow matching with independent ends (Lipman et al., 2023).
+    Rectified flow (Liu et al., 2023), and flow matching with the optimal transport path (Lipman et
+    al., 2023). Signal and noise are divided by ``sqrt((1 - t)^2 + t^2)``, as in `SubVP`.
 
     Args:
         gamma_min: Gamma is clipped from below here; reached at t = 0.0067 by default.
         gamma_max: Gamma is clipped from above here; reached at t = 0.9933 by default.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: unless gamma_min < gamma_max, both finite.
 
     Example:
 
@@ -188,14 +217,14 @@ class FlowMatching(_Scalar):
     2.197
     """
 
-    def __init__(self, gamma_min: float = -10.0, gamma_max: float = 10.0, **kwargs):
+    def __init__(self, gamma_min: float = -10.0, gamma_max: float = 10.0, **kwargs: Any) -> None:
         super().__init__(gamma_min, gamma_max, **kwargs)
 
     def time_of(self, gamma: float) -> float:
-        """When the curve is at gamma."""
+        """The time at which the curve is at gamma."""
         return 1.0 / (1.0 + _exp(-0.5 * gamma))
 
-    def path(self, t):
+    def path(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """The curve and its derivative 2/(t (1 - t))."""
         t = ops.clip(t, 1e-6, 1.0 - 1e-6)
         gamma = 2.0 * (ops.log(t) - ops.log1p(-t))
@@ -205,16 +234,18 @@ class FlowMatching(_Scalar):
 @registry.register("edm")
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class EDM(ComponentSchedule):
-    """The noise levels of Karras et al. (2022): ``sigma^(1/rho)`` is linear in t.
+    """The noise levels of Karras et al. (2022, eq. 5): ``sigma^(1/rho)`` is linear in t.
 
     ``gamma(t) = 2 log sigma(t)``, ``sigma = (sigma_min^(1/rho) + t (sigma_max^(1/rho) -
     sigma_min^(1/rho)))^rho``. A very large rho gives the geometric levels of the variance exploding
-    SDE. Sigma is in units of the prior's scale.
+    SDE.
 
     Args:
-        sigma_min: Standard deviation of the noise at t = 0, > 0.
-        sigma_max: At t = 1.
-        rho: > 0.
+        sigma_min: Standard deviation of the noise over that of the signal at t = 0, > 0; in units
+            of the prior's scale.
+        sigma_max: The same at t = 1.
+        rho: The exponent, > 0; large values put more time at small sigma.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
         ValueError: unless 0 < sigma_min < sigma_max, finite, and rho > 0.
@@ -228,8 +259,8 @@ class EDM(ComponentSchedule):
     """
 
     def __init__(
-        self, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0, **kwargs
-    ):
+        self, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         check_numbers(sigma_min=sigma_min, sigma_max=sigma_max, rho=rho)
         if not (0.0 < sigma_min < sigma_max < math.inf and 0.0 < rho < math.inf):
@@ -240,7 +271,7 @@ class EDM(ComponentSchedule):
         self.sigma_min, self.sigma_max = float(sigma_min), float(sigma_max)
         self.rho = float(rho)
 
-    def path(self, t):
+    def path(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """The curve and its derivative."""
         # Relative to sigma_max, so that a large rho loses no digits.
         low = (math.log(self.sigma_min) - math.log(self.sigma_max)) / self.rho
@@ -249,7 +280,7 @@ class EDM(ComponentSchedule):
         gamma = 2.0 * (math.log(self.sigma_max) + self.rho * ops.log1p(-missing * (1.0 - t)))
         return gamma, 2.0 * self.rho * missing / root
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {
             "sigma_min": self.sigma_min,

@@ -1,31 +1,32 @@
 """The contract of component-wise noise schedules: gamma_i(t) for groups of components.
 
-A schedule is a path through the space of noising states. Components that always share a gamma form
-a *group*; a schedule computes one number per group and spreads it over the components, so that a
-column-wise schedule of a megapixel image costs as much as it has columns.
+``gamma_i(t) = log(sigma_i^2/alpha_i^2)`` never decreases from t = 0 (data) to t = 1 (noise), so a
+schedule is a path through the space of noising states (paper sec. 4). Components that always share
+a gamma form a *group*; a schedule computes one number per group and spreads it over the components,
+so that a column-wise schedule of a megapixel image costs as much as it has columns.
 """
 
-import warnings
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 import numpy as np
 from keras import ops
 
-from keras_gud.core.arguments import check_values
 from keras_gud.core.fitted_layer import FittedLayer
-from keras_gud.core.registry import Registry, near_match
+from keras_gud.core.registry import Registry
+from keras_gud.core.types import ArrayLike, Coordinates, Shape, Tensor, TensorLike
 from keras_gud.diffusion.noising_state import NoisingState
-from keras_gud.schedules.pieces import check_finite_gamma, check_monotone, check_size, squeeze
-
-Range = tuple[float, float]
+from keras_gud.schedules import parameters
+from keras_gud.schedules.checks import check_finite_gamma, check_monotone, check_size
+from keras_gud.schedules.parameters import Range
 
 
 class ComponentSchedule(FittedLayer):
     """Base class of the component-wise schedules.
 
-    A subclass implements `path`, lists its parameters in `bounds`, and sets `make_groups` if its
-    components differ. Parameters may be ranges: a *family* of schedules. Training draws from the
-    range, the network sees only gamma, and sampling picks a value (default: the middle).
+    A subclass implements `path`, lists its parameters in `bounds`, and overrides `make_groups` if
+    its components differ. Parameters may be ranges: a *family* of schedules. Training draws from
+    the range, the network sees only gamma, and sampling picks a value (default: the middle).
 
     Args:
         ranges: The parameters, a number or a pair (low, high) each.
@@ -36,46 +37,43 @@ class ComponentSchedule(FittedLayer):
         ranges: Dict from parameter name to the chosen (low, high); equal for a fixed parameter.
         group_shape: Shape that broadcasts against `data_shape`: 1 along every axis on which
             gamma does not change.
+        n_groups: Number of groups.
 
     Raises:
         ValueError: for a parameter outside its bounds or a range upside down.
+
+    Example:
+
+    >>> class Quadratic(ComponentSchedule):
+    ...     def path(self, t):
+    ...         return -7.0 + 12.0 * t**2, 24.0 * t
+    >>> schedule = Quadratic(); schedule.adapt(variance=np.ones((4, 4, 1)))
+    >>> float(schedule(0.5).gamma[0, 0, 0, 0])
+    -4.0
     """
 
-    bounds: ClassVar[dict[str, Range]] = {}
+    bounds: dict[str, Range] = {}
     # Whether training calls `learn(t, error, weight)` after every step.
     learns: ClassVar[bool] = False
+    group_shape: Shape
+    n_groups: int
 
-    def __init__(self, ranges: dict | None = None, **kwargs):
+    def __init__(self, ranges: dict[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.ranges = {
-            name: self._check_range(name, value) for name, value in (ranges or {}).items()
+            name: parameters.check_range(name, value, self.bounds[name])
+            for name, value in (ranges or {}).items()
         }
-        self.group_shape: tuple[int, ...] | None = None
-        self.n_groups: int | None = None
+        self.group_shape = self.n_groups = None  # type: ignore[assignment]  # until it is built
 
-    def _check_range(self, name: str, value) -> Range:
-        low, high = self.bounds[name]
-        try:
-            pair = tuple(map(float, value if isinstance(value, (tuple, list)) else (value,)))
-        except (TypeError, ValueError):  # not numbers
-            pair = ()
-        # As float32, in which paths compute: 1 - 1e-9 would otherwise pass and divide by zero.
-        with np.errstate(over="ignore"):
-            legal = all(low <= float(np.float32(v)) < high for v in pair)
-        if len(pair) not in (1, 2) or not legal or pair[0] > pair[-1]:
-            raise ValueError(
-                f"Expected `{name}` to be a number in [{low:g}, {high:g}), or a pair (low, high) "
-                f"of such numbers. Received: {name}={value!r}."
-            )
-        return pair[0], pair[-1]
+    # -- what a subclass defines ----------------------------------------------------------------
 
-    # -- what a subclass says -------------------------------------------------------------------
-
-    def path(self, t, **params):
+    def path(self, t: Tensor, *args: Any, **params: Any) -> tuple[Tensor, Tensor]:
         """Gamma and dgamma/dt of every group.
 
         Args:
             t: float32 ``(batch, 1)`` in [0, 1].
+            *args: None: a subclass names its parameters, ``path(self, t, a, b)``.
             **params: Parameters by name, float32 ``(batch, 1)`` or ``(1, 1)``.
 
         Returns:
@@ -83,19 +81,21 @@ class ComponentSchedule(FittedLayer):
         """
         raise NotImplementedError("A ComponentSchedule implements path(t, **params).")
 
-    def make_groups(self, data_shape, coordinates: dict[str, np.ndarray]) -> np.ndarray:
+    def make_groups(self, data_shape: Shape, coordinates: Coordinates) -> np.ndarray:
         """Group index of every component, shape `data_shape`, counting from 0 (default: one)."""
         return np.zeros(data_shape, "int32")
 
-    def create_weights(self):
+    def create_weights(self) -> None:
         """Creates the weights that hold fitted statistics; groups are known (default: none)."""
 
-    def fit_statistics(self, variance, data_variance, coordinates):
-        """Assigns those weights from NumPy arrays of shape `data_shape` (default: nothing)."""
+    def fit_statistics(
+        self, variance: np.ndarray, data_variance: np.ndarray, coordinates: Coordinates
+    ) -> None:
+        """Assigns those weights; arguments as of `adapt`, float64 (default: nothing)."""
 
     # -- building -------------------------------------------------------------------------------
 
-    def build(self, group_shape, n_groups, in_order=False):
+    def build(self, group_shape: Shape, n_groups: int, in_order: bool = False) -> None:
         """Creates the weights for a known grouping; `adapt` calls it.
 
         Args:
@@ -109,23 +109,30 @@ class ComponentSchedule(FittedLayer):
         self.groups = self.add_statistic("groups", self.group_shape, dtype="int32")
         self.create_weights()
 
-    def adapt(self, variance, data_variance=None, coordinates: dict | None = None):
-        """Learns the grouping and the statistics of the components.
+    def adapt(
+        self,
+        variance: ArrayLike,
+        data_variance: ArrayLike | None = None,
+        coordinates: Coordinates | None = None,
+    ) -> None:
+        """Fits the grouping and the statistics of the components.
 
         Args:
-            variance: Sigma_i, variance of the (whitened) component chi_i, array of `data_shape`.
+            variance: Sigma_i, variance of the clean (whitened) component z0_i, > 0, array of
+                `data_shape`.
             data_variance: The same before whitening (default: `variance`). Orderings by variance
                 use this one, also when the prior whitens: that is what makes a = 1 standard
                 diffusion in both cases (paper fig. 2c).
-            coordinates: The coordinates of the basis.
+            coordinates: The coordinates of the basis, each an array of `data_shape`.
 
         Raises:
-            ValueError: if the coordinates lack one that the schedule orders by, or gamma decreases.
+            ValueError: if the coordinates lack one that the schedule orders by, or gamma decreases,
+                is not finite or too large for float32.
         """
         variance = np.asarray(variance, "float64")
         data_variance = variance if data_variance is None else np.asarray(data_variance, "float64")
         coordinates = coordinates or {}
-        groups = squeeze(np.asarray(self.make_groups(variance.shape, coordinates)))
+        groups = _squeeze(np.asarray(self.make_groups(variance.shape, coordinates)))
         if not self.built:
             in_order = np.array_equal(groups.ravel(), np.arange(groups.size))
             self.build(groups.shape, int(groups.max()) + 1, in_order)
@@ -134,7 +141,7 @@ class ComponentSchedule(FittedLayer):
         self.fit_statistics(variance, data_variance, coordinates)
         self._check_monotone()
 
-    def _check_monotone(self):
+    def _check_monotone(self) -> None:
         t = np.linspace(0.0, 1.0, 257, dtype="float32")
         gamma = ops.convert_to_numpy(self(t, **self.resolve({})).gamma).reshape(len(t), -1)
         check_finite_gamma(gamma, type(self).__name__)
@@ -142,12 +149,12 @@ class ComponentSchedule(FittedLayer):
             self._check_size({name: ends[end] for name, ends in self.ranges.items()})
         check_monotone(t, gamma, type(self).__name__)
 
-    def _check_size(self, params: dict):
+    def _check_size(self, params: dict[str, Any]) -> None:
         for t in (0.0, 1.0):
             gamma = ops.convert_to_numpy(self(t, **params).gamma)
             check_size(gamma, type(self).__name__, params)
 
-    def get_build_config(self):
+    def get_build_config(self) -> dict[str, Any] | None:
         """The grouping's size, so that a saved schedule is built again on loading."""
         if self.group_shape is None:
             return None
@@ -159,65 +166,45 @@ class ComponentSchedule(FittedLayer):
 
     # -- use ------------------------------------------------------------------------------------
 
-    def draw(self, uniforms):
+    def draw_parameters(self, uniforms: Tensor) -> dict[str, Tensor]:
         """Draws parameters from their ranges.
 
         Args:
-            uniforms: float32 ``(batch, len(self.ranges))`` in (0, 1).
+            uniforms: float32 ``(batch, >= len(self.ranges))`` in (0, 1).
 
         Returns:
             Dict from name to float32 ``(batch,)``.
         """
-        return {
-            name: low + (high - low) * uniforms[:, i]
-            for i, (name, (low, high)) in enumerate(self.ranges.items())
-        }
+        return parameters.draw(self.ranges, uniforms)
 
-    def resolve(self, params: dict, others=()) -> dict[str, np.ndarray]:
+    def resolve(self, params: dict[str, Any], others: Iterable[str] = ()) -> dict[str, np.ndarray]:
         """Fills in parameters left open: the middle of their range.
 
         Args:
             params: Chosen values by name, numbers or arrays ``(batch,)``.
-            others: Names that the caller takes beside them, where a typo may have been meant.
+            others: Names that the caller takes beside parameters, for which a misspelt name may
+                stand.
+
+        Returns:
+            Dict from the name of every parameter to float32 ``(1,)`` or ``(batch,)``.
 
         Raises:
-            ValueError: for an unknown name, with the near match, or a value out of bounds.
+            ValueError: for an unknown name, with the nearest one, or a value out of bounds.
 
         Warns:
             UserWarning: for a value outside the range that the schedule was given.
         """
-        also = f", or an argument, one of {sorted(others)}" if others else ""
-        outside = False
-        for name, value in params.items():
-            if name not in self.ranges:
-                raise ValueError(
-                    f"Expected a parameter of the schedule, one of {sorted(self.ranges)}{also}. "
-                    f"Received: {name}={value!r}.{near_match(name, [*self.ranges, *others])}"
-                )
-            numbers = check_values(name, value)
-            for v in numbers:
-                self._check_range(name, v)
-            low, high = self.ranges[name]
-            if numbers.min() < low - 1e-6 or numbers.max() > high + 1e-6:
-                warnings.warn(
-                    f"{name}={value} is outside the range [{low:g}, {high:g}] of this schedule: "
-                    "a network trained on the range has not met these noising states.",
-                    stacklevel=3,
-                )
-                outside = True
-        resolved = {
-            name: np.asarray(params.get(name, 0.5 * (low + high)), "float32").reshape(-1)
-            for name, (low, high) in self.ranges.items()
-        }
+        outside = parameters.check_chosen(params, self.ranges, self.bounds, others, stacklevel=4)
+        chosen = parameters.middle(self.ranges) | params
+        resolved = {name: np.asarray(chosen[name], "float32").reshape(-1) for name in self.ranges}
         lengths = {len(values) for values in resolved.values()} - {1}
         if outside and self.built and len(lengths) < 2:  # else the caller refuses them
             self._check_size(resolved)
         return resolved
 
-    def __call__(self, t, **params):
+    def __call__(self, t: TensorLike, **params: Any) -> NoisingState:
         """The noising state at time t; see `call`."""
-        # A schedule takes plain numbers and returns a state, not tensors for tensors, so the
-        # bookkeeping of Layer.__call__ does not apply.
+        # Not Layer.__call__: a schedule takes plain numbers and returns a state.
         if not self.built:
             raise ValueError(
                 f"Expected the {type(self).__name__} schedule to know its components before it is "
@@ -225,7 +212,7 @@ class ComponentSchedule(FittedLayer):
             )
         return self.call(t, **params)
 
-    def call(self, t, **params):
+    def call(self, t: TensorLike, **params: Any) -> NoisingState:
         """The noising state at time t.
 
         Args:
@@ -239,22 +226,21 @@ class ComponentSchedule(FittedLayer):
         gamma, dgamma_dt = self.path(t, **self.parameter_columns(params))
         return NoisingState(self.spread(gamma), self.spread(dgamma_dt))
 
-    def parameter_columns(self, params: dict) -> dict:
+    def parameter_columns(self, params: dict[str, Any]) -> dict[str, Tensor]:
         """The parameters as `path` takes them, those left open in the middle of their range."""
-        middle = {name: 0.5 * (low + high) for name, (low, high) in self.ranges.items()}
         return {
             name: ops.reshape(ops.cast(value, "float32"), (-1, 1))
-            for name, value in (middle | params).items()
+            for name, value in (parameters.middle(self.ranges) | params).items()
         }
 
-    def unwarped(self):
-        """The same path at its natural pace, for solvers that choose their own steps."""
+    def unwarped(self) -> "ComponentSchedule":
+        """The same path without a time warp, for solvers that choose their own steps."""
         return self
 
-    def kinks(self, **params):
+    def kinks(self, **params: Any) -> Tensor | None:
         """Times at which a group begins or ceases to move, where dgamma/dt jumps.
 
-        Solvers with error estimates made for smooth fields stop there and start again.
+        Adaptive solvers stop there and start again: their error estimates are for smooth fields.
 
         Args:
             **params: As in `call`.
@@ -265,7 +251,7 @@ class ComponentSchedule(FittedLayer):
         """
         return None
 
-    def spread(self, values):
+    def spread(self, values: Tensor) -> Tensor:
         """Spreads group values ``(batch, n_groups or 1)`` to ``(batch, *group_shape)``."""
         if values.shape[-1] == 1:
             return ops.reshape(values, (-1, *(1 for _ in self.group_shape)))
@@ -273,22 +259,31 @@ class ComponentSchedule(FittedLayer):
             values = ops.take(values, ops.reshape(self.groups, (-1,)), axis=1)
         return ops.reshape(values, (-1, *self.group_shape))
 
-    def order(self) -> np.ndarray:
-        """A number per entry of `group_shape` that grows in the order of noising.
+    def noising_order(self) -> np.ndarray:
+        """Numbers, float32 of `group_shape`, that are larger the earlier a component is noised.
 
-        Components with near values share a token of the network's embedding where there are more
-        groups than tokens.
+        They are gamma(0.5). Components with near values share a token of the network's embedding
+        where there are more groups than tokens.
         """
         middle = self(0.5, **self.resolve({}))
         return ops.convert_to_numpy(ops.broadcast_to(middle.gamma, (1, *self.group_shape)))[0]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         config = super().get_config()
         config.update(
             {name: low if low == high else (low, high) for name, (low, high) in self.ranges.items()}
         )
         return config
+
+
+def _squeeze(values: np.ndarray) -> np.ndarray:
+    """Shrinks to length 1 every axis along which `values` is constant."""
+    for axis in range(values.ndim):
+        first = np.take(values, [0], axis=axis)
+        if (values == first).all():
+            values = first
+    return values
 
 
 registry = Registry("schedule", ComponentSchedule)

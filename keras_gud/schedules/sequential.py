@@ -1,4 +1,12 @@
-"""Sequential generation, column by column or along any coordinate (paper eq. 21, sec. 5.2)."""
+"""Sequential generation, column by column or along any coordinate (paper eq. 21, sec. 5.2).
+
+For groups i = 1..L, of which group 1 is generated first::
+
+    gamma_i(t) = clip(gamma_min + (t - t_i) (gamma_max - gamma_min)/(1 - b), gamma_min, gamma_max)
+    t_i        = b (L - i)/(L - 1)
+"""
+
+from typing import Any
 
 import keras
 import numpy as np
@@ -7,7 +15,9 @@ from keras import ops
 from keras_gud.core.arguments import check_flag
 from keras_gud.core.data_shape import axis_names
 from keras_gud.core.registry import PACKAGE, require_coordinate
-from keras_gud.schedules.pieces import check_gamma_range, clipped_line
+from keras_gud.core.types import Coordinates, Parameter, Shape, Tensor
+from keras_gud.schedules.checks import check_gamma_range
+from keras_gud.schedules.clipping import clipped_line
 from keras_gud.schedules.schedule import ComponentSchedule, registry
 
 
@@ -28,11 +38,13 @@ class Sequential(ComponentSchedule):
             ``"band"``, ``"rank"``, ...) or a data axis (an integer). Default: the last spatial
             axis, i.e. columns of an image.
         reverse: Whether the largest coordinate is generated first (right to left).
-        gamma_min: Gamma of finished components.
-        gamma_max: Gamma of components not yet begun.
+        gamma_min: Gamma of finished components, at t = 0.
+        gamma_max: Gamma of components whose generation has not begun, at t = 1.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: for b outside [0, 1), or a coordinate that the basis does not have.
+        ValueError: for b outside [0, 1), gamma_min >= gamma_max, or a coordinate or an axis that
+            the basis does not have.
 
     Example:
 
@@ -47,19 +59,19 @@ class Sequential(ComponentSchedule):
 
     def __init__(
         self,
-        b=0.5,
+        b: Parameter = 0.5,
         over: str | int | None = None,
         reverse: bool = False,
         gamma_min: float = -7.0,
         gamma_max: float = 5.0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__({"b": b}, **kwargs)
         check_gamma_range(gamma_min, gamma_max)
         self.over, self.reverse = over, check_flag("reverse", reverse)
         self.gamma_min, self.gamma_max = float(gamma_min), float(gamma_max)
 
-    def make_groups(self, data_shape, coordinates):
+    def make_groups(self, data_shape: Shape, coordinates: Coordinates) -> np.ndarray:
         """One group per value of the coordinate, in generation order."""
         if isinstance(self.over, int):
             if not -len(data_shape) <= self.over < len(data_shape):
@@ -75,32 +87,32 @@ class Sequential(ComponentSchedule):
             coordinate = require_coordinate(
                 coordinates, self.over or axis_names(data_shape)[-1], "over"
             )
-        # Labels such as |k| are computed: nearly equal values are the same group.
+        # Coordinates such as |k| are computed: nearly equal values are the same group.
         values, groups = np.unique(np.round(coordinate, 6), return_inverse=True)
         groups = groups.reshape(data_shape)
         return len(values) - 1 - groups if self.reverse else groups
 
-    def path(self, t, b):
-        """Paper eq. 21."""
+    def path(self, t: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Paper eq. 21; see `ComponentSchedule.path`."""
         begins, length = self._intervals(b)
         u = (t - begins) / length
         slope = (self.gamma_max - self.gamma_min) / length
         return clipped_line(u, self.gamma_min, self.gamma_max, slope + ops.zeros_like(u))
 
-    def kinks(self, **params):
+    def kinks(self, **params: Any) -> Tensor | None:
         """Where the intervals begin and end; see `ComponentSchedule.kinks`."""
         begins, length = self._intervals(**self.parameter_columns(params))
         return ops.concatenate([begins, begins + length], axis=-1)
 
-    def _intervals(self, b):
-        """Where each group begins to move, and for how long; a lone group has b = 0."""
+    def _intervals(self, b: Tensor) -> tuple[Tensor, Tensor]:
+        """When each group begins to move, and for how long; a single group has b = 0."""
         last = max(self.n_groups - 1, 1)
         b = b if self.n_groups > 1 else ops.zeros_like(b)
         ahead = ops.expand_dims(last - ops.arange(self.n_groups, dtype="float32"), 0) / last
         ahead = ahead if self.n_groups > 1 else ops.zeros_like(ahead)
         return b * ahead, 1.0 - b
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {
             "over": self.over,

@@ -1,14 +1,17 @@
-"""Time warps: any schedule run through a monotone change of time (paper app. B)."""
+"""Time warps: ``gamma(s(t))`` with a monotone change of time s (paper app. B)."""
+
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_gud.core.arguments import check_numbers
 from keras_gud.core.registry import PACKAGE
+from keras_gud.core.types import ArrayLike, Coordinates, Identifier, Shape, Tensor, TensorLike
 from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.schedules.schedule import ComponentSchedule, registry
 
-MOST_POWER = 16.0
+MAX_POWER = 16.0
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -16,15 +19,16 @@ class TimeWarp(ComponentSchedule):
     """``gamma(s(t))`` with ``s(t) = t^k/(t^k + (1-t)^k)`` (paper app. B, where k = 0.5).
 
     The path through the noising states stays the same; only the time spent along it changes.
-    For k < 1 the true dgamma/dt is infinite at both ends: there it is reported at a distance of
-    1e-6 from the end. Gamma itself is exact everywhere.
+    For k < 1 the true dgamma/dt is infinite at both ends: within 1e-6 of an end its value at that
+    distance is returned. Gamma itself is exact everywhere.
 
     Args:
         schedule: The schedule to warp: a name, a config or an instance.
         power: The exponent k, from 1/16 to 16; 1 changes nothing.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: for another power.
+        ValueError: for another power, or an unknown schedule.
 
     Example:
 
@@ -35,31 +39,37 @@ class TimeWarp(ComponentSchedule):
     0.0
     """
 
-    def __init__(self, schedule, power: float = 0.5, **kwargs):
+    def __init__(self, schedule: Identifier, power: float = 0.5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_numbers(power=power)
-        if not 1.0 / MOST_POWER <= power <= MOST_POWER:
+        if not 1.0 / MAX_POWER <= power <= MAX_POWER:
             raise ValueError(
-                f"Expected `power` > 0, from 1/{MOST_POWER:g} to {MOST_POWER:g}, beyond which "
+                f"Expected `power` > 0, from 1/{MAX_POWER:g} to {MAX_POWER:g}, beyond which "
                 f"float32 has no digits left. Received: power={power}."
             )
         self.schedule = registry.get(schedule)
         self.power = float(power)
-        # The family of a warped schedule is that of the schedule.
+        # A warped schedule has the parameters of the schedule inside.
         self.bounds, self.ranges = self.schedule.bounds, self.schedule.ranges
 
-    def adapt(self, variance, data_variance=None, coordinates=None):
-        """Adapts the schedule inside."""
+    def adapt(
+        self,
+        variance: ArrayLike,
+        data_variance: ArrayLike | None = None,
+        coordinates: Coordinates | None = None,
+    ) -> None:
+        """Adapts the schedule inside; see `ComponentSchedule.adapt`."""
         self.schedule.adapt(variance, data_variance, coordinates)
-        self.build(**self.schedule.get_build_config())
+        inner = self.schedule
+        self.build(inner.group_shape, inner.n_groups, inner.in_order)
         self._check_monotone()
 
-    def build(self, group_shape, n_groups, in_order=False):
+    def build(self, group_shape: Shape, n_groups: int, in_order: bool = False) -> None:
         """Takes over the grouping of the schedule inside."""
         self.group_shape, self.n_groups = tuple(group_shape), n_groups
         self.in_order, self.groups = in_order, self.schedule.groups
 
-    def call(self, t, **params):
+    def call(self, t: TensorLike, **params: Any) -> NoisingState:
         """The noising state at time t; see `ComponentSchedule.call`."""
         t = ops.reshape(ops.cast(t, "float32"), (-1,))
         rising, falling = t**self.power, (1.0 - t) ** self.power
@@ -67,11 +77,11 @@ class TimeWarp(ComponentSchedule):
         shape = (-1, *(1 for _ in self.group_shape))
         return NoisingState(inner.gamma, inner.dgamma_dt * ops.reshape(self._speed(t), shape))
 
-    def unwarped(self):
-        """The schedule inside: the warp's pace may be infinite at the ends."""
+    def unwarped(self) -> ComponentSchedule:
+        """The schedule inside: ds/dt may be infinite at the ends."""
         return self.schedule.unwarped()
 
-    def kinks(self, **params):
+    def kinks(self, **params: Any) -> Tensor | None:
         """Those of the schedule inside, in warped time; see `ComponentSchedule.kinks`."""
         kinks = self.schedule.kinks(**params)
         if kinks is None:
@@ -81,12 +91,12 @@ class TimeWarp(ComponentSchedule):
         rising, falling = kinks ** (1.0 / self.power), (1.0 - kinks) ** (1.0 / self.power)
         return rising / (rising + falling)
 
-    def _speed(self, t):
+    def _speed(self, t: Tensor) -> Tensor:
         """ds/dt = k (t (1-t))^(k-1)/(t^k + (1-t)^k)^2."""
         t, k = ops.clip(t, 1e-6, 1.0 - 1e-6), self.power
         return k * (t * (1.0 - t)) ** (k - 1.0) / (t**k + (1.0 - t) ** k) ** 2
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             "name": self.name,

@@ -343,7 +343,7 @@ def test_time_warp_of_a_family_is_a_family():
     warp = adapted(schedules.TimeWarp(schedules.Linear(a=(0.0, 2.0)), power=0.5), VARIANCE)
     inner = adapted(schedules.Linear(a=(0.0, 2.0)), VARIANCE)
     assert warp.ranges == {"a": (0.0, 2.0)}
-    drawn = warp.draw(ops.convert_to_tensor(np.full((2, 1), 0.25, "float32")))
+    drawn = warp.draw_parameters(ops.convert_to_tensor(np.full((2, 1), 0.25, "float32")))
     np.testing.assert_allclose(ops.convert_to_numpy(drawn["a"]), 0.5)
     np.testing.assert_allclose(gamma_of(warp, 0.5, a=1.7), gamma_of(inner, 0.5, a=1.7), atol=1e-5)
     np.testing.assert_allclose(gamma_of(warp, 0.5), gamma_of(inner, 0.5, a=1.0), atol=1e-5)

@@ -162,7 +162,9 @@ def test_draw_is_affine_in_the_uniforms_and_stays_in_range(rng):
     schedule = schedules.Hierarchical(a=(0.2, 0.6), b=(0.1, 0.9))
     uniforms = rng.uniform(size=(64, 2)).astype("float32")
     uniforms[:2] = [[0.0, 0.0], [1.0, 1.0]]
-    drawn = {k: ops.convert_to_numpy(v) for k, v in schedule.draw(ops.array(uniforms)).items()}
+    drawn = {
+        k: ops.convert_to_numpy(v) for k, v in schedule.draw_parameters(ops.array(uniforms)).items()
+    }
     assert set(drawn) == {"a", "b"}
     np.testing.assert_allclose(drawn["a"], 0.2 + 0.4 * uniforms[:, 0], atol=1e-6)
     np.testing.assert_allclose(drawn["b"], 0.1 + 0.8 * uniforms[:, 1], atol=1e-6)
@@ -171,14 +173,14 @@ def test_draw_is_affine_in_the_uniforms_and_stays_in_range(rng):
 
 
 def test_draw_of_a_fixed_parameter_is_that_number():
-    drawn = schedules.Sequential(b=0.3).draw(ops.array(np.float32([[0.1], [0.9]])))
+    drawn = schedules.Sequential(b=0.3).draw_parameters(ops.array(np.float32([[0.1], [0.9]])))
     np.testing.assert_allclose(ops.convert_to_numpy(drawn["b"]), 0.3, rtol=1e-6)
 
 
 @pytest.mark.parametrize("cls", [schedules.Cosine, schedules.VP])
 def test_schedules_without_parameters_draw_nothing(cls):
     schedule = cls()
-    assert schedule.draw(ops.zeros((3, 0))) == {}
+    assert schedule.draw_parameters(ops.zeros((3, 0))) == {}
     assert schedule.resolve({}) == {}
 
 

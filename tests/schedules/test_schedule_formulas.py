@@ -344,9 +344,9 @@ def test_gamma_has_one_entry_where_it_does_not_change(name, group_shape):
     # The slope of a linear schedule is the same for all components.
     assert np.broadcast_shapes(tuple(state.dgamma_dt.shape), (3, *group_shape)) == (3, *group_shape)
     assert keras.backend.standardize_dtype(state.gamma.dtype) == "float32"
-    assert schedule.order().shape == group_shape
+    assert schedule.noising_order().shape == group_shape
     np.testing.assert_allclose(
-        schedule.order(), ops.convert_to_numpy(schedule(0.5).gamma)[0], rtol=1e-6
+        schedule.noising_order(), ops.convert_to_numpy(schedule(0.5).gamma)[0], rtol=1e-6
     )
 
 
