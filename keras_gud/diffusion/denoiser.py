@@ -68,7 +68,7 @@ class Denoiser:
         variables: Iterable[keras.Variable] = (),
         gamma_map: bool = False,
         classes: int | None = None,
-    ):
+    ) -> None:
         self.call_network = call_network
         self.gamma_map, self.classes = gamma_map, classes
         self.to_eps = look_up("prediction", PREDICTIONS, prediction)
@@ -122,8 +122,11 @@ class Denoiser:
         inputs = [ops.concatenate([x, x]) for x in inputs]
         null = class_labels.network_inputs(None, batch, self.classes)
         output = self.call_network([*inputs, ops.concatenate([*null, *label])])
-        both = (self.read(half, z, state) for half in (output[:batch], output[batch:]))
-        return guided_eps(*both, ops.reshape(guidance, (-1, *[1] * (len(z.shape) - 1))))
+        eps_null = self.read(output[:batch], z, state)
+        eps_label = self.read(output[batch:], z, state)
+        return guided_eps(
+            eps_null, eps_label, ops.reshape(guidance, (-1, *[1] * (len(z.shape) - 1)))
+        )
 
     def inputs(self, z: Tensor, state: NoisingState) -> list[Tensor]:
         """The network's inputs but for labels: y, the tokens, and gamma if it takes it."""

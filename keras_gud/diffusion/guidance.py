@@ -1,4 +1,8 @@
-"""Guidance of any kind: a function through which every estimate of a denoiser passes.
+"""Guidance: classifier-free, and by any function through which every estimate of eps passes.
+
+    classifier-free    eps_null + guidance (eps_label - eps_null)        Ho and Salimans 2022
+    classifier         eps - sigma grad_z log p(y | z)                   Dhariwal and Nichol 2021
+    constraint         (z - alpha f(z0))/sigma,  z0 = (z - sigma eps)/alpha
 
 A *guide* is a callable ``(eps, z, state) -> eps``: eps is the network's estimate of the noise,
 after classifier-free guidance if there is any, z are the noised components, ``(batch,
@@ -6,7 +10,7 @@ after classifier-free guidance if there is any, z are the noised components, ``(
 of eps, at every evaluation. It is compiled with the sampler's loop, so it is written in
 `keras.ops`:
 
-- towards a class or an observation y (classifier guidance, Dhariwal and Nichol 2021, alg. 2):
+- towards a class or an observation y (classifier guidance, alg. 2 there):
   ``eps - state.sigma * gradient(log_p, z)``, where ``log_p(z)`` is log p(y | z) at this state;
 - a constraint on the clean data: ``z0 = diffusion.z0_from_eps(z, eps, state)``, changed, and back,
   ``(z - state.alpha * z0) / state.sigma``. Of a model, ``model.basis.inverse(
@@ -21,17 +25,24 @@ take effect. They must exist before the guide is first called. A layer's `call` 
 import contextlib
 import inspect
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_gud import backend
+from keras_gud.core.types import DenoiserFunction, Tensor
+from keras_gud.diffusion.noising_state import NoisingState
 
 gradient = backend.gradient
 
+# (eps, z, state) -> eps, a Keras layer or any other callable; see above.
+Guide = Callable[..., Tensor]
+
 # By the ids of denoiser and guide. An entry lives as long as a sampler's loop (or anything else)
 # holds it, and it holds both, so that the ids stay theirs.
-_known = weakref.WeakValueDictionary()
+_known: "weakref.WeakValueDictionary[tuple[int, int, int], Guided]" = weakref.WeakValueDictionary()
 _KEPT = ("data_shape", "start", "log_start", "classes")
 
 
@@ -56,7 +67,7 @@ class Guided:
 
     >>> import numpy as np
     >>> from keras import ops
-    >>> from keras_gud import oracle, process, samplers, schedules
+    >>> from keras_gud import diffusion, oracle, samplers, schedules
     >>> def not_negative(eps, z, state):
     ...     z0 = ops.maximum(diffusion.z0_from_eps(z, eps, state), 0.0)
     ...     return (z - state.alpha * z0) / state.sigma
@@ -67,7 +78,7 @@ class Guided:
     True
     """
 
-    def __init__(self, denoiser, guide):
+    def __init__(self, denoiser: DenoiserFunction, guide: Guide) -> None:
         _check(guide)
         self.denoiser, self.guide = denoiser, guide
         owner = guide if hasattr(guide, "variables") else getattr(guide, "__self__", None)
@@ -78,7 +89,7 @@ class Guided:
                 setattr(self, name, getattr(denoiser, name))
 
     @classmethod
-    def of(cls, denoiser, guide):
+    def of(cls, denoiser: DenoiserFunction, guide: Guide | None) -> DenoiserFunction:
         """The one of this denoiser and guide; without a guide, the denoiser itself.
 
         Samplers know their loops by the identity of the denoiser: a guide that is the same function
@@ -95,10 +106,10 @@ class Guided:
             guided = _known[key] = cls(denoiser, guide)
         return guided
 
-    def __call__(self, z, state, **condition):
+    def __call__(self, z: Tensor, state: NoisingState, **condition: Tensor) -> Tensor:
         """The guide's estimate of eps, the shape and type of the denoiser's."""
         eps = self.denoiser(z, state, **condition)
-        if isinstance(self.guide, keras.Layer):  # what is no tensor must have its name there
+        if isinstance(self.guide, keras.Layer):  # Keras takes what is no tensor by keyword only
             guided = self.guide(eps, z, state=state)
         else:
             guided = self.guide(eps, z, state)
@@ -112,8 +123,8 @@ class Guided:
         return ops.cast(guided, eps.dtype)
 
 
-def _check(guide):
-    takes = callable(guide)
+def _check(guide: Any) -> None:
+    takes: Any = callable(guide)
     with contextlib.suppress(ValueError):  # built-in functions have no signature
         try:
             takes = takes and inspect.signature(guide).bind(None, None, None)
@@ -126,11 +137,21 @@ def _check(guide):
         )
 
 
-def guided_eps(eps_null, eps_label, guidance):
-    """``eps_null + guidance (eps_label - eps_null)``, of arXiv:2207.12598, eq. 6.
+def guided_eps(eps_null: Tensor, eps_label: Tensor, guidance: Tensor) -> Tensor:
+    """Classifier-free guidance, ``eps_null + guidance (eps_label - eps_null)`` (arXiv:2207.12598).
 
-    There it is ``(1 + w) eps_label - w eps_null``, so guidance = 1 + w: 0 ignores the label, 1 is
-    the conditional estimate, more goes beyond it.
+    Eq. 6 there has ``(1 + w) eps_label - w eps_null``, so guidance = 1 + w: 0 ignores the label, 1
+    is the conditional estimate, more goes beyond it.
+
+    Args:
+        eps_null: Estimate of the noise without a label, ``(batch, *data_shape)``.
+        eps_label: Estimate with the label, same shape.
+        guidance: A number, or a tensor that broadcasts against both.
+
+    Returns:
+        The guided estimate, same shape.
+
+    Example:
 
     >>> guided_eps(1.0, 2.0, guidance=3.0)
     4.0

@@ -1,10 +1,17 @@
 """Gaussian components under noise: moments, samples, log densities and solutions on tensors.
 
-With clean components N(m, C) the noised ones are N(alpha m, alpha C alpha + sigma^2) (paper eq. 15
-with all its covariances). All functions are pure, in float32, and work on tensors of any backend,
-inside compiled loops and under `keras.ops.jvp`. Components are flat, d of them; ``...`` are leading
-axes that means and covariances share (the components of a mixture), and b is the number of rows
-of the noising state: 1, when one factorisation serves all samples, or the batch.
+    clean          z0 ~ N(m, C)
+    noised         z ~ N(alpha m, alpha C alpha + sigma^2)      paper eq. 15, all covariances
+    sample         mean + L n,  L L^T = Cov,  n ~ N(0, 1)
+    log density    -1/2 |L^-1 (z - mean)|^2 - sum_i log L_ii - d/2 log(2 pi)
+    score          -Cov^-1 (z - mean)
+    diagonal       -1/2 sum_i (z_i^2/V_i + log(2 pi V_i))       log density of N(0, V_i)
+    conditional    log p(z_U | z_K) = log p(z) - log p(z_K)
+
+All functions are pure, in float32, and work on tensors of any backend, inside compiled loops and
+under `keras.ops.jvp`. Components are flat, d of them; ``...`` are leading axes that means and
+covariances share (the components of a mixture), and b is the number of rows of the noising state:
+1, when one factorisation serves all samples, or the batch.
 """
 
 import math
@@ -12,11 +19,11 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_gud.core.types import Tensor
+from keras_gud.core.types import Array, ArrayLike, Shape, Tensor
 from keras_gud.diffusion.noising_state import NoisingState
 
 
-def flatten(values, data_shape: tuple[int, ...]):
+def flatten(values: Tensor, data_shape: Shape) -> Tensor:
     """A field of a state, spread over all components and flat.
 
     Args:
@@ -30,7 +37,7 @@ def flatten(values, data_shape: tuple[int, ...]):
     return ops.reshape(values, (-1, math.prod(data_shape)))
 
 
-def floor(covariance) -> np.ndarray:
+def floor(covariance: ArrayLike) -> Array:
     """The least noise variance, per component, with which float32 can factorise a covariance.
 
     A covariance of full rank needs none, and gets 0. A singular one needs about ``2e-7 d`` of each
@@ -59,7 +66,13 @@ def floor(covariance) -> np.ndarray:
     return missing * variance
 
 
-def moments(state: NoisingState, mean, covariance, data_shape: tuple[int, ...], least=None):
+def moments(
+    state: NoisingState,
+    mean: Tensor,
+    covariance: Tensor,
+    data_shape: Shape,
+    least: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
     """Mean and covariance of Gaussian components noised to a state.
 
     Args:
@@ -90,7 +103,7 @@ def moments(state: NoisingState, mean, covariance, data_shape: tuple[int, ...], 
     return alpha * ops.expand_dims(mean, -2), covariance
 
 
-def draw(noise, mean, covariance):
+def draw(noise: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
     """Noise N(0, 1) turned into samples of N(mean, covariance), by Cholesky's factor.
 
     Args:
@@ -106,7 +119,7 @@ def draw(noise, mean, covariance):
     return mean + ops.matmul(noise[:, None, :], root)[..., 0, :]
 
 
-def solve(covariance, rest):
+def solve(covariance: Tensor, rest: Tensor) -> Tensor:
     """Cov^-1 rest, row by row; one factorisation where there is one covariance for all rows.
 
     Args:
@@ -143,7 +156,7 @@ def diagonal_log_density(z: Tensor, variance: Tensor, given: Tensor | None = Non
     return ops.sum(terms, axis=tuple(range(1, len(z.shape))))
 
 
-def log_density(z, mean, covariance):
+def log_density(z: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
     """Log density of N(mean, covariance) at z, in nats.
 
     Args:
@@ -164,7 +177,9 @@ def log_density(z, mean, covariance):
     return _whiten(z - mean, covariance)[1]
 
 
-def conditional_log_density(z, mean, covariance, given=None):
+def conditional_log_density(
+    z: Tensor, mean: Tensor, covariance: Tensor, given: ArrayLike | None = None
+) -> Tensor:
     """Log density of the components that are not given, conditional on those that are, in nats.
 
     Args:
@@ -185,7 +200,7 @@ def conditional_log_density(z, mean, covariance, given=None):
     return density - log_density(z, mean, covariance)
 
 
-def score_and_log_density(z, mean, covariance):
+def score_and_log_density(z: Tensor, mean: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
     """The score of N(mean, covariance) at z and its log density in nats, with one factorisation.
 
     Args:

@@ -1,12 +1,22 @@
 """The noising process of a component: all that derives from gamma (paper secs. 4.1, 4.2).
 
-``z = alpha z0 + sigma eps`` with ``gamma = log(sigma^2 / alpha^2)``. All functions are pure and
-work on tensors of any backend; shapes only have to broadcast.
+    gamma         log(sigma^2/alpha^2), never decreasing in t
+    amplitudes    alpha^2 = sigmoid(-gamma),  sigma^2 = sigmoid(gamma),  alpha^2 + sigma^2 = 1
+    noised        z = alpha z0 + sigma eps,  eps ~ N(0, 1)
+    process       dz = -beta/2 z dt + sqrt(beta) dw,  beta = sigma^2 dgamma/dt
+    moments       Var z = alpha^2 Sigma + sigma^2,  SNR = Sigma exp(-gamma),  Sigma = Var z0
+    score         -eps/sigma
+    flow          dz/dt = -beta/2 (z + score)
+
+The index i of the component is left out. All functions are pure and work on tensors of any backend;
+shapes only have to broadcast.
 """
 
 from dataclasses import dataclass
 
 from keras import ops
+
+from keras_gud.core.types import Tensor
 
 
 @dataclass(frozen=True)
@@ -26,41 +36,41 @@ class NoisingState:
     0.5
     """
 
-    gamma: object
-    dgamma_dt: object = None
+    gamma: Tensor
+    dgamma_dt: Tensor = None
 
     @property
-    def alpha(self):
+    def alpha(self) -> Tensor:
         """Signal amplitude, ``sqrt(sigmoid(-gamma))`` (paper eqs. 14 and 17)."""
         return ops.exp(-0.5 * ops.softplus(self.gamma))
 
     @property
-    def sigma(self):
+    def sigma(self) -> Tensor:
         """Noise amplitude, ``sqrt(sigmoid(gamma))``; alpha^2 + sigma^2 = 1 (paper eq. 14)."""
         return ops.exp(-0.5 * ops.softplus(-self.gamma))
 
     @property
-    def beta(self):
+    def beta(self) -> Tensor:
         """Noising rate ``sigma^2 dgamma/dt`` (paper eq. 13 with eqs. 14 and 17)."""
         return ops.sigmoid(self.gamma) * self.dgamma_dt
 
-    def snr(self, variance):
+    def snr(self, variance: Tensor) -> Tensor:
         """True signal-to-noise ratio ``Sigma_i exp(-gamma_i)`` (paper eq. 16).
 
         Args:
-            variance: Sigma_i, the variance of component chi_i over the data.
+            variance: Sigma_i, the variance of the clean component z0_i over the data.
         """
         return variance * ops.exp(-self.gamma)
 
-    def marginal_variance(self, variance):
+    def marginal_variance(self, variance: Tensor) -> Tensor:
         """Variance of z_i, ``alpha^2 Sigma + sigma^2`` (paper eq. 15, its bracket corrected)."""
         return ops.sigmoid(-self.gamma) * variance + ops.sigmoid(self.gamma)
 
-    def add_noise(self, z0, eps):
+    def add_noise(self, z0: Tensor, eps: Tensor) -> Tensor:
         """The noised components ``alpha z0 + sigma eps`` (paper sec. 4.2)."""
         return self.alpha * z0 + self.sigma * eps
 
-    def capped(self, gamma):
+    def capped(self, gamma: Tensor) -> "NoisingState":
         """This state, with no component noisier than an observation of it (DESIGN sec. 3.10).
 
         Args:
@@ -77,21 +87,21 @@ class NoisingState:
         )
 
 
-def score_from_eps(eps, state: NoisingState):
+def score_from_eps(eps: Tensor, state: NoisingState) -> Tensor:
     """Score of the marginal, ``-eps/sigma``."""
     return -eps / state.sigma
 
 
-def probability_flow(z, eps, state: NoisingState):
+def probability_flow(z: Tensor, eps: Tensor, state: NoisingState) -> Tensor:
     """Velocity dz/dt of the probability flow, ``-beta/2 (z + score)`` (paper eq. 25)."""
     return -0.5 * state.beta * (z + score_from_eps(eps, state))
 
 
-def z0_from_eps(z, eps, state: NoisingState):
+def z0_from_eps(z: Tensor, eps: Tensor, state: NoisingState) -> Tensor:
     """The clean components that `eps` stands for, ``(z - sigma eps)/alpha``."""
     return (z - state.sigma * eps) / state.alpha
 
 
-def v_from_eps(z, eps, state: NoisingState):
+def v_from_eps(z: Tensor, eps: Tensor, state: NoisingState) -> Tensor:
     """The velocity target ``alpha eps - sigma z0``."""
     return state.alpha * eps - state.sigma * z0_from_eps(z, eps, state)
