@@ -3,28 +3,45 @@ PYTHON ?= python3
 VENV ?= .venv
 BACKEND ?= jax tensorflow torch
 PIP = $(VENV)/bin/python -m pip install --quiet --constraint constraints.txt
-# One process for each folder: XLA never gives the memory maps of what it has compiled back, and the
-# system has a limit on them.
-FOLDERS = $(filter-out %/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
-PARTS = $(foreach backend,$(BACKEND),$(addprefix $(backend)/,$(FOLDERS) tests/test_*.py))
+# Two processes of one thread each; a file is run by one of them, for what its tests share.
+PYTEST = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile
+# Mathematics that no backend changes is tested on torch alone, which compiles nothing.
+MATHEMATICS = torch
+TESTS = $(BACKEND:%=test-%)
+SLOW = $(BACKEND:%=slow-%)
 export TF_CPP_MIN_LOG_LEVEL = 3
 
-.PHONY: demo test lint bench clean $(PARTS)
+.PHONY: demo test test-slow test-all check lint bench clean $(TESTS) $(SLOW)
 
 demo: $(VENV)/demo.done
 	KERAS_BACKEND=jax $(VENV)/bin/python examples/demo.py
 
-test: $(VENV)/test.done lint
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(PARTS)
+# All but the slow tests.
+test: lint $(TESTS)
+ifeq ($(filter $(MATHEMATICS),$(BACKEND)),)
+	@echo "Left out: tests of mathematics (marked 'once'), which run where BACKEND has torch."
+endif
 
-# BACKEND/FOLDER, with one thread each, since two run at a time.
-$(PARTS): $(VENV)/test.done
-	KERAS_BACKEND=$(firstword $(subst /, ,$@)) OMP_NUM_THREADS=1 \
-		$(VENV)/bin/python -m pytest $(@:$(firstword $(subst /, ,$@))/%=%)
+$(TESTS): test-%: $(VENV)/test.done
+	KERAS_BACKEND=$* $(PYTEST) -m "$(if $(filter $(MATHEMATICS),$*),not slow,not slow and not once)"
+
+test-slow: $(SLOW)
+
+$(SLOW): slow-%: $(VENV)/test.done
+	KERAS_BACKEND=$* $(PYTEST) -m slow
+
+test-all: test test-slow
+
+# Style, types, and the tests of what changed since the branch left main, on one backend.
+check: BACKEND = torch
+check: lint
+	changed=$$($(VENV)/bin/python tests/changed.py) && if [ -n "$$changed" ]; then \
+		KERAS_BACKEND=$(BACKEND) $(PYTEST) -m "not slow" $$changed; fi
 
 lint: $(VENV)/test.done
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 bench: $(VENV)/test.done
 	for backend in $(BACKEND); do \
