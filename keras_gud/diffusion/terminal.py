@@ -44,15 +44,20 @@ class NoisedMoments(FittedLayer):
 
     def build(self, data_shape: Shape) -> None:
         """Creates the covariance, if there is one."""
+        self.check_size(data_shape)
         self.data_shape = tuple(data_shape)
         size = math.prod(self.data_shape)
+        if self.full:
+            self.covariance = self.add_statistic("covariance", (size, size), "identity")
+
+    def check_size(self, data_shape: Shape) -> None:
+        """Raises a `ValueError` for more components than a covariance can be kept of."""
+        size = math.prod(data_shape)
         if self.full and size > MAX_COMPONENTS:
             raise ValueError(
                 f"Expected at most {MAX_COMPONENTS} components with start_covariance=True. "
-                f"Received: data of shape {self.data_shape} with {size} components."
+                f"Received: data of shape {tuple(data_shape)} with {size} components."
             )
-        if self.full:
-            self.covariance = self.add_statistic("covariance", (size, size), "identity")
 
     def adapt(self, covariance: Array | None, scale: ArrayLike) -> None:
         """Takes the covariance of the components before whitening.

@@ -154,9 +154,9 @@ class GUDModel(backend.DistributedModel):
                 "Expected a `basis` whose components are pixels for a `backbone` with "
                 f"gamma_map=True. Received: basis={self.basis.name!r}."
             )
-        contract.check_network(network, self.classes)
+        contract.check_classes(network, self.classes)
         token_shape = (None, self.tokens.n_tokens, 1 + self.tokens.n_coordinates)
-        contract.build_network(network, self.data_shape, token_shape)
+        contract.build_network(network, self.data_space.known[0], token_shape)
         self.objective.build()
         self.ema.attach(network)
         self.built = True
@@ -249,7 +249,7 @@ class GUDModel(backend.DistributedModel):
     load_own_variables = model_file.load_own_variables
     export = model_file.export
     get_config = model_file.get_config
-    from_config = classmethod(model_file.from_config)
+    from_config: Any = classmethod(model_file.from_config)
     get_build_config = model_file.get_build_config
     build_from_config = model_file.build_from_config
     compile_from_config = model_file.compile_from_config

@@ -116,8 +116,8 @@ def log_prob(
         if bar:
             bar.update(i + 1)
     terms = {name: np.concatenate([part[name] for part in results]) for name in results[0]}
-    constants = _density_terms(model, given, params)
-    constants = {name: np.full(count, value) for name, value in constants.items()}
+    added = _density_terms(model, given, params)
+    constants = {name: np.full(count, value) for name, value in added.items()}
     total = terms.pop("log_prob") + sum(constants.values())
     error = terms.pop("standard_error")
     return terms | constants | {"log_prob": total, "standard_error": error}

@@ -48,6 +48,7 @@ def fit_parts(views, region, source, data_shape, kind: str, verbose: int) -> Non
         ValueError: as `fit_components`.
     """
     own = views[0]
+    own.moments.check_size(data_shape)  # before all those covariances are measured
     parts = own.basis, own.prior, own.schedule, own.tokens, own.moments, *region
     with all_or_nothing([v for part in parts for v in part.variables]):
         others = [paths for paths in region if paths.used.basis is not None]
