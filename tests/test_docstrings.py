@@ -56,16 +56,27 @@ def _undocumented(module) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", MODULES)
+def _on_every_backend(name: str) -> bool:
+    """Whether examples are about what backends differ in; others show what other tests check."""
+    return ".backend" in name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if _on_every_backend(name) else pytest.mark.once)
+     for name in MODULES],
+)  # fmt: skip
 def test_examples_run(name):
     _, report = _run_examples(name)
     assert not report, report
 
 
+@pytest.mark.once
 def test_there_are_examples():
     assert sum(_run_examples(name)[0] for name in MODULES if ".backend." not in name) > 0
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", MODULES)
 def test_everything_public_has_a_docstring(name):
     module = _import(name)
@@ -73,6 +84,7 @@ def test_everything_public_has_a_docstring(name):
     assert _undocumented(module) == []
 
 
+@pytest.mark.once
 def test_a_wrong_example_and_a_missing_docstring_are_seen(tmp_path, monkeypatch):
     (tmp_path / "poor_example.py").write_text(
         '"""Doc.\n\n>>> 1 + 1\n3\n"""\n\n\ndef silent():\n    pass\n\n\ndef _private():\n    pass\n'

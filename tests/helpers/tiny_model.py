@@ -14,34 +14,38 @@ MEAN = np.array([1.0, 0.0, -2.0, 0.5])
 
 @keras.saving.register_keras_serializable(package="keras_gud_tests")
 class TinyNet(keras.layers.Layer):
-    """y and tokens, flattened, through two dense layers and a skip; the last starts at zero."""
+    """y, tokens and labels, flattened, through two dense layers; the last starts at zero."""
 
-    def __init__(self, units=16, dropout=0.0, **kwargs):
+    def __init__(self, units=16, dropout=0.0, classes=None, **kwargs):
         super().__init__(**kwargs)
-        self.units, self.rate = units, dropout
+        self.units, self.rate, self.classes = units, dropout, classes
         self.hidden = keras.layers.Dense(units, activation="silu", name="hidden")
         self.dropout = keras.layers.Dropout(dropout, seed=17) if dropout else None
 
     def build(self, input_shape):
-        (_, *shape), (_, *tokens) = input_shape
-        size, told = int(np.prod(shape)), int(np.prod(tokens))
+        (_, *shape), (_, *tokens), *_ = input_shape
+        size, given = int(np.prod(shape)), int(np.prod(tokens))
         self.flat = size
-        self.hidden.build((None, size + told))
+        if self.classes is not None:
+            given += self.classes + 1  # the last stands for no label
+        self.hidden.build((None, size + given))
         self.out = keras.layers.Dense(size, name="out", kernel_initializer="zeros")
         self.out.build((None, self.units))
         self.built = True
 
     def call(self, inputs, training=None):
-        y, tokens = inputs
+        y, tokens, *labels = inputs
         batch = ops.shape(y)[0]
-        told = ops.reshape(tokens, (batch, -1)) * 0.1
-        h = self.hidden(ops.concatenate([ops.reshape(y, (batch, -1)), told], axis=-1))
+        given = [ops.reshape(y, (batch, -1)), ops.reshape(tokens, (batch, -1)) * 0.1]
+        given += [ops.one_hot(label, self.classes + 1) for label in labels]
+        h = self.hidden(ops.concatenate(given, axis=-1))
         if self.dropout is not None:
             h = self.dropout(h, training=training)
         return ops.reshape(self.out(h), ops.shape(y))
 
     def get_config(self):
-        return super().get_config() | {"units": self.units, "dropout": self.rate}
+        config = {"units": self.units, "dropout": self.rate, "classes": self.classes}
+        return super().get_config() | config
 
 
 def vectors(n=64, seed=0):
