@@ -110,7 +110,7 @@ class Trap(keras.callbacks.Callback):
             (Path, "write_text"),
         ):
             setattr(module, name, watched(getattr(module, name)))
-        write = checkpoint_store.Checkpoints.write
+        write = checkpoint_store.CheckpointStore.write
 
         def placed(*args, **kwargs):
             self.place[0] = WRITING
@@ -118,7 +118,7 @@ class Trap(keras.callbacks.Callback):
             self.place[0] = STEPS
             return result
 
-        checkpoint_store.Checkpoints.write = placed
+        checkpoint_store.CheckpointStore.write = placed
 
 
 def train(folder: Path, out: Path, trap: Trap | None):

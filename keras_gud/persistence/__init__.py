@@ -1,1 +1,1 @@
-"""Files: written as a whole or not at all, checkpoints, saved models, and what may be loaded."""
+"""Files: written atomically, checkpoints, saved models, and checks of files before loading."""

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, on disks that may be full."""
+"""Atomic writes: a file is there as a whole or not at all, also where the disk is full."""
 
 import contextlib
 import errno
@@ -6,33 +6,48 @@ import math
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-_HEADER = 8192  # bytes that HDF5 takes for one variable and its groups, at most
+import keras
+
+_HEADER = 8192  # most bytes that HDF5 adds for one variable and its groups
 
 
-def size_of(model) -> int:
-    """About how many bytes a file of a model's weights, optimizer and random states takes."""
+def estimated_bytes(model: keras.Model) -> int:
+    """About how many bytes a file of a model's weights, optimizer and random states takes.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    >>> estimated_bytes(model) - 2 * 8192  # of 6 and 2 floats
+    32
+    """
     variables = [*model.variables, *(model.optimizer.variables if model.compiled else [])]
     return sum((8 if "64" in v.dtype else 4) * math.prod(v.shape) + _HEADER for v in variables)
 
 
-def require_space(folder, size: int):
-    """Raises an `OSError` unless a file of so many bytes can be written to a folder.
+def require_space(folder: str | os.PathLike, size: int) -> None:
+    """Raises an `OSError` unless there is room for a file of a given size.
 
-    HDF5, with which Keras writes weights, does not: a full disk takes the process down.
+    HDF5, with which Keras writes weights, does not: on a full disk it crashes the process.
+
+    Args:
+        folder: An existing folder.
+        size: Size of the file in bytes.
     """
+    folder = Path(folder)
     if shutil.disk_usage(folder).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if size and hasattr(os, "posix_fallocate"):  # there may be quotas and limits too
+    if size and hasattr(os, "posix_fallocate"):  # quotas and limits count too
         with tempfile.TemporaryFile(dir=folder) as file:
             os.posix_fallocate(file.fileno(), 0, size)
 
 
-def sync(path: Path):
-    """Forces a file, or the names in a directory, to the disk."""
+def sync(path: Path) -> None:
+    """Flushes a file, or the entries of a directory, to the disk (fsync)."""
     if os.name == "nt" and path.is_dir():
-        return  # there, directories cannot be opened
+        return  # Windows cannot open directories
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)
@@ -41,25 +56,26 @@ def sync(path: Path):
 
 
 @contextlib.contextmanager
-def complete(path, size: int):
-    """The path to write to in the block; the file gets its name only when it is complete.
+def replacing(path: str | os.PathLike, size: int) -> Iterator[Path]:
+    """A context that yields another path to write to; at its end the file is renamed to `path`.
 
     Args:
-        path: Of a file in a folder that exists; an earlier file stays until it is replaced.
-        size: About how many bytes it will have.
+        path: Of a file in a folder that exists; an earlier file stays as it is until it is
+            replaced, and for good if an error is raised in the context.
+        size: About how many bytes the file will have.
 
     Raises:
-        OSError: before the block where there is no room for them; what is raised in it.
+        OSError: if there is no room for so many bytes, before anything is written.
 
     Example:
 
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with complete(Path(folder) / "a.txt", size=2) as unfinished:
+    ...     with replacing(Path(folder) / "a.txt", size=2) as unfinished:
     ...         _ = unfinished.write_text("ab")
     ...     [each.name for each in Path(folder).iterdir()]
     ['a.txt']
     """
-    final = Path(os.path.realpath(path))  # not a link to it
+    final = Path(os.path.realpath(path))  # of a link, replace what it points to
     unfinished = final.with_name(f"unfinished-{os.getpid()}-{final.name}")
     require_space(final.parent, size)
     try:

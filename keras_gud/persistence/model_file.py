@@ -1,8 +1,8 @@
-"""Saving and loading of models: random state, format version, files that cross backends.
+"""Saving and loading of models: random state, format version, files that any backend can load.
 
-Methods of `GUDModel`, which sets them as its attributes. Beside the weights, a file holds the
-averaged weights, the fitted statistics and the state of every random generator, which Keras itself
-does not save.
+These functions are methods of `GUDModel`, which has them as attributes. Beside the weights, a file
+holds the averaged weights, the fitted statistics and the state of every random generator, which
+Keras itself does not save.
 """
 
 import contextlib
@@ -16,14 +16,14 @@ from keras_gud.core.arguments import check_integer, require_built
 from keras_gud.persistence import atomic_write
 
 FORMAT_VERSION = 1
-# Keras takes apart where an object's class lives; this one module is the same on every backend.
+# Optimizers' classes are in another module on every backend; this module has them on all.
 _PORTABLE = "keras.optimizers"
-# Arguments of constructors that are Keras objects.
+# Arguments of the models' constructors that are Keras objects.
 _PARTS = ("basis", "prior", "schedule", "backbone", "weighting", "encoder", "decoder")
 
 
-def _random_states(model) -> list[keras.Variable]:
-    """State variables of all seed generators (the loss's own and those of dropout)."""
+def _random_states(model: keras.Model) -> list[keras.Variable]:
+    """State variables of all seed generators (those of the loss and of dropout)."""
     weights = {id(w) for w in model.weights}
     return [v for v in model.variables if id(v) not in weights]
 
@@ -47,47 +47,76 @@ def load_own_variables(model: keras.Model, store: Any) -> None:
 def save(
     model: keras.Model, filepath: str | os.PathLike, overwrite: bool = True, **kwargs: Any
 ) -> None:
-    """Saves the whole model, see `keras.Model.save`; it must know its data.
+    """Saves the whole model, see `keras.Model.save`; it must have been adapted to data.
 
-    A file of that name is replaced when the new one is complete: whatever happens before, such
-    as a full disk, it stays as it was.
+    An earlier file stays as it was until the new one is complete, also where the disk is full.
+
+    Args:
+        filepath: Where to save, ``*.keras``.
+        overwrite: As in Keras.
+        **kwargs: Further arguments of `keras.Model.save`.
+
+    Raises:
+        ValueError: for a model that has not been adapted to data.
+        OSError: if the file cannot be written.
     """
     require_built(model, "it is saved")
-    with _complete(model, filepath, ".keras", overwrite, kwargs) as path:
+    with _replacing(model, filepath, ".keras", overwrite, kwargs) as path:
         keras.Model.save(model, path, overwrite=overwrite, **kwargs)
 
 
 def save_weights(
     model: keras.Model, filepath: str | os.PathLike, overwrite: bool = True, **kwargs: Any
 ) -> None:
-    """Saves the weights, see `keras.Model.save_weights`; the model must know its data.
+    """Saves the weights, see `keras.Model.save_weights`; the model must have been adapted to data.
 
     An earlier file stays until the new one is complete, as in `save`.
+
+    Args:
+        filepath: Where to save, ``*.weights.h5``.
+        overwrite: As in Keras.
+        **kwargs: Further arguments of `keras.Model.save_weights`.
+
+    Raises:
+        ValueError: for a model that has not been adapted to data.
+        OSError: if the file cannot be written.
     """
     require_built(model, "its weights are saved")
-    with _complete(model, filepath, ".weights.h5", overwrite, kwargs) as path:
+    with _replacing(model, filepath, ".weights.h5", overwrite, kwargs) as path:
         keras.Model.save_weights(model, path, overwrite=overwrite, **kwargs)
 
 
-def _complete(
-    model, filepath, suffix: str, overwrite: bool, others: dict
+def _replacing(
+    model: keras.Model,
+    filepath: str | os.PathLike,
+    suffix: str,
+    overwrite: bool,
+    others: dict[str, Any],
 ) -> AbstractContextManager[Any]:
-    """A context with the path to write to, see `atomic_write.complete`.
+    """A context with the path to write to, see `atomic_write.replacing`.
 
-    What Keras will refuse or ask about, several files (`others` holds arguments that ask for
-    them) and anything that is not in a local folder keep their own path.
+    It is `filepath` itself, so that Keras writes there directly, for what Keras will refuse or ask
+    about, for several files (`others` are arguments that may ask for them), and for anything that
+    is not in a local folder.
     """
     local = isinstance(filepath, (str, os.PathLike)) and str(filepath).endswith(suffix)
     local = local and os.path.isdir(os.path.dirname(os.path.realpath(filepath)))
     if others or not local or (os.path.exists(filepath) and not overwrite):
         return contextlib.nullcontext(filepath)
-    return atomic_write.complete(filepath, atomic_write.size_of(model))
+    return atomic_write.replacing(filepath, atomic_write.estimated_bytes(model))
 
 
 def load_weights(model: keras.Model, filepath: str | os.PathLike, **kwargs: Any) -> None:
-    """Loads weights, see `keras.Model.load_weights`; the model must know its data's shape.
+    """Loads weights, see `keras.Model.load_weights`; the model must know the shape of its data.
 
-    The optimizer, if there is one, is built first: Keras would silently skip its state.
+    The optimizer, if there is one, is built first, or Keras would silently skip its state.
+
+    Args:
+        filepath: File of `save_weights`.
+        **kwargs: Further arguments of `keras.Model.load_weights`.
+
+    Raises:
+        ValueError: for a model that has not been built.
     """
     require_built(model, "weights are loaded")
     if model.compiled:
@@ -96,7 +125,11 @@ def load_weights(model: keras.Model, filepath: str | os.PathLike, **kwargs: Any)
 
 
 def export(model: keras.Model, *args: Any, **kwargs: Any) -> None:
-    """Refuses: a diffusion model is not one forward pass that an exported graph could hold."""
+    """Always raises: sampling is not one forward pass, which is what a graph could hold.
+
+    Raises:
+        ValueError: in every case.
+    """
     raise ValueError(
         "Expected `save` or `save_weights`: a GUD model cannot be exported as a single "
         "inference graph, because sampling is a loop with a seed, a number of steps and a "
@@ -112,7 +145,7 @@ def get_build_config(model: keras.Model) -> dict[str, Any] | None:
 
 
 def build_from_config(model: keras.Model, config: dict[str, Any]) -> None:
-    """Builds from `get_build_config`; the parts have been built from their own."""
+    """Builds the model from `get_build_config`; its parts are built already, from theirs."""
     model.tokens.build_from_config(config["tokens"])
     model.moments.build_from_config({"data_shape": config["data_shape"]})
     model.data_space.build_from_config(config)
@@ -120,9 +153,9 @@ def build_from_config(model: keras.Model, config: dict[str, Any]) -> None:
 
 
 def compile_from_config(model: keras.Model, config: dict[str, Any]) -> None:
-    """Compiles a loaded model, whichever backend saved it."""
+    """Compiles a loaded model, whatever backend saved it."""
     config = keras.saving.deserialize_keras_object(portable(dict(config)))
-    # Whether XLA serves well is a matter of the backend that loads, not the one that saved.
+    # Whether to use XLA depends on the backend that loads, not on the one that saved.
     model.compile(**(config | {"jit_compile": "auto"}))
     model.optimizer.build(model.trainable_variables)
 
@@ -154,7 +187,11 @@ def get_config(model: keras.Model) -> dict[str, Any]:
 def from_config(
     cls: type, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
 ) -> Any:
-    """Makes the model; refuses files of a newer format."""
+    """Makes the model from `get_config`.
+
+    Raises:
+        ValueError: for a newer format.
+    """
     config = dict(config)
     version = config.pop("format_version", FORMAT_VERSION)
     check_integer("format_version", version, 1)
@@ -171,7 +208,7 @@ def from_config(
 
 
 def portable(config: Any) -> Any:
-    """Optimizers by their public name: a file saved with torch names torch's own class."""
+    """A config with optimizers by their public names; on torch, Keras saves names of its own."""
     if isinstance(config, dict):
         config = {key: portable(value) for key, value in config.items()}
         if ".backend." in str(config.get("module")) and "optimizers" in config["module"]:

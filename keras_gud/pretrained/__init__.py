@@ -17,7 +17,7 @@ from keras_gud.models.latent_gud import LatentGUD  # noqa: F401
 from keras_gud.persistence import inspection
 
 # Files name the classes of their models, which loading finds only if they have been imported.
-from keras_gud.persistence.inspection.limits import refuse
+from keras_gud.persistence.inspection.limits import file_error
 
 FOLDER = resources.files(__name__)
 _MODEL, _CARD = ".keras", ".md"
@@ -66,10 +66,10 @@ def load(name, *, compile: bool = False, max_bytes: int | None = None) -> GUDMod
         model = keras.saving.load_model(path, compile=compile, safe_mode=True)
     except Exception as error:  # of any kind: what a foreign configuration breaks is open
         expected = "weights and a configuration that fit"
-        raise refuse(path, expected, f"{type(error).__name__} ({error})") from error
+        raise file_error(path, expected, f"{type(error).__name__} ({error})") from error
     for weight in model.weights:
         if not np.isfinite(to_numpy(keras.ops.cast(weight, "float32"))).all():
-            raise refuse(path, "finite weights", f"NaN or inf in {weight.path}")
+            raise file_error(path, "finite weights", f"NaN or inf in {weight.path}")
     return model
 
 

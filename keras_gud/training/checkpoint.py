@@ -15,7 +15,7 @@ from keras_gud import backend
 from keras_gud.core.arguments import check_integer
 from keras_gud.data import skip
 from keras_gud.persistence import atomic_write, training_state
-from keras_gud.persistence.checkpoint_store import Checkpoints
+from keras_gud.persistence.checkpoint_store import CheckpointStore
 from keras_gud.training.resumed_fit import Calls, parts
 
 
@@ -73,7 +73,7 @@ class Checkpoint(keras.callbacks.Callback):
     def __init__(self, directory, every: int | None = None, keep: int = 3):
         super().__init__()
         self.every = None if every is None else check_integer("every", every, 1)
-        self.files = Checkpoints(directory, check_integer("keep", keep, 1))
+        self.files = CheckpointStore(directory, check_integer("keep", keep, 1))
         self._state, self._saved, self._asked = None, None, False
         self._check = None
 
@@ -124,7 +124,7 @@ class Checkpoint(keras.callbacks.Callback):
                 "Received: use_ema=True."
             )
         if backend.process_index() == 0:
-            self.files.clean()
+            self.files.remove_unfinished()
         found = self.files.newest()
         self._check_agreed(found)
         self._asked, self._saved, self._state = False, None, None
@@ -208,7 +208,7 @@ class Checkpoint(keras.callbacks.Callback):
             save = functools.partial(training_state.save, model)
             with backend.raise_together("write a checkpoint"):
                 if backend.process_index() == 0:
-                    self.files.write(step, state, save, atomic_write.size_of(model))
+                    self.files.write(step, state, save, atomic_write.estimated_bytes(model))
                 else:  # on jax Keras saves what all processes have, with all of them
                     with tempfile.TemporaryDirectory() as nowhere:
                         save(Path(nowhere))

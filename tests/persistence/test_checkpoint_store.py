@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from keras_gud.persistence import atomic_write, checkpoint_store
-from keras_gud.persistence.checkpoint_store import Checkpoints
+from keras_gud.persistence.checkpoint_store import CheckpointStore
 
 
 def fill(folder):
@@ -25,7 +25,7 @@ def names(directory):
 
 
 def test_the_newest_is_read_and_old_ones_go(tmp_path):
-    files = Checkpoints(tmp_path / "run", keep=2)
+    files = CheckpointStore(tmp_path / "run", keep=2)
     assert files.newest() is None
     write(files, 5, 10, 200)
     path, state = files.newest()
@@ -78,7 +78,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_a_damaged_one_is_reported_and_the_one_before_taken(damage, tmp_path):
-    files = Checkpoints(tmp_path, keep=3)
+    files = CheckpointStore(tmp_path, keep=3)
     write(files, 1, 2)
     damage(tmp_path / "step-000000000002")
     with pytest.warns(UserWarning, match=f"step-000000000002: {DAMAGES[damage]}"):
@@ -87,7 +87,7 @@ def test_a_damaged_one_is_reported_and_the_one_before_taken(damage, tmp_path):
 
 
 def test_damaged_ones_do_not_push_good_ones_out(tmp_path):
-    files = Checkpoints(tmp_path, keep=2)
+    files = CheckpointStore(tmp_path, keep=2)
     write(files, 1, 5)
     flip(tmp_path / "step-000000000005")
     write(files, 2)
@@ -98,7 +98,7 @@ def test_damaged_ones_do_not_push_good_ones_out(tmp_path):
 
 
 def test_if_all_are_damaged_nothing_is_begun_anew(tmp_path):
-    files = Checkpoints(tmp_path, keep=2)
+    files = CheckpointStore(tmp_path, keep=2)
     write(files, 1, 2)
     for path in files.paths():
         truncate(path)
@@ -110,7 +110,7 @@ def test_if_all_are_damaged_nothing_is_begun_anew(tmp_path):
 
 
 def test_a_newer_version_is_refused_not_skipped(tmp_path):
-    files = Checkpoints(tmp_path, keep=2)
+    files = CheckpointStore(tmp_path, keep=2)
     write(files, 1, 2)
     state = tmp_path / "step-000000000002" / "state.json"
     state.write_text(json.dumps({"format_version": 7, "other": "layout"}))
@@ -120,7 +120,7 @@ def test_a_newer_version_is_refused_not_skipped(tmp_path):
 
 @pytest.mark.parametrize("where", ["save", "_seal", "sync", "replace"])
 def test_an_interrupted_write_leaves_the_old_ones_and_nothing_else(where, tmp_path, monkeypatch):
-    files = Checkpoints(tmp_path, keep=1)
+    files = CheckpointStore(tmp_path, keep=1)
     write(files, 1)
 
     def interrupt(*args):
@@ -140,19 +140,19 @@ def test_an_interrupted_write_leaves_the_old_ones_and_nothing_else(where, tmp_pa
 
 
 def test_leftovers_of_a_killed_process_are_no_checkpoints_and_are_removed(tmp_path):
-    files = Checkpoints(tmp_path, keep=2)
+    files = CheckpointStore(tmp_path, keep=2)
     write(files, 1)
     for prefix in (".writing-", ".removing-"):
         (tmp_path / f"{prefix}step-000000000002").mkdir()
         fill(tmp_path / f"{prefix}step-000000000002")
     (tmp_path / "notes.txt").write_text("mine")
     assert files.newest()[1]["epoch"] == 1
-    files.clean()
+    files.remove_unfinished()
     assert names(tmp_path) == ["notes.txt", "step-000000000001"]
 
 
 def test_a_full_disk_is_explained_and_loses_nothing(tmp_path):
-    files = Checkpoints(tmp_path, keep=1)
+    files = CheckpointStore(tmp_path, keep=1)
     write(files, 1)
 
     def full(folder):
@@ -168,7 +168,7 @@ def test_a_full_disk_is_explained_and_loses_nothing(tmp_path):
 
 
 def test_a_disk_that_is_too_full_is_not_filled_up(tmp_path):
-    files = Checkpoints(tmp_path, keep=1)
+    files = CheckpointStore(tmp_path, keep=1)
     with pytest.raises(OSError, match="No space.*The last checkpoint is none"):
         files.write(2, {"epoch": 2}, fill, size=2**60)
     assert names(tmp_path) == []
@@ -177,4 +177,4 @@ def test_a_disk_that_is_too_full_is_not_filled_up(tmp_path):
 def test_a_directory_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="Expected to be able to write a checkpoint"):
-        write(Checkpoints(tmp_path / "file" / "run", keep=1), 1)
+        write(CheckpointStore(tmp_path / "file" / "run", keep=1), 1)

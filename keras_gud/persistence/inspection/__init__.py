@@ -1,7 +1,7 @@
-"""Files that others made, looked at before anything in them is used.
+"""Checks of files from untrusted sources, before anything in them is used.
 
-`check_model` is for the files of `model.save`, `check_weights` for those of weights alone. A file
-that they pass still goes through Keras' own safe mode.
+`check_model` is for files of `model.save`, `check_weights` for those of weights alone. A file that
+passes is still loaded in Keras' own safe mode.
 """
 
 from keras_gud.persistence.inspection.archive import check_model

@@ -1,4 +1,4 @@
-"""The archive that `model.save` writes: which files it holds, whether they are whole."""
+"""The archive that `model.save` writes: which files it holds, and whether they are complete."""
 
 import json
 import os
@@ -6,18 +6,21 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from typing import Any
 
 from keras_gud.persistence.inspection import build, config
-from keras_gud.persistence.inspection.limits import most_bytes, refuse
+from keras_gud.persistence.inspection.limits import allowed_bytes, file_error
 from keras_gud.persistence.inspection.weights import check_weights
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
-_MEMBERS = {"metadata.json", _CONFIG, _WEIGHTS}
-# A configuration grows a lot when it is parsed: one of a large file may be this part of it.
-_SHARE_OF_JSON, _FREE_JSON = 16, 16 * 2**20
+_ENTRIES = {"metadata.json", _CONFIG, _WEIGHTS}
+# JSON takes much more memory once parsed: it may be 1/16 of what is allowed in all, or 16 MiB.
+_JSON_SHARE, _JSON_ALWAYS_ALLOWED = 16, 16 * 2**20
 
 
-def check_model(path, base: type, compile: bool = False, max_bytes: int | None = None):
+def check_model(
+    path: str | os.PathLike, base: type, compile: bool = False, max_bytes: int | None = None
+) -> None:
     """Raises an error unless a file is a saved model that can be loaded without harm.
 
     Nothing in it is deserialized and no weight is allocated before all of this holds: the archive
@@ -29,8 +32,8 @@ def check_model(path, base: type, compile: bool = False, max_bytes: int | None =
     Args:
         path: The file.
         base: Class that the model must be an instance of.
-        compile: Whether the optimizer is to be loaded too, and so looked at.
-        max_bytes: The most that the file may unpack to; default: 32 times its size, at least
+        compile: Whether the optimizer will be loaded too, and so has to be checked.
+        max_bytes: The most bytes that the file may unpack to; default: 32 times its size, at least
             256 MiB.
 
     Raises:
@@ -39,12 +42,13 @@ def check_model(path, base: type, compile: bool = False, max_bytes: int | None =
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"Expected an existing file. Received: {str(path)!r}.")
-    most = most_bytes(os.path.getsize(path), max_bytes)
+    most = allowed_bytes(os.path.getsize(path), max_bytes)
     try:
         with zipfile.ZipFile(path) as archive, tempfile.TemporaryFile() as weights:
-            _check_members(path, archive, most)
-            parsed = {name: _json(path, archive, name) for name in sorted(_MEMBERS - {_WEIGHTS})}
-            with archive.open(_WEIGHTS) as member:  # read to its end, it checks its sum
+            _check_entries(path, archive, most)
+            others = sorted(_ENTRIES - {_WEIGHTS})
+            parsed = {name: _read_json(path, archive, name) for name in others}
+            with archive.open(_WEIGHTS) as member:  # reading to the end verifies its checksum
                 shutil.copyfileobj(member, weights)
             tree = parsed[_CONFIG]
             if not compile and isinstance(tree, dict):
@@ -53,37 +57,37 @@ def check_model(path, base: type, compile: bool = False, max_bytes: int | None =
             contents = check_weights(weights, max_bytes=most, name=path)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         expected = "a whole file that `model.save` wrote (a zip archive)"
-        raise refuse(path, expected, f"{type(error).__name__} ({error})") from error
+        raise file_error(path, expected, f"{type(error).__name__} ({error})") from error
     config.check_shapes(path, tree, contents.elements)
     build.check_size(path, tree, contents.elements)
 
 
-def _check_members(path, archive, most: int):
-    """Exactly the files that Keras writes, none of them encrypted or too large."""
+def _check_entries(path: str | os.PathLike, archive: zipfile.ZipFile, most: int) -> None:
+    """Refuses an archive unless it holds what Keras writes, not encrypted and not too large."""
     members = archive.infolist()
     names = sorted(member.filename for member in members)
-    if names != sorted(_MEMBERS):
+    if names != sorted(_ENTRIES):
         shown = names if len(names) < 8 else [*names[:7], "..."]
-        raise refuse(path, f"a file with exactly the entries {sorted(_MEMBERS)}", f"{shown}")
-    most_json = min(most, max(most // _SHARE_OF_JSON, _FREE_JSON))
+        raise file_error(path, f"a file with exactly the entries {sorted(_ENTRIES)}", f"{shown}")
+    most_json = min(most, max(most // _JSON_SHARE, _JSON_ALWAYS_ALLOWED))
     for member in members:
         limit = most if member.filename == _WEIGHTS else most_json
         if member.flag_bits & 1:
-            raise refuse(path, "a file that is not encrypted", f"encrypted {member.filename}")
+            raise file_error(path, "a file that is not encrypted", f"encrypted {member.filename}")
         if member.file_size > limit:
             hint = "If you trust it, load it with a larger `max_bytes`."
-            raise refuse(
+            raise file_error(
                 path,
                 f"{member.filename} of at most {limit} bytes",
                 f"{member.file_size} bytes, packed into {member.compress_size} ({hint})",
             )
 
 
-def _json(path, archive, name: str):
-    """A parsed entry; what is no JSON is refused, and so are NaN, which Keras never writes."""
+def _read_json(path: str | os.PathLike, archive: zipfile.ZipFile, name: str) -> Any:
+    """A parsed entry; refused where it is no JSON or nested too deeply."""
     try:
         tree = json.loads(archive.read(name))
     except (ValueError, RecursionError) as error:
-        raise refuse(path, f"JSON in {name}", f"{type(error).__name__} ({error})") from error
+        raise file_error(path, f"JSON in {name}", f"{type(error).__name__} ({error})") from error
     config.check_depth(path, name, tree)
     return tree

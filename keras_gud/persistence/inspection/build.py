@@ -1,45 +1,47 @@
-"""How many numbers a saved model would allocate, found without allocating them."""
+"""How many numbers a saved model would allocate, counted without allocating them."""
 
 import math
+import os
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import keras
 
-from keras_gud.persistence.inspection.config import names_of
-from keras_gud.persistence.inspection.limits import refuse
+from keras_gud.persistence.inspection.config import object_names
+from keras_gud.persistence.inspection.limits import file_error
 
-# Seeds, counters and metrics, which not every version of Keras saves.
+# For seeds, counters and metrics, which not every version of Keras saves.
 _FREE_ELEMENTS = 2**16
 
 
-def check_size(path, tree: dict, elements: int):
+def check_size(path: str | os.PathLike, tree: dict[str, Any], elements: int) -> None:
     """Refuses a model that has more weights than its file, e.g. `Dense(10**9)` in a few bytes.
 
     The model is made once in a `keras.StatelessScope`, where variables have shapes and no values.
 
     Args:
         path: The file, for messages.
-        tree: The configuration, with nothing but safe objects in it.
+        tree: The configuration, after `check_objects` found that all objects in it are safe.
         elements: How many numbers the file of weights holds.
 
     Raises:
-        ValueError: for such a model, and for one that cannot be made.
+        ValueError: for such a model, or one that cannot be made.
     """
-    known = {name: keras.saving.get_registered_object(name) for name in names_of(tree)}
-    # Variables without values wait in a list of Keras' own, one for each thread, and would be
-    # given their values later. The list of this thread ends with it.
+    known = {name: keras.saving.get_registered_object(name) for name in object_names(tree)}
+    # Keras keeps variables without values in a list for each thread, to initialise them later. In a
+    # thread of its own, this list is discarded.
     with ThreadPoolExecutor(1) as executor:
         try:
-            claimed = executor.submit(_count, tree, known).result()
-        except Exception as error:  # of any kind: what a foreign configuration breaks is open
+            claimed = executor.submit(_count_weights, tree, known).result()
+        except Exception as error:  # a malformed configuration may raise any error
             expected = "a configuration from which the model can be made"
-            raise refuse(path, expected, f"{type(error).__name__} ({error})") from error
+            raise file_error(path, expected, f"{type(error).__name__} ({error})") from error
     if claimed > elements + _FREE_ELEMENTS:
         expected = f"as many weights as the model has, {claimed} numbers"
-        raise refuse(path, expected, f"{elements} numbers")
+        raise file_error(path, expected, f"{elements} numbers")
 
 
-def _count(tree, known) -> int:
+def _count_weights(tree: dict[str, Any], known: dict[str, Any]) -> int:
     with keras.StatelessScope(initialize_variables=False):
         model = keras.saving.deserialize_keras_object(
             {**tree, "compile_config": None},
