@@ -124,9 +124,8 @@ class Denoiser:
         output = self.call_network([*inputs, ops.concatenate([*null, *label])])
         eps_null = self.read(output[:batch], z, state)
         eps_label = self.read(output[batch:], z, state)
-        return guided_eps(
-            eps_null, eps_label, ops.reshape(guidance, (-1, *[1] * (len(z.shape) - 1)))
-        )
+        guidance = ops.reshape(guidance, (-1, *[1] * (len(z.shape) - 1)))
+        return guided_eps(eps_null, eps_label, guidance)
 
     def inputs(self, z: Tensor, state: NoisingState) -> list[Tensor]:
         """The network's inputs but for labels: y, the tokens, and gamma if it takes it."""

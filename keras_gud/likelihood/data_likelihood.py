@@ -35,7 +35,9 @@ class NegativeElbo(keras.Model):
         **kwargs: Arguments of `keras.Model`.
     """
 
-    def __init__(self, model: keras.Model, draws: int, params: dict[str, Any], **kwargs: Any):
+    def __init__(
+        self, model: keras.Model, draws: int, params: dict[str, Any], **kwargs: Any
+    ) -> None:
         super().__init__(dtype="float32", **kwargs)
         self.model, self.draws = model, draws
         self.params = model.schedule.resolve(params, others=_ARGUMENTS)

@@ -1,7 +1,16 @@
-"""Log-likelihood by the probability flow (paper eq. 25 and app. B; DESIGN sec. 3.8)."""
+"""Log-likelihood by the probability flow (paper eq. 25 and app. B; DESIGN sec. 3.8).
+
+    log p(z(0)) = log p_1(z(1)) + int_0^1 div(dz/dt) dt          along dz/dt = -beta/2 (z + score)
+
+p_1 is the density that sampling starts from (`diffusion.terminal`), the divergence is in
+`divergence`. Conditional on some components, beta = 0 for these: they stay where they are, the
+trace is that of the others, and p_1 is the conditional Gaussian.
+"""
 
 import inspect
 import math
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,10 +19,12 @@ from keras import ops
 from keras_gud.core import counter_rng
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.registry import require_one_of
+from keras_gud.core.types import Array, ArrayLike, DenoiserFunction, Shape, Tensor, TensorLike
 from keras_gud.likelihood.solve import CompiledSolve, Solve
+from keras_gud.samplers.contract import Schedule
 from keras_gud.samplers.run import ShardedRows, check_rows, rows_of_batch, take_rows
 from keras_gud.samplers.sampler import STARTS
-from keras_gud.samplers.solver import AdaptiveSolver
+from keras_gud.samplers.solver import AdaptiveSolver, SolverState
 
 TRACES = ("auto", "exact", "hutchinson")
 # The exact trace costs a Jacobian-vector product for every component.
@@ -50,7 +61,7 @@ class FlowLikelihood:
         atol: float = 1e-4,
         method: str = "tsit5",
         steps: int = 10_000,
-    ):
+    ) -> None:
         require_one_of("trace", trace, TRACES)
         self.trace, self.probes = trace, check_integer("probes", probes, 1)
         self.steps = check_integer("steps", steps, 1)
@@ -60,19 +71,19 @@ class FlowLikelihood:
 
     def __call__(
         self,
-        denoiser,
-        schedule,
-        z,
+        denoiser: DenoiserFunction,
+        schedule: Schedule,
+        z: TensorLike,
         *,
-        given=None,
+        given: ArrayLike | None = None,
         start: str = "matched",
         seed: int = 0,
         first: int = 0,
         batch_size: int | None = None,
-        condition: dict | None = None,
+        condition: dict[str, ArrayLike] | None = None,
         progress: bool = False,
-        **params,
-    ) -> dict:
+        **params: Any,
+    ) -> dict[str, Array]:
         """Log-likelihood of states at t = 0.
 
         Args:
@@ -86,7 +97,7 @@ class FlowLikelihood:
             seed: Seed of the probes: those of sample i depend on (seed, first + i) alone.
             first: Index of the first sample.
             batch_size: Samples per batch; the last one is filled up. Default: all.
-            condition: What the denoiser is told beside the state, see `samplers.Sampler`.
+            condition: What the denoiser is conditioned on beside the state, see `samplers.Sampler`.
             progress: Whether to show a progress bar.
             **params: The schedule's parameters; those left open take the middle of their range.
 
@@ -101,11 +112,11 @@ class FlowLikelihood:
         """
         z = np.asarray(ops.convert_to_numpy(z), "float32")
         _check_states(z)
-        given = check_given(given, z.shape[1:])
+        mask = check_given(given, z.shape[1:])
         require_one_of("start", start, STARTS)
         # The density depends on the path, not on the pace.
         path = schedule.unwarped() if hasattr(schedule, "unwarped") else schedule
-        functions = self._functions(denoiser, path, z.shape[1:], given, start)
+        functions = self._functions(denoiser, path, z.shape[1:], mask, start)
         arguments = (
             schedule.resolve(params, others=_ARGUMENTS),
             {name: np.asarray(value) for name, value in (condition or {}).items()},
@@ -115,35 +126,40 @@ class FlowLikelihood:
         size = len(z) if batch_size is None else check_integer("batch_size", batch_size, 1)
         divided = ShardedRows(size, independent=False)  # a batch shares its steps
         starts = range(0, len(z), divided.count)
-        bar = keras.utils.Progbar(100 * len(starts), unit_name="percent") if progress else None
+        bar: Any = None
+        if progress:
+            bar = keras.utils.Progbar(100 * len(starts), unit_name="percent")
         self.statistics, results = [], []
         for b, at in enumerate(starts):
             rows = rows_of_batch(at, divided.count, len(z))
             keys = counter_rng.sample_keys(seed, divided.count, first + at)
-            told = [take_rows(part, rows) for part in arguments]
+            conditions = [take_rows(part, rows) for part in arguments]
 
-            def tell(t, b=b):
+            def report(t: float, b: int = b) -> None:
                 bar.update(round(100 * (b + t)))
 
-            batch = divided.shard((z[rows], keys, told))
-            terms = self._solve(functions, *batch, tell if bar else None)
+            batch = divided.shard((z[rows], keys, conditions))
+            terms = self._solve(functions, batch, report if bar else None)
             results.append([divided.gather(term)[: len(z) - at] for term in terms])
-        start, integrals = (np.concatenate(part) for part in zip(*results, strict=True))
-        return _report(start, integrals, functions.exact)
+        log_start, integrals = (np.concatenate(part) for part in zip(*results, strict=True))
+        return _terms(log_start, integrals, functions.exact)
 
-    def _solve(self, functions, z, keys, told, tell):
+    def _solve(
+        self, functions: CompiledSolve, batch: tuple, report: Callable[[float], None] | None
+    ) -> tuple[Tensor, Tensor]:
         """Log p_1 ``(batch,)`` and the integrals ``(batch, probes)`` of one batch."""
-        carry = functions.begin(z, keys, *told)
+        z, keys, (params, condition) = batch
 
-        def advance(carry, bounds):
-            return functions.advance(carry, keys, *told, bounds)
+        def advance(state, bounds):
+            return functions.advance(state, keys, params, condition, bounds)
 
-        carry = self.solver.reach(advance, carry, 1.0, self.steps, tell)
-        self.statistics.append(self.solver.statistics(carry))
-        end, integral = carry[4]
-        return functions.start(end, told[0]), integral * math.prod(z.shape[1:])
+        state = SolverState(*functions.begin(z, keys, params, condition))
+        state = self.solver.reach(advance, state, 1.0, self.steps, report)
+        self.statistics.append(self.solver.statistics(state))
+        end, integral = state.y
+        return functions.start(end, params), integral * math.prod(z.shape[1:])
 
-    def _functions(self, denoiser, schedule, shape, given, start):
+    def _functions(self, denoiser, schedule, shape, given, start) -> CompiledSolve:
         """The compiled functions for these parts, made once."""
         mask = None if given is None else given.tobytes()
         key = (id(denoiser), id(schedule), shape, mask, start)
@@ -153,19 +169,27 @@ class FlowLikelihood:
             )
         return self._compiled[key]
 
-    def _parts(self, denoiser, schedule, shape, given=None, matched=True):
+    def _parts(self, denoiser, schedule, shape, given=None, matched=True) -> Solve:
         small = self.trace == "auto" and math.prod(shape) <= _EXACT_UP_TO
         count = 0 if small or self.trace == "exact" else self.probes
         return Solve(self.solver, count, denoiser, schedule, shape, given, matched)
 
-    def in_graph(self, denoiser, schedule, z, keys, params: dict, condition: dict):
-        """Log-likelihood as part of a larger computation, without anything from outside.
+    def in_graph(
+        self,
+        denoiser: DenoiserFunction,
+        schedule: Any,
+        z: Tensor,
+        keys: Tensor,
+        params: dict[str, Tensor],
+        condition: dict[str, Tensor],
+    ) -> Tensor:
+        """Log-likelihood within a compiled function: a pure function of tensors.
 
         Args:
             denoiser: As in a call.
-            schedule: As in a call.
+            schedule: An adapted `ComponentSchedule`.
             z: States, tensor ``(batch, *data_shape)``.
-            keys: int32 ``(batch, 2)``, keys of the probes (`noise.sample_keys`).
+            keys: int32 ``(batch, 2)``, keys of the probes (`counter_rng.sample_keys`).
             params: All parameters of the schedule.
             condition: As in a call, tensors.
 
@@ -174,15 +198,17 @@ class FlowLikelihood:
         """
         shape = tuple(z.shape[1:])
         solve = self._parts(denoiser, schedule.unwarped(), shape)
-        told = keys, params, condition
         one = ops.cast(1.0, z.dtype)
-        carry = solve.advance(solve.begin(z, *told), *told, (one, self.steps))
-        t, (end, integral) = carry[0], carry[4]
+        state = solve.begin(z, keys, params, condition)
+        state = solve.advance(state, keys, params, condition, (one, self.steps))
+        end, integral = state.y
         total = solve.start(end, params) + math.prod(shape) * ops.mean(integral, axis=1)
-        return ops.where(t == one, total, np.nan)
+        return ops.where(state.t == one, total, np.nan)
 
 
-def log_prob(denoiser, schedule, z, **arguments) -> dict:
+def log_prob(
+    denoiser: DenoiserFunction, schedule: Schedule, z: TensorLike, **arguments: Any
+) -> dict[str, Array]:
     """Log-likelihood of states at t = 0 by the probability flow, every term by name.
 
     Args:
@@ -215,7 +241,7 @@ _ARGUMENTS = (
 )
 
 
-def check_given(given, shape) -> np.ndarray | None:
+def check_given(given: ArrayLike | None, shape: Shape) -> Array | None:
     """The mask `given` in the data's shape, or a `ValueError`; `None` if nothing is given."""
     if given is None:
         return None
@@ -237,7 +263,7 @@ def check_given(given, shape) -> np.ndarray | None:
     return whole.copy() if whole.any() else None
 
 
-def _check_states(z: np.ndarray):
+def _check_states(z: Array) -> None:
     if z.ndim < 2 or len(z) == 0:
         raise ValueError(
             f"Expected states of shape (n, *data_shape) with n >= 1. Received: shape {z.shape}."
@@ -247,7 +273,7 @@ def _check_states(z: np.ndarray):
         raise ValueError(f"Expected finite states. Received: NaN or inf, first in example {bad}.")
 
 
-def _report(start, integrals, exact: bool) -> dict:
+def _terms(start: Array, integrals: Array, exact: bool) -> dict[str, Array]:
     """The terms by name; `integrals` has one column for each probe."""
     start, integrals = start.astype("float64"), integrals.astype("float64")
     divergence, probes = integrals.mean(axis=1), integrals.shape[1]
