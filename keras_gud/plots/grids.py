@@ -166,7 +166,7 @@ def image_table(
 ) -> "Figure":
     """Images in rows and columns that have names (paper figs. 8 and 9).
 
-    In fig. 8 the rows are test images, and the columns the original, its noised components at
+    In fig. 8 the rows are test images, and the columns the original, the noised image at
     t = 0.5, and samples of `tasks.complete`. In fig. 9 the rows are samplers, and the columns
     values of a.
 
