@@ -40,7 +40,7 @@ def without(function):
         with (
             mock.patch.object(step_record, "describe", nothing),
             mock.patch.object(step_record.Record, "update_state", return_value=None),
-            mock.patch.object(non_finite.Watch, "look", return_value=None),
+            mock.patch.object(non_finite.TerminateOnNonFinite, "look", return_value=None),
         ):
             return function()
 

@@ -1,1 +1,1 @@
-"""Training: statistics of the data, the loss, averaged weights, checkpoints, runs that go wrong."""
+"""Training: statistics of the data, the loss, averaged weights, checkpoints, stops at NaN."""

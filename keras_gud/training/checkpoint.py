@@ -6,7 +6,9 @@ import os
 import signal
 import tempfile
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -70,19 +72,23 @@ class Checkpoint(keras.callbacks.Callback):
     [0, 1, 2]
     """
 
-    def __init__(self, directory, every: int | None = None, keep: int = 3):
+    def __init__(
+        self, directory: str | os.PathLike, every: int | None = None, keep: int = 3
+    ) -> None:
         super().__init__()
         self.every = None if every is None else check_integer("every", every, 1)
         self.files = CheckpointStore(directory, check_integer("keep", keep, 1))
-        self._state, self._saved, self._asked = None, None, False
-        self._check = None
+        self._state: dict[str, Any] | None = None
+        self._saved: int | None = None  # step of the last checkpoint
+        self._asked = False  # to end, by SIGTERM
+        self._check: Callable[[], None] = lambda: None
 
-    def latest(self):
+    def latest(self) -> Path | None:
         """The folder of the last checkpoint that can be read, a `Path`, or `None`."""
         found = self.files.newest()
         return None if found is None else found[0]
 
-    def restore(self, model) -> dict:
+    def restore(self, model: keras.Model) -> dict[str, int]:
         """Makes a model what it was in the last checkpoint that can be read, e.g. to sample.
 
         Args:
@@ -103,7 +109,7 @@ class Checkpoint(keras.callbacks.Callback):
         training_state.load(model, *found)
         return {name: found[1][name] for name in ("epoch", "batch", "step")}
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         """Refuses models that are not of keras_gud, whose `fit` does what else there is to do."""
         raise TypeError(
             "Expected keras_gud.callbacks.Checkpoint in `fit` of a keras_gud model. Received: "
@@ -112,7 +118,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     # -- what `fit` calls ------------------------------------------------------------------------
 
-    def resume(self, model, verbose: int = 0) -> bool:
+    def resume(self, model: keras.Model, verbose: int = 0) -> bool:
         """Restores the last checkpoint, if there is one, and says whether there was."""
         self.set_model(model)
         if not model.compiled:
@@ -129,20 +135,28 @@ class Checkpoint(keras.callbacks.Callback):
         self._check_agreed(found)
         self._asked, self._saved, self._state = False, None, None
         if found is not None:
-            path, self._state = found
-            training_state.load(model, path, self._state)
-            self._saved = self._state["step"]
+            path, state = found
+            training_state.load(model, path, state)
+            self._state, self._saved = state, state["step"]
             if verbose:
                 print(f"Going on from {path}")
         return found is not None
 
-    def train(self, fit, source, callbacks: list, epochs: int, kwargs: dict, check):
+    def train(
+        self,
+        fit: Callable[..., Any],
+        source: Any,
+        callbacks: list[keras.callbacks.Callback],
+        epochs: int,
+        kwargs: dict[str, Any],
+        check: Callable[[], None],
+    ) -> keras.callbacks.History:
         """Calls Keras' `fit` on what is left to do.
 
         Args:
-            fit: It.
-            source: The opened data.
-            callbacks: What else is to be called.
+            fit: Keras' `fit` of the model.
+            source: The `data.Source` to train on.
+            callbacks: The other callbacks.
             epochs: As in `fit`.
             kwargs: Further arguments of `fit`.
             check: Function without arguments that raises if the model is in no state to be kept.
@@ -169,7 +183,7 @@ class Checkpoint(keras.callbacks.Callback):
             calls.finish()
         return self._model.history
 
-    def _check_agreed(self, found):
+    def _check_agreed(self, found: tuple[Path, dict] | None) -> None:
         step = np.int64(-1 if found is None else found[1]["step"])
         steps = backend.process_allgather(step).tolist()
         if len(set(steps)) > 1:
@@ -178,7 +192,7 @@ class Checkpoint(keras.callbacks.Callback):
                 f"share. Received: steps {steps} (-1 for none) in {self.files.directory}."
             )
 
-    def _check_length(self, length, steps, source):
+    def _check_length(self, length: int | None, steps: int | None, source: Any) -> None:
         known = skip.batches_per_epoch(source)
         if steps and known and steps != known:
             raise ValueError(
@@ -193,13 +207,13 @@ class Checkpoint(keras.callbacks.Callback):
                 f"Received: every={self.every}."
             )
 
-    def before_step(self, step: int, position):
+    def before_step(self, step: int, position: Callable[[], dict[str, Any]]) -> None:
         """Writes a checkpoint where one is due; `position` returns the rest of its state."""
         due = self.every and step // self.every > (self._saved or 0) // self.every
         if self._saved is None or due or self._asked:
             self.write(step, position)
 
-    def write(self, step: int, position):
+    def write(self, step: int, position: Callable[[], dict[str, Any]]) -> None:
         """Writes a checkpoint, unless there is one of this step; then SIGTERM may come."""
         if step != self._saved:
             self._check()
@@ -218,7 +232,7 @@ class Checkpoint(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 
     @contextlib.contextmanager
-    def _deferring_sigterm(self, useful: bool):
+    def _deferring_sigterm(self, useful: bool) -> Iterator[None]:
         """Lets SIGTERM wait for the next step, where nothing else handles it."""
         ours = threading.current_thread() is threading.main_thread()
         alone = backend.process_count() == 1  # several would have to agree on the step
@@ -243,7 +257,9 @@ class Checkpoint(keras.callbacks.Callback):
                 os.kill(os.getpid(), signal.SIGTERM)
 
 
-def take(callbacks: list) -> tuple[Checkpoint | None, list]:
+def take(
+    callbacks: list[keras.callbacks.Callback],
+) -> tuple[Checkpoint | None, list[keras.callbacks.Callback]]:
     """The `Checkpoint` among callbacks, and the others.
 
     Raises:

@@ -53,7 +53,9 @@ class DenoisingLoss(keras.layers.Layer):
         eval_index: int32 variable, the number of examples already evaluated in a pass.
     """
 
-    def __init__(self, prediction: str, weighting: Any, label_dropout: float, seed: int | None):
+    def __init__(
+        self, prediction: str, weighting: Any, label_dropout: float, seed: int | None
+    ) -> None:
         super().__init__(name="objective", dtype="float32")
         look_up("prediction", PREDICTIONS, prediction)
         self.prediction = prediction

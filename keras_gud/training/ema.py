@@ -6,12 +6,14 @@ touches them and is read, not swapped in.
 
 import functools
 from numbers import Real
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_gud.backbones.contract import training_argument
 from keras_gud.core.registry import PACKAGE
+from keras_gud.core.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -29,17 +31,21 @@ class WeightAverage(keras.layers.Layer):
         ValueError: for a decay outside [0, 1).
     """
 
-    def __init__(self, decay: float = 0.999, **kwargs):
+    def __init__(self, decay: float = 0.999, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if not isinstance(decay, Real) or not 0.0 <= decay < 1.0:
             raise ValueError(f"Expected `ema_decay` in [0, 1). Received: ema_decay={decay!r}.")
-        self.decay = float(decay)
+        self.decay: float = float(decay)
 
-    def attach(self, network):
+    def attach(self, network: keras.Layer) -> None:
         """Starts the average at the network's present weights."""
         # All replicas of a distributed step compute the same average.
-        kwargs = {"trainable": False, "initializer": "zeros", "aggregation": "only_first_replica"}
+        kwargs: dict[str, Any] = {
+            "trainable": False,
+            "initializer": "zeros",
+            "aggregation": "only_first_replica",
+        }
         self.count = self.add_weight(name="count", shape=(), **kwargs)
         self.average = []
         for i, weight in enumerate(averaged_weights(network)):
@@ -52,7 +58,7 @@ class WeightAverage(keras.layers.Layer):
             self.average.append(average)
         self.built = True
 
-    def update(self, network):
+    def update(self, network: keras.Layer) -> None:
         """One step of the average, without gradient."""
         self.count.assign(self.count + 1.0)
         decay = ops.minimum(self.decay, (1.0 + self.count) / (10.0 + self.count))
@@ -60,7 +66,7 @@ class WeightAverage(keras.layers.Layer):
             value = ops.stop_gradient(ops.cast(weight, "float32"))
             average.assign(average + (1.0 - decay) * (value - average))
 
-    def call_network(self, network, inputs):
+    def call_network(self, network: keras.Layer, inputs: list[Tensor]) -> Tensor:
         """Calls the network with the averaged weights, for inference."""
         by_id = {
             id(weight): average
@@ -76,16 +82,16 @@ class WeightAverage(keras.layers.Layer):
         )
         return outputs
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"decay": self.decay}
 
 
-def _copy(weight, shape, dtype):
+def _copy(weight: keras.Variable, shape: Shape, dtype: str) -> Tensor:
     # On jax an alias would be donated together with the weight.
     return ops.copy(ops.cast(weight, dtype))
 
 
-def averaged_weights(network) -> list:
+def averaged_weights(network: keras.Layer) -> list[keras.Variable]:
     """The network's floating-point weights, frozen or not, in a fixed order."""
     return [w for w in network.weights if keras.backend.is_float_dtype(w.dtype)]

@@ -1,16 +1,21 @@
 """Fitting the basis and the statistics of the components by streaming over the data."""
 
 import contextlib
+import functools
 import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_gud import backend, regions
+from keras_gud.bases.base import Basis
 from keras_gud.bases.batches import Batches, join
 from keras_gud.bases.linear import matrix_of
 from keras_gud.core.streaming_moments import Covariance, Moments
+from keras_gud.core.types import Array, Shape
 from keras_gud.data.checks import check_batch, check_varied
 from keras_gud.diffusion.data_scaling import DataScaling
 
@@ -22,7 +27,7 @@ _BLOCK = 2**17
 
 
 @contextlib.contextmanager
-def all_or_nothing(variables):
+def all_or_nothing(variables: Iterable[keras.Variable]) -> Iterator[None]:
     """Puts back the values of variables if the block raises, so that no part is half adapted."""
     before = [(v, np.array(backend.value_of(v))) for v in variables]
     try:
@@ -33,11 +38,18 @@ def all_or_nothing(variables):
         raise
 
 
-def fit_parts(views, region, source, data_shape, kind: str, verbose: int) -> None:
+def fit_parts(
+    views: Sequence[Any],
+    region: Sequence["regions.Paths"],
+    source: Any,
+    data_shape: Shape,
+    kind: str,
+    verbose: int,
+) -> None:
     """Fits everything that is measured on data, of all views; all of it or, on an error, nothing.
 
     Args:
-        views: The views of a model, its own first.
+        views: The `regions.View`s of a model, its own first.
         region: The `regions.Paths` of the others.
         source: As in `fit_components`.
         data_shape: Shape of one example.
@@ -68,7 +80,14 @@ def fit_parts(views, region, source, data_shape, kind: str, verbose: int) -> Non
         regions.adapt_tokens((own, *(paths.view(own) for paths in region)))
 
 
-def fit_components(source, bases, data_shape, kind: str, verbose: int, full: bool = False):
+def fit_components(
+    source: Any,
+    bases: Sequence[Basis],
+    data_shape: Shape,
+    kind: str,
+    verbose: int,
+    full: bool = False,
+) -> tuple[list[tuple[Array, Array]], Array | None]:
     """Fits the bases that need data, then mean and variance of the components in each.
 
     One pass over the data, and one more for each basis that is fitted to more than the covariance
@@ -101,8 +120,8 @@ def fit_components(source, bases, data_shape, kind: str, verbose: int, full: boo
             basis.fit_covariance(whole)
         elif basis.needs_data:
             title = f"Fitting the {basis.name} basis"
-            basis.fit_batches(Batches(lambda title=title: data.floats(title)))
-    if few:
+            basis.fit_batches(Batches(functools.partial(data.floats, title)))
+    if whole is not None:
         found = [_by_covariance(whole, basis) for basis in bases]
         covariance = whole.transformed(matrix_of(bases[0])).covariance if full else None
     else:
@@ -113,10 +132,10 @@ def fit_components(source, bases, data_shape, kind: str, verbose: int, full: boo
         (mean, basis.symmetrize(variance + extra))
         for (mean, variance), basis in zip(found, bases, strict=True)
     ]
-    return statistics, covariance + extra * np.eye(size) if full else None
+    return statistics, None if covariance is None else covariance + extra * np.eye(size)
 
 
-def _build(bases, data_shape):
+def _build(bases: Sequence[Basis], data_shape: Shape) -> None:
     for basis in bases:
         if not basis.built:
             basis.build((None, *data_shape))
@@ -131,11 +150,12 @@ def _build(bases, data_shape):
 class _Passes:
     """Passes over checked data, in blocks; knows after the first whether they vary."""
 
-    def __init__(self, source, data_shape, kind, verbose):
+    def __init__(self, source: Any, data_shape: Shape, kind: str, verbose: int) -> None:
         self.source, self.data_shape, self.kind, self.verbose = source, data_shape, kind, verbose
-        self.varied, self.count, self.example = False, 0, None
+        self.varied, self.count = False, 0
+        self.example: Any = None  # the first one, ``(1, *data_shape)``
 
-    def raw(self, title):
+    def raw(self, title: str) -> Iterator[Array]:
         """One pass over raw blocks, with a progress bar."""
         if self.verbose:
             print(title)
@@ -146,18 +166,18 @@ class _Passes:
             self.varied = self.varied or bool((block != self.example).any())
             yield block
 
-    def floats(self, title):
+    def floats(self, title: str) -> Iterator[Array]:
         """One pass over the model's floats."""
         return (DataScaling(self.kind).expected(block) for block in self.raw(title))
 
-    def check_varied(self):
+    def check_varied(self) -> None:
         """Raises a `ValueError` if all examples are the same, in all processes of a run."""
         examples = backend.process_allgather(self.example)
         varied = backend.process_allgather(np.asarray(self.varied)).any()
         check_varied(bool(varied or (examples != examples[0]).any()), self.count)
 
-    def _batches(self):
-        bar = None
+    def _batches(self) -> Iterator[Array]:
+        bar: Any = None
         if self.verbose:
             bar = keras.utils.Progbar(self.source.n_batches, verbose=1, unit_name="batch")
         i = 0
@@ -170,7 +190,7 @@ class _Passes:
             bar.update(i, finalize=True)
 
 
-def _raw_covariance(data, kind) -> Covariance:
+def _raw_covariance(data: _Passes, kind: str) -> Covariance:
     """Mean and covariance of the model's floats, flattened, in one pass over the raw data."""
     whole = Covariance()
     for block in data.raw("Measuring the components"):
@@ -181,7 +201,7 @@ def _raw_covariance(data, kind) -> Covariance:
     return whole.transformed(matrix, -scaling.offset / scaling.levels)
 
 
-def _by_covariance(whole, basis):
+def _by_covariance(whole: Covariance, basis: Basis) -> tuple[Array, Array]:
     """Mean and variance of a basis' components, from those of the data."""
     components = whole.transformed(matrix_of(basis))
     # Rounding must not make the variance of a constant component negative.
@@ -189,7 +209,9 @@ def _by_covariance(whole, basis):
     return components.mean.reshape(shape), variance.reshape(shape)
 
 
-def _by_components(data, bases, full):
+def _by_components(
+    data: _Passes, bases: Sequence[Basis], full: bool
+) -> tuple[list[tuple[Array, Array]], Array | None]:
     """Mean and variance of the components in each basis, transformed block by block."""
     moments, covariance = [Moments() for _ in bases], Covariance()
     for x in data.floats("Measuring the components"):
@@ -198,7 +220,7 @@ def _by_components(data, bases, full):
             each.update(values)
         if full:
             covariance.update(components[0].reshape(len(x), -1))
-    for each in [*moments, *([covariance] if full else [])]:
-        each.across_processes()
+    for measured in [*moments, *([covariance] if full else [])]:
+        measured.across_processes()
     found = [(each.mean, each.variance) for each in moments]
     return found, covariance.covariance if full else None

@@ -1,5 +1,8 @@
 """`fit` in two parts that look like one: what is left of an epoch, and the epochs after it."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import keras
 
 from keras_gud.data import skip
@@ -12,7 +15,9 @@ _COUNTERS = {
 }
 
 
-def parts(source, start: dict, epochs: int, steps: int | None):
+def parts(
+    source: Any, start: dict[str, Any], epochs: int, steps: int | None
+) -> Iterator[tuple[Any, int, int, int | None]]:
     """The calls of Keras' `fit` that are left to do: data, first epoch, end, `steps_per_epoch`.
 
     Keras cannot begin within an epoch, so what is left of an interrupted one is an epoch to it.
@@ -49,23 +54,31 @@ class Calls(keras.callbacks.CallbackList):
     epoch, and before they do that of a step.
 
     Args:
-        checkpoint: The `resuming.Checkpoint`.
+        checkpoint: The `checkpoint.Checkpoint`, whose `before_step` and `write` are called.
         start: Where training goes on, as `position` returns it, and the step.
         callbacks: The others.
         model: The model.
-        params: What Keras tells callbacks: epochs, steps of an epoch, verbose.
+        params: What Keras sets as `params` of callbacks: epochs, steps of an epoch, verbose.
     """
 
-    def __init__(self, checkpoint, start: dict, callbacks: list, model, params: dict):
+    def __init__(
+        self,
+        checkpoint: Any,  # `checkpoint` imports this file
+        start: dict[str, Any],
+        callbacks: list[keras.callbacks.Callback],
+        model: keras.Model,
+        params: dict[str, Any],
+    ) -> None:
         show = params["verbose"] != 0
         super().__init__(callbacks, add_history=True, add_progbar=show, model=model, **params)
         self.checkpoint, self.start, self.others = checkpoint, start, list(callbacks)
         self.offset = self.batches = start["batch"]  # not seen by Keras; done in this epoch
         self.before = start["step"] - start["batch"]  # steps before this epoch
-        self.epoch, self.begun, self.logs = start["epoch"], False, None
+        self.epoch, self.begun = start["epoch"], False
+        self.logs: Any = None
 
-    def position(self) -> dict:
-        """Where training is, and what it has brought so far, for JSON."""
+    def position(self) -> dict[str, Any]:
+        """Where training is, its history, and the state of other callbacks, for JSON."""
         stopped = self._model.stop_training and not self.batches
         return {
             "epoch": self.epoch,
@@ -76,8 +89,8 @@ class Calls(keras.callbacks.CallbackList):
             "others": [_counters(callback) for callback in self.others],
         } | {name: self.start[name] for name in ("first_epoch", "passes")}
 
-    def on_train_begin(self, logs=None):
-        """Begins once; gives history and counters back."""
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Begins once; restores the history and the state of other callbacks."""
         if self.begun:
             return
         self.begun = True
@@ -90,43 +103,43 @@ class Calls(keras.callbacks.CallbackList):
         self._model.stop_training = False
         self.checkpoint.before_step(self.start["step"], self.position)
 
-    def on_epoch_begin(self, epoch, logs=None):
-        """Gives the metrics back what they had counted of this epoch."""
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Restores the metrics of an epoch that was interrupted."""
         self.epoch = epoch
         super().on_epoch_begin(epoch, logs)
         if self.offset:
             training_state.load_metrics(self._model, self.start)
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Writes a checkpoint if one is due."""
         self.batches = batch + self.offset
         self.checkpoint.before_step(self.before + self.batches, self.position)
         super().on_train_batch_begin(self.batches, logs)
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Counts."""
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Counts the batches of this epoch."""
         batch += self.offset
         self.batches = min(batch + 1, self.params["steps"] or batch + 1)
         super().on_train_batch_end(batch, logs)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes a checkpoint."""
         super().on_epoch_end(epoch, logs)
         self.before += self.batches
         self.epoch, self.batches, self.offset = epoch + 1, 0, 0
         self.checkpoint.write(self.before, self.position)
 
-    def on_train_end(self, logs=None):
-        """Waits for `finish`."""
+    def on_train_end(self, logs: Any = None) -> None:
+        """Keeps the logs for `finish`, which ends the run."""
         self.logs = logs
 
-    def finish(self):
-        """Ends; begins first, if there was nothing left to do."""
+    def finish(self) -> None:
+        """Ends the run; begins it first, if there was nothing left to do."""
         self.on_train_begin()
         super().on_train_end(self.logs)
 
 
-def _counters(callback) -> dict:
-    """How far a callback of Keras has come that decides by what it has seen before."""
+def _counters(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    """The counters of a callback of Keras that decides by what it has seen before."""
     names = (names for kind, names in _COUNTERS.items() if isinstance(callback, kind))
     return {name: getattr(callback, name) for name in next(names, ())}

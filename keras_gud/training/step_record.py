@@ -1,32 +1,33 @@
-"""What a training step knows of its batch, kept from the first loss that is not finite.
+"""The first batch of an epoch whose loss is not finite, described from inside the training step.
 
-Everything here runs inside the step, the same on all backends: a few reductions per example, and
-one small variable in which the latest batch is described until one is found to be bad.
+The same operations on all backends: a few reductions for each example, and one small variable that
+describes the latest batch until one is found to be bad.
 """
 
-from dataclasses import asdict, dataclass
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_gud import backend
+from keras_gud.core.types import Tensor
 
-# Of every example, in the order of the columns of `describe`.
-FACTS = ("t", "x_min", "x_max", "x_mean", "x_square", "largest_z", "largest_output")
-FACTS += ("largest_weight",)
-# The first row of a record.
-_HEAD = ("step", "loss", "previous_loss", "bad_examples", "examples", "example")
+# Of every example: columns of `describe` and of the rows of a record below the first.
+FACTS: tuple[str, ...] = ("t", "x_min", "x_max", "x_mean", "x_square")
+FACTS += ("largest_z", "largest_output", "largest_weight")
+# Of the batch: the first row of a record.
+_BATCH = ("step", "loss", "previous_loss", "bad_examples", "examples", "example")
 
 
-def describe(t, phi, z, output, weight):
+def describe(t: Tensor, phi: Tensor, z: Tensor, output: Tensor, weight: Tensor) -> Tensor:
     """Facts about every example of a batch, without gradient; inf where a size is not finite.
 
     Args:
         t: Diffusion times, ``(batch,)``.
         phi: The data in the model's floats, ``(batch, *data_shape)``.
         z: Noised components, same shape.
-        output: What the network makes of them, same shape.
+        output: The network's output for them, same shape.
         weight: lambda_i of the loss, broadcastable to it.
 
     Returns:
@@ -45,7 +46,7 @@ def describe(t, phi, z, output, weight):
     return ops.stop_gradient(ops.stack(columns, axis=-1))
 
 
-def _largest(x, axes):
+def _largest(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     """Largest absolute value; inf for NaN, which `max` may pass over."""
     x = ops.cast(x, "float32")
     return ops.max(ops.where(ops.isfinite(x), ops.abs(x), np.inf), axes)
@@ -58,13 +59,14 @@ class Record(keras.metrics.Metric):
     saved files; it adds nothing to the logs.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(name="health", dtype="float32")
-        # Of several replicas the first one tells of itself; bad weights reach it in the next step.
+        # The first of several replicas describes its part; weights that another one's part has
+        # broken make its own loss bad in the next step.
         shape, first = (5, len(FACTS)), "only_first_replica"
         self.values = self.add_variable(shape, "zeros", aggregation=first, name="values")
 
-    def update_state(self, loss, losses, facts, step):
+    def update_state(self, loss: Tensor, losses: Tensor, facts: Tensor, step: Tensor) -> None:
         """Describes a batch, unless a bad one has been described.
 
         Args:
@@ -80,80 +82,37 @@ class Record(keras.metrics.Metric):
         count = ops.sum(ops.cast(bad, "float32"))
         numbers = [step, loss, old[1], count, ops.shape(facts)[0], first]
         head = ops.stack([ops.cast(v, "float32") for v in numbers])
-        head = ops.pad(head, [(0, len(FACTS) - len(_HEAD))])
+        head = ops.pad(head, [(0, len(FACTS) - len(_BATCH))])
         rows = [head, *(f(facts, axis=0) for f in (ops.min, ops.max, ops.mean))]
         rows.append(ops.take(facts, first, axis=0))
         self.values.assign(ops.where(ops.isfinite(old[1]), ops.stack(rows), kept))
 
-    def result(self):
+    def result(self) -> dict[str, Tensor]:
         """Nothing to log."""
         return {}
 
-    def read(self) -> "Batch":
-        """What has been recorded; waits for the steps that have been started."""
-        return Batch.from_rows(np.array(backend.value_of(self.values)))
+    def read(self) -> dict[str, Any]:
+        """What has been recorded; waits for the steps that have been started.
 
-
-@dataclass
-class Batch:
-    """A batch of training as it was seen inside the step.
-
-    Attributes:
-        step: Number of the training step in the life of the model, the first is 1; 0 for none.
-        loss: Of the batch.
-        previous_loss: Of the batch before it in the same epoch; 0 for none.
-        bad_examples: Number of examples whose own loss, before its sample weight, is not finite.
-        examples: Number of examples.
-        example: Index of the first bad one in the batch, or 0.
-        x_min: Smallest value of the data, in the model's floats (8-bit images in [-1, 1]).
-        x_max: Their largest.
-        x_mean: Their mean.
-        x_std: Their standard deviation.
-        largest_z: Largest absolute value of the noised components; inf if one is not finite.
-        largest_output: Of the network's output, likewise.
-        largest_weight: Of the weights of the loss, likewise.
-        of_example: t and the figures above of that one example.
-    """
-
-    step: int
-    loss: float
-    previous_loss: float
-    bad_examples: int
-    examples: int
-    example: int
-    x_min: float
-    x_max: float
-    x_mean: float
-    x_std: float
-    largest_z: float
-    largest_output: float
-    largest_weight: float
-    of_example: dict
-
-    @classmethod
-    def from_rows(cls, rows):
-        """From the variable of a `Record`."""
-        head = dict(zip(_HEAD, rows[0].tolist(), strict=False))
-        head |= {k: int(head[k]) for k in ("step", "bad_examples", "examples", "example")}
-        low, high, mean, one = (dict(zip(FACTS, row.tolist(), strict=True)) for row in rows[1:])
-        whole = high | {"x_min": low["x_min"], "x_mean": mean["x_mean"]}
-        whole["x_square"] = mean["x_square"]
-        whole, one = (_with_std(facts) for facts in (whole, one))
+        Returns:
+            Dict: ``step`` (the model's first is 1; 0 for none), ``loss``, ``previous_loss`` (0 for
+            none in this epoch); ``examples``, ``bad_examples`` (the loss before the sample weight
+            is not finite), ``example`` (index of the first bad one, or 0); of the data in the
+            model's floats ``x_min``, ``x_max``, ``x_mean``, ``x_std``; ``largest_z``,
+            ``largest_output``, ``largest_weight`` (absolute values; inf if one is not finite); and
+            ``of_example``, a dict of that example's ``t`` and the last seven.
+        """
+        rows = np.array(backend.value_of(self.values)).tolist()
+        seen = dict(zip(_BATCH, rows[0], strict=False))
+        seen |= {k: int(v) for k, v in seen.items() if not k.endswith("loss")}
+        low, high, mean, one = (dict(zip(FACTS, row, strict=True)) for row in rows[1:])
+        whole = high | {
+            "x_min": low["x_min"],
+            "x_mean": mean["x_mean"],
+            "x_square": mean["x_square"],
+        }
+        for facts in (whole, one):
+            variance = facts.pop("x_square") - facts["x_mean"] ** 2
+            facts["x_std"] = float(np.sqrt(np.maximum(variance, 0.0)))
         del whole["t"]
-        return cls(**head, **whole, of_example=one)
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether the loss is."""
-        return bool(np.isfinite(self.loss))
-
-    def statistics(self) -> dict:
-        """Everything as a dictionary of numbers."""
-        return asdict(self)
-
-
-def _with_std(facts: dict) -> dict:
-    facts = dict(facts)
-    variance = facts.pop("x_square") - facts["x_mean"] ** 2
-    facts["x_std"] = float(np.sqrt(np.maximum(variance, 0.0)))
-    return facts
+        return seen | whole | {"of_example": one}

@@ -26,7 +26,7 @@ LEARNING_RATE = 5e-4  # the paper's (app. B)
 class _SetEpoch(keras.callbacks.Callback):
     """Sets the epoch of batches that shuffle themselves: their order is a function of it."""
 
-    def __init__(self, batches: Any):
+    def __init__(self, batches: Any) -> None:
         super().__init__()
         self.batches = batches
 

@@ -8,7 +8,7 @@ from keras import ops
 
 import keras_gud
 from keras_gud.training import non_finite
-from keras_gud.training.weight_snapshot import Safekeeping
+from keras_gud.training.weight_snapshot import WeightSnapshot
 
 HUGE = 1e30  # its square is no float32
 LARGE = 1e15  # its square is one, the square of a gradient from it is not
@@ -123,14 +123,14 @@ def test_looking_takes_its_share_of_the_time(trained, monkeypatch):
     monkeypatch.setattr(non_finite, "SHORTEST", 1.0)
     now = [0.0]
     monkeypatch.setattr(non_finite.time, "perf_counter", lambda: now[0])
-    take = Safekeeping.take_if_finite
+    take = WeightSnapshot.take_if_finite
 
     def slow(safe):
         now[0] += 1.0
         return take(safe)
 
-    monkeypatch.setattr(Safekeeping, "take_if_finite", slow)
-    watch, looks = non_finite.Watch(trained), []
+    monkeypatch.setattr(WeightSnapshot, "take_if_finite", slow)
+    watch, looks = non_finite.TerminateOnNonFinite(trained), []
     watch.on_epoch_begin(0)
     for batch in range(1000):
         before = now[0]
