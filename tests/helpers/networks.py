@@ -4,13 +4,24 @@ from functools import cache
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
-from keras_gud import backend
+from keras_gud import backbones, backend
 
 # The data shapes of the contract: square, odd and non-square, 1-d, 3-d, vector.
 SHAPES = [(8, 8, 1), (7, 10, 3), (16, 2), (4, 6, 5, 2), (5,)]
 TOKENS = (6, 3)
+# The smallest networks. Their equal widths let them share what jax compiles for each shape.
+IMAGES = {"widths": (8, 8), "blocks": 1, "embedding_dim": 16}
+VECTORS = {"width": 8, "blocks": 1, "embedding_dim": 16}
+SMALLEST = {
+    "unet": (backbones.UNet, IMAGES | {"widths": (4, 8)}, (6, 5, 2)),
+    "ncsnpp": (backbones.NCSNpp, IMAGES | {"widths": (4, 8)}, (6, 5, 2)),
+    "mlp": (backbones.MLP, VECTORS, (7,)),
+}
+# What is joined how does not depend on the backend: one network is enough on the others.
+WIRED = ["mlp", *(pytest.param(name, marks=pytest.mark.once) for name in ("unet", "ncsnpp"))]
 
 
 def inputs(data_shape, batch=2, seed=0):
@@ -46,20 +57,26 @@ def maybe_compiled(function):
     return backend.compile(function) if keras.backend.backend() == "jax" else function
 
 
+def smallest(name, **kwargs):
+    """One of the smallest networks, built and perturbed, and the shape of its data."""
+    make, arguments, shape = SMALLEST[name]
+    return perturb(build(make(**arguments | kwargs), shape)), shape
+
+
 @cache
 def _forward(network, training):
-    def forward(trainable, fixed, y, tokens):
-        return network.stateless_call(trainable, fixed, [y, tokens], training=training)[0]
+    def forward(trainable, fixed, inputs):
+        return network.stateless_call(trainable, fixed, inputs, training=training)[0]
 
     return maybe_compiled(forward)
 
 
-def run(network, y, tokens, training=False):
+def run(network, *arrays, training=False):
     """The output as an array; the states of random generators stay as they are."""
     values = [[v.value for v in network.trainable_variables]]
     values += [[v.value for v in network.non_trainable_variables]]
-    arrays = [ops.convert_to_tensor(y), ops.convert_to_tensor(tokens)]
-    return as_numpy(_forward(network, training)(*values, *arrays))
+    inputs = [ops.convert_to_tensor(x) for x in arrays]
+    return as_numpy(_forward(network, training)(*values, inputs))
 
 
 @keras.saving.register_keras_serializable(package="keras_gud_tests")

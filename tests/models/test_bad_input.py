@@ -593,7 +593,7 @@ def test_nan_in_later_tf_data_poisons_nothing(trained):
         (lambda: schedules.TimeWarp("cosine", power="a"), "`power` to be a number"),
         (lambda: schedules.TimeWarp("cosine", power=1e-8), "`power` > 0, from 1/16 to 16"),
         (lambda: priors.get("matching", floor="a"), "`floor` to be a number"),
-        (lambda: priors.get("matching", over=3), "`over` to be names of labels"),
+        (lambda: priors.get("matching", over=3), "`over` to be names of coordinates"),
         (lambda: priors.Isotropic(scale={}), "`scale` to be a number"),
         (lambda: priors.Scaled("a"), "`scale` to be positive and finite"),
         (lambda: bases.Matrix("a"), "`matrix` to be a square matrix of numbers"),

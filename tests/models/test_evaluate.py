@@ -37,11 +37,11 @@ def test_averaged_weights_are_used(trained):
 
 
 def test_the_training_stream_is_not_touched(trained):
-    state = as_numpy([trained.random.state])[0]
+    state = as_numpy([trained.objective.random.state])[0]
     trained.evaluate(vectors(20), verbose=0)
     trained.predict(vectors(20), verbose=0)
     trained.sample(2, steps=2)
-    np.testing.assert_array_equal(as_numpy([trained.random.state])[0], state)
+    np.testing.assert_array_equal(as_numpy([trained.objective.random.state])[0], state)
 
 
 def test_predict_is_the_bound_per_example(trained):

@@ -156,7 +156,7 @@ def test_evaluation_hides_no_label(trained):
 def test_saved_and_loaded(briefly, tmp_path):
     briefly.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    assert (loaded.classes, loaded.label_dropout) == (2, 0.1)
+    assert (loaded.classes, loaded.objective.label_dropout) == (2, 0.1)
     samples = [m.sample(3, [0, 1, 1], 2.0, steps=3, seed=0) for m in (briefly, loaded)]
     np.testing.assert_allclose(*samples, atol=1e-5)
     assert_same(everything(loaded), everything(briefly))

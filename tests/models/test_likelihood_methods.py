@@ -71,7 +71,7 @@ def test_streams_and_batches_give_the_same(trained, capsys):
     np.testing.assert_allclose(stream, batched, atol=1e-5)
 
 
-def test_encode_and_decode_are_inverse(trained):
+def test_to_noise_and_from_noise_are_inverse(trained):
     x = vectors(12, seed=4)
     z = trained.to_noise(x, a=0.8)
     assert z.shape == x.shape
@@ -187,7 +187,7 @@ def test_metrics_need_their_model():
         metrics.NegativeElbo(draws=0)
 
 
-@pytest.mark.parametrize("call", ["log_prob", "bits_per_dim", "encode"])
+@pytest.mark.parametrize("call", ["log_prob", "bits_per_dim", "to_noise"])
 def test_bad_data(trained, call):
     function = getattr(trained, call)
     with pytest.raises(ValueError, match="to know its data"):

@@ -94,7 +94,7 @@ def test_the_loss_of_each_example_is_that_of_its_view():
     for weight in (1e-9, 1.0, 1e9):
         model = make(schedule=schedules.Sequential(b=0.0), region=[band_paths(weight=weight)])
         model.adapt(x, verbose=0)
-        losses[weight] = ops.convert_to_numpy(model(x, training=False))[:, 0]
+        losses[weight] = ops.convert_to_numpy(model(x, training=False)["loss"])
         own, mixed, other = (losses.get(w) for w in (1e-9, 1.0, 1e9))
     is_own = np.isclose(mixed, own, rtol=1e-5)
     is_other = np.isclose(mixed, other, rtol=1e-5)
@@ -109,7 +109,8 @@ def test_no_loss_where_nothing_is_unknown(monkeypatch):
     model.adapt(images(), verbose=0)
     every = lambda kinds, uniform, view: ops.zeros((1, 1, 1, 1))  # noqa: E731
     monkeypatch.setattr(regions.observed, "draw_levels", every)
-    np.testing.assert_array_equal(ops.convert_to_numpy(model(images(), training=False)), 0.0)
+    for losses in model(images(), training=False).values():
+        np.testing.assert_array_equal(ops.convert_to_numpy(losses), 0.0)
 
 
 # -- mistakes -----------------------------------------------------------------------------------
@@ -138,7 +139,7 @@ def test_bad_regions(make_region, error, message):
 
 def test_a_region_that_does_not_fit_the_data_leaves_the_model_usable():
     model = make(schedule=schedules.Sequential(b=0.0), region=[Paths(observed="band")])
-    with pytest.raises(ValueError, match="label of the Pixel basis"):
+    with pytest.raises(ValueError, match="coordinate of the Pixel basis"):
         model.fit(images(), verbose=0)
     odd = np.random.default_rng(0).normal(size=(16, 5, 3, 1)).astype("float32")
     with pytest.raises(ValueError, match="even for the haar basis"):
