@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_gud import backend, regions
-from keras_gud.bases.base import Basis
+from keras_gud.bases.basis import Basis
 from keras_gud.bases.batches import Batches, join
 from keras_gud.bases.linear import matrix_of
 from keras_gud.core.streaming_moments import Covariance, Moments
