@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BACKEND ?= jax tensorflow torch
+# What the tests need beside the package; without tensorflow and augment where it has no wheel.
+EXTRAS ?= jax,tensorflow,torch,data,augment,test,dev
 PIP = $(VENV)/bin/python -m pip install --quiet --constraint constraints.txt
 # Two processes of one thread each; a file is run by one of them, for what its tests share.
 PYTEST = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile
@@ -57,7 +59,7 @@ $(VENV)/demo.done: $(VENV)/bin/python setup.cfg pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/test.done: $(VENV)/bin/python setup.cfg pyproject.toml constraints.txt
-	$(PIP) --editable ".[jax,tensorflow,torch,data,augment,test,dev]"
+	$(PIP) --editable ".[$(EXTRAS)]"
 	touch $@
 
 clean:
