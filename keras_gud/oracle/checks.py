@@ -1,11 +1,12 @@
-"""Checks of what an oracle is given; every error names the argument."""
+"""Checks of the arguments of an oracle; every error names the argument."""
 
 import numpy as np
 
+from keras_gud.core.types import ArrayLike, Shape
 from keras_gud.diffusion.noising_state import NoisingState
 
 
-def check_weights(weights) -> np.ndarray:
+def check_weights(weights: ArrayLike) -> np.ndarray:
     """Positive weights ``(k,)`` that sum to 1 within 1e-6, float64, normalised."""
     weights = np.asarray(weights, "float64")
     if weights.ndim != 1 or not weights.size:
@@ -20,7 +21,7 @@ def check_weights(weights) -> np.ndarray:
     return weights / weights.sum()
 
 
-def check_finite(name: str, values) -> np.ndarray:
+def check_finite(name: str, values: ArrayLike) -> np.ndarray:
     """The values in float64, or a `ValueError` if one is NaN or inf."""
     values = np.asarray(values, "float64")
     if not np.isfinite(values).all():
@@ -28,10 +29,10 @@ def check_finite(name: str, values) -> np.ndarray:
     return values
 
 
-def check_covariance(name: str, covariance, *shapes: tuple[int, ...]) -> np.ndarray:
+def check_covariance(name: str, covariance: ArrayLike, *shapes: Shape) -> np.ndarray:
     """Symmetric, positive semi-definite matrices of one of the shapes, float64.
 
-    Rounding is forgiven: asymmetry and negative eigenvalues up to 1e-6 of the largest entry.
+    Asymmetry and negative eigenvalues up to 1e-6 of the largest entry count as rounding.
     """
     covariance = check_finite(name, covariance)
     if covariance.shape not in shapes:
@@ -51,7 +52,7 @@ def check_covariance(name: str, covariance, *shapes: tuple[int, ...]) -> np.ndar
     return 0.5 * (covariance + np.swapaxes(covariance, -1, -2))
 
 
-def check_mask(name: str, mask, data_shape: tuple[int, ...]) -> np.ndarray:
+def check_mask(name: str, mask: ArrayLike, data_shape: Shape) -> np.ndarray:
     """A flat boolean mask over the components."""
     mask = np.asarray(mask)
     if mask.dtype != bool or mask.shape != data_shape:
@@ -62,7 +63,7 @@ def check_mask(name: str, mask, data_shape: tuple[int, ...]) -> np.ndarray:
     return mask.ravel()
 
 
-def check_shape(name: str, values, shape: tuple[int, ...]) -> np.ndarray:
+def check_shape(name: str, values: ArrayLike, shape: Shape) -> np.ndarray:
     """Finite values of this shape, float64."""
     values = np.asarray(values, "float64")
     if values.shape != shape:
@@ -72,7 +73,7 @@ def check_shape(name: str, values, shape: tuple[int, ...]) -> np.ndarray:
     return check_finite(name, values)
 
 
-def check_rows(name: str, values, data_shape: tuple[int, ...]) -> np.ndarray:
+def check_samples(name: str, values: ArrayLike, data_shape: Shape) -> np.ndarray:
     """Finite values ``(n, *data_shape)``, as float64 ``(n, d)``."""
     values = np.asarray(values, "float64")
     if values.ndim != 1 + len(data_shape) or values.shape[1:] != data_shape:
@@ -84,7 +85,7 @@ def check_rows(name: str, values, data_shape: tuple[int, ...]) -> np.ndarray:
 
 
 def check_one_row(state: NoisingState) -> NoisingState:
-    """A state of one row: the NumPy side knows one state at a time."""
+    """The state, if it has one row: methods in NumPy take one state at a time."""
     rows = state.gamma.shape[0]
     if rows != 1:
         raise ValueError(f"Expected a `state` of one row. Received: a state of {rows} rows.")

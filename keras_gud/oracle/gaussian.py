@@ -1,19 +1,25 @@
-"""The exact denoiser of a Gaussian: the mixture of one."""
+"""The exact denoiser of a Gaussian, a mixture of one.
+
+``eps_hat = sigma Cov(z)^-1 (z - alpha m)``, ``Cov(z) = alpha C alpha + sigma^2``.
+"""
 
 import numpy as np
 from keras import ops
 
+from keras_gud.bases.basis import Basis
+from keras_gud.core.types import ArrayLike, Tensor
 from keras_gud.diffusion import noised_gaussian
 from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.oracle import checks, space
 from keras_gud.oracle.mixture import Mixture
+from keras_gud.priors.prior import Prior
 
 
 class Gaussian(Mixture):
     """The exact denoiser of Gaussian components with any covariance.
 
     With clean components N(m, C), the noised ones are N(alpha m, alpha C alpha + sigma^2) and the
-    best estimate of the noise is ``sigma Cov(z)^-1 (z - alpha m)``.
+    posterior mean of the noise is ``sigma Cov(z)^-1 (z - alpha m)``.
 
     Args:
         mean: Mean of the clean components, array of `data_shape`.
@@ -34,7 +40,7 @@ class Gaussian(Mixture):
     True
     """
 
-    def __init__(self, mean, covariance):
+    def __init__(self, mean: ArrayLike, covariance: ArrayLike) -> None:
         mean = checks.check_finite("mean", mean)
         if not (mean.ndim and mean.size):
             raise ValueError(
@@ -44,7 +50,9 @@ class Gaussian(Mixture):
         self._set(np.ones(1), mean[None], covariance[None])
 
     @classmethod
-    def from_data_space(cls, mean, covariance, basis, prior=None):
+    def from_data_space(  # type: ignore[override]  # a Gaussian has no weights
+        cls, mean: ArrayLike, covariance: ArrayLike, basis: Basis, prior: Prior | None = None
+    ) -> "Gaussian":
         """The oracle of the components ``z0 = S^-1 (U phi - mean)`` of Gaussian data phi.
 
         Args:
@@ -52,6 +60,10 @@ class Gaussian(Mixture):
             covariance: Covariance in data space, ``(d, d)``.
             basis: A built `Basis`, U.
             prior: An adapted `Prior`, mean and S; `None` for the components U phi as they are.
+
+        Raises:
+            ValueError: for moments that do not have the shape of the basis, or a prior that is not
+                adapted.
 
         Example:
 
@@ -64,11 +76,11 @@ class Gaussian(Mixture):
         means, covariance = space.to_components(np.asarray(mean)[None], covariance, basis, prior)
         return cls(means[0], covariance)
 
-    def _like(self, weights, means, covariances):
+    def _like(self, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> "Gaussian":
         return Gaussian(means[0], covariances[0])
 
-    def __call__(self, z, state: NoisingState):
-        """The exact estimate of eps; see `Mixture.__call__`."""
+    def __call__(self, z: Tensor, state: NoisingState) -> Tensor:
+        """The posterior mean of eps; see `Mixture.__call__`."""
         mean, covariance = self._noised_tensors(state, self._overall)
         solution = noised_gaussian.solve(covariance, self._rows(z) - mean)
         return state.sigma * ops.reshape(solution, ops.shape(z))

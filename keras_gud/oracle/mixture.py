@@ -1,22 +1,30 @@
-"""The exact denoiser of a mixture of Gaussians."""
+"""The exact denoiser of a mixture of Gaussians.
+
+``eps_hat = sigma sum_k r_k(z) Cov_k^-1 (z - alpha m_k)``, ``Cov_k = alpha C_k alpha + sigma^2``.
+"""
 
 import math
+from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
+from keras_gud.bases.basis import Basis
+from keras_gud.core.types import ArrayLike, Tensor
 from keras_gud.diffusion import noised_gaussian
 from keras_gud.diffusion.noising_state import NoisingState, score_from_eps
 from keras_gud.oracle import bound, checks, space
 from keras_gud.oracle.distribution import Distribution
+from keras_gud.priors.prior import Prior
 
 
 class Mixture(Distribution):
     """The exact denoiser of components that are distributed as a mixture of Gaussians.
 
     With clean components ``sum_k w_k N(m_k, C_k)`` the noised ones are the mixture of
-    N(alpha m_k, alpha C_k alpha + sigma^2), and the best estimate of the noise is ``-sigma score``:
-    ``sigma sum_k r_k(z) Cov_k^-1 (z - alpha m_k)`` with r_k the probability of k given z.
+    N(alpha m_k, alpha C_k alpha + sigma^2), and the posterior mean of the noise is ``-sigma
+    score``: ``sigma sum_k r_k(z) Cov_k^-1 (z - alpha m_k)`` with r_k the probability of k given z.
 
     Args:
         weights: Positive, ``(k,)``; they sum to 1.
@@ -39,9 +47,9 @@ class Mixture(Distribution):
     True
     """
 
-    variables = ()
+    variables: tuple[keras.Variable, ...] = ()
 
-    def __init__(self, weights, means, covariances):
+    def __init__(self, weights: ArrayLike, means: ArrayLike, covariances: ArrayLike) -> None:
         weights = checks.check_weights(weights)
         means = checks.check_finite("means", means)
         if means.ndim < 2 or len(means) != len(weights) or not means.size:
@@ -54,7 +62,14 @@ class Mixture(Distribution):
         self._set(weights, means, np.broadcast_to(covariances, (k, d, d)))
 
     @classmethod
-    def from_data_space(cls, weights, means, covariances, basis, prior=None):
+    def from_data_space(
+        cls,
+        weights: ArrayLike,
+        means: ArrayLike,
+        covariances: ArrayLike,
+        basis: Basis,
+        prior: Prior | None = None,
+    ) -> "Mixture":
         """The oracle of the components ``z0 = S^-1 (U phi - mean)`` of a mixture of data phi.
 
         Args:
@@ -63,23 +78,30 @@ class Mixture(Distribution):
             covariances: Covariances in data space, ``(k, d, d)`` or ``(d, d)``.
             basis: A built `Basis`, U.
             prior: An adapted `Prior`, mean and S; `None` for the components U phi as they are.
+
+        Raises:
+            ValueError: for moments that do not have the shape of the basis, or a prior that is not
+                adapted.
         """
         return cls(weights, *space.to_components(means, covariances, basis, prior))
 
-    def _like(self, weights, means, covariances):
+    def _like(self, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> "Mixture":
         return Mixture(weights, means, covariances)
 
-    def _set(self, weights, means, covariances):
+    def _set(self, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> None:
         super()._set(weights, means, covariances)
         self._each = _in_float32(self._flat, self.covariances)
         self._overall = _in_float32(self.mean.ravel(), self.covariance)
 
-    def __call__(self, z, state: NoisingState):
-        """The exact estimate of eps.
+    def __call__(self, z: Tensor, state: NoisingState) -> Tensor:
+        """The posterior mean of eps, what an exact denoiser predicts.
 
         Args:
             z: Noised components, float32 ``(batch, *data_shape)``.
             state: Their noising state, one for the whole batch or one for each.
+
+        Returns:
+            float32, the shape of z.
         """
         moments = self._noised_tensors(state, self._each)
         scores, densities = noised_gaussian.score_and_log_density(self._rows(z), *moments)
@@ -88,20 +110,27 @@ class Mixture(Distribution):
         score = ops.sum(ops.expand_dims(share, -1) * scores, axis=0)
         return -state.sigma * ops.reshape(score, ops.shape(z))
 
-    def score(self, z, state: NoisingState):
+    def score(self, z: Tensor, state: NoisingState) -> Tensor:
         """The exact score of the noised components, ``-eps/sigma``, the shape of z."""
         return score_from_eps(self(z, state), state)
 
-    def start(self, noise, state: NoisingState):
-        """Noise N(0, 1) to samples of the Gaussian with the exact moments of z at a state.
+    def start(self, noise: Tensor, state: NoisingState) -> Tensor:
+        """Turns noise N(0, 1) into samples of the Gaussian with the exact moments of z at a state.
 
-        Exact samples where the model is Gaussian; the shape of `noise`.
+        Exact samples of z where the model is Gaussian.
+
+        Args:
+            noise: float32 ``(batch, *data_shape)``.
+            state: The noising state, one for the whole batch or one for each.
+
+        Returns:
+            float32, the shape of `noise`.
         """
         z = noised_gaussian.draw(self._rows(noise), *self._noised_tensors(state, self._overall))
         return ops.reshape(z, ops.shape(noise))
 
-    def log_start(self, z, state: NoisingState, given=None):
-        """Log density of what `start` makes, in nats, ``(batch,)``.
+    def log_start(self, z: Tensor, state: NoisingState, given: ArrayLike | None = None) -> Tensor:
+        """Log density of the samples that `start` draws, in nats, ``(batch,)``.
 
         Args:
             z: ``(batch, *data_shape)``.
@@ -111,27 +140,35 @@ class Mixture(Distribution):
         """
         if given is not None:
             given = checks.check_mask("given", given, self.data_shape)
-        moments = self._noised_tensors(state, self._overall)
-        return noised_gaussian.conditional_log_density(self._rows(z), *moments, given)
+        mean, covariance = self._noised_tensors(state, self._overall)
+        return noised_gaussian.conditional_log_density(self._rows(z), mean, covariance, given)
 
-    def negative_elbo(self, schedule, n: int = 4096, seed: int = 0, **params) -> dict:
+    def negative_elbo(
+        self,
+        schedule: Any,  # a `ComponentSchedule`, whose folder is not below this one
+        n: int = 4096,
+        seed: int = 0,
+        **params: float,
+    ) -> dict[str, float]:
         """The expected bound of `likelihood.negative_elbo` for this exact model, in nats.
 
         The expectation is over the model's own components and over the noise; terms have the names
         and the meaning that they have there. The diffusion term is I(z0; z(0)) - I(z0; z(1)),
-        the same for all paths between equal ends (I-MMSE; Guo, Shamai and Verdu, 2005, component
-        by component).
+        the same for all paths between equal ends; see `oracle.bound`.
 
         Args:
             schedule: An adapted `ComponentSchedule`.
-            n: Samples for the part that has no closed form, where there is more than one
-                Gaussian: what z tells of the one that it is from.
+            n: Number of samples, >= 2, for the part that has no closed form where there is more
+                than one Gaussian: the information of z about which of them it comes from.
             seed: Their seed.
             **params: The schedule's parameters, numbers.
 
         Returns:
             Dict of floats ``"prior"``, ``"diffusion"``, ``"reconstruction"``, whose sum is the
             bound; with more than one Gaussian also the diffusion term's ``"standard_error"``.
+
+        Raises:
+            ValueError: for n < 2, or an unknown parameter of the schedule.
 
         Example:
 
@@ -141,21 +178,23 @@ class Mixture(Distribution):
         >>> round(sum(truth.negative_elbo(schedule).values()), 2)      # the entropy, log(2 pi e)
         2.84
         """
-        params = schedule.resolve(params, others=("n", "seed"))
-        ends = schedule(0.0, **params), schedule(1.0, **params)
-        return bound.negative_elbo(self, *ends, n, seed)
+        resolved = schedule.resolve(params, others=("n", "seed"))
+        first, last = schedule(0.0, **resolved), schedule(1.0, **resolved)
+        return bound.negative_elbo(self, first, last, n, seed)
 
-    def _rows(self, z):
+    def _rows(self, z: Tensor) -> Tensor:
         return ops.reshape(ops.cast(z, "float32"), (-1, self._d))
 
-    def _noised_tensors(self, state, clean):
+    def _noised_tensors(self, state: NoisingState, clean: tuple) -> tuple[Tensor, Tensor]:
         """Moments of z at a state, ``(..., b, d)`` and ``(..., b, d, d)``."""
         mean, covariance, least = clean
         return noised_gaussian.moments(state, mean, covariance, self.data_shape, least)
 
 
-def _in_float32(mean, covariance):
-    """What a call needs of a Gaussian; no floor, the usual case, costs nothing there."""
-    least = noised_gaussian.floor(covariance)
-    least = least.astype("float32") if least.any() else None
+def _in_float32(
+    mean: np.ndarray, covariance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Mean, covariance and floor of a Gaussian; no floor, the usual case, is `None`."""
+    floor = noised_gaussian.floor(covariance)
+    least = floor.astype("float32") if floor.any() else None
     return mean.astype("float32"), covariance.astype("float32"), least

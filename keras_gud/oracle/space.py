@@ -1,12 +1,17 @@
-"""From means and covariances of data to those of components."""
+"""From means and covariances of data to those of components, ``z0 = S^-1 (U phi - mean)``."""
 
 import numpy as np
 from keras import ops
 
+from keras_gud.bases.basis import Basis
 from keras_gud.bases.linear import matrix_of
+from keras_gud.core.types import ArrayLike
+from keras_gud.priors.prior import Prior
 
 
-def to_components(means, covariances, basis, prior=None):
+def to_components(
+    means: ArrayLike, covariances: ArrayLike, basis: Basis, prior: Prior | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Means and covariances of ``z0 = S^-1 (U phi - mean)``.
 
     Args:
@@ -17,6 +22,10 @@ def to_components(means, covariances, basis, prior=None):
 
     Returns:
         Float64 arrays of the same shapes.
+
+    Raises:
+        ValueError: for moments that do not have the shape of the basis, or a prior that is not
+            adapted.
     """
     u = matrix_of(basis)
     means, covariances = np.asarray(means, "float64"), np.asarray(covariances, "float64")
