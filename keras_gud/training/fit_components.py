@@ -116,7 +116,7 @@ def fit_components(
     few = size <= MAX_DENSE
     whole = _raw_covariance(data, kind) if few else None
     for basis in bases:
-        if basis.needs_data and few and basis.fits_covariance:
+        if basis.needs_data and whole is not None and basis.fits_covariance:
             basis.fit_covariance(whole)
         elif basis.needs_data:
             title = f"Fitting the {basis.name} basis"

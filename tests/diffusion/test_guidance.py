@@ -146,21 +146,21 @@ def test_a_guide_that_changes_nothing_changes_no_bit(model, guidance):
 def test_a_guide_is_given_the_estimate_after_classifier_free_guidance(model):
     rng, seen = np.random.default_rng(2), []
     z = ops.convert_to_tensor(rng.normal(size=(2, 4)).astype("float32"))
-    told = {"label": np.array([0, 1], "int32"), "guidance": np.array([2.0, 3.0], "float32")}
-    told = {name: ops.convert_to_tensor(value) for name, value in told.items()}
+    condition = {"label": np.array([0, 1], "int32"), "guidance": np.array([2.0, 3.0], "float32")}
+    condition = {name: ops.convert_to_tensor(value) for name, value in condition.items()}
     state = model.schedule(0.5)
 
     def guide(*given):
         seen.append(given)
         return 2.0 * given[0]
 
-    eps = Guided(model.denoiser, guide)(z, state, **told)
-    expected = ops.convert_to_numpy(model.denoiser(z, state, **told))
+    eps = Guided(model.denoiser, guide)(z, state, **condition)
+    expected = ops.convert_to_numpy(model.denoiser(z, state, **condition))
     np.testing.assert_array_equal(ops.convert_to_numpy(seen[0][0]), expected)
     np.testing.assert_array_equal(ops.convert_to_numpy(eps), 2.0 * expected)
     assert seen[0][1] is z
     assert seen[0][2] is state
-    of_label = ops.convert_to_numpy(model.denoiser(z, state, label=told["label"]))
+    of_label = ops.convert_to_numpy(model.denoiser(z, state, label=condition["label"]))
     assert np.abs(of_label - expected).max() > 1e-3
 
 

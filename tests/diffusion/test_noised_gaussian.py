@@ -40,6 +40,16 @@ def test_densities_scores_and_solutions_row_by_row(rng, rows, leading):
         assert density[index] == pytest.approx(reference, abs=2e-4)
 
 
+def test_independent_components_against_numpy(rng):
+    z, variance = rng.normal(size=(5, 2, 3)), rng.uniform(0.1, 2.0, size=(2, 3))
+    given = np.array([[True, False, False], [False, True, False]])
+    terms = -0.5 * (z**2 / variance + np.log(2.0 * np.pi * variance))
+    tensors = [ops.convert_to_tensor(values.astype("float32")) for values in (z, variance)]
+    for mask, expected in ((None, terms), (given, np.where(given, 0.0, terms))):
+        density = to_numpy(noised_gaussian.diagonal_log_density(*tensors, mask))
+        np.testing.assert_allclose(density, expected.sum(axis=(1, 2)), rtol=1e-5)
+
+
 @pytest.mark.parametrize("rows", [1, BATCH])
 def test_draws_are_the_triangular_map(rng, rows):
     covariance, mean = covariances(rng, rows), rng.normal(size=(rows, D)).astype("float32")

@@ -89,7 +89,7 @@ def sample(rng):
     return gamma, s, z0, eps, s.add_noise(z0, eps)
 
 
-def test_x0_from_the_true_noise_is_the_data(sample):
+def test_z0_from_the_true_noise_is_the_data(sample):
     gamma, s, z0, eps, z = sample
     # Rounding of z is magnified by 1/alpha.
     error = np.abs(numpy(z0_from_eps(z, eps, s)) - numpy(z0))

@@ -65,7 +65,7 @@ def still_works(model):
     assert np.isfinite(model.sample(2, steps=2, seed=0)).all()
 
 
-def test_huge_data_are_told_with_their_step_and_statistics(trained, tmp_path):
+def test_huge_data_are_reported_with_their_step_and_statistics(trained, tmp_path):
     before = everything(trained)
     start = int(as_numpy([trained.ema.count])[0])
     saves = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")
@@ -108,7 +108,7 @@ def test_the_last_good_epoch_is_kept():
     assert_same(everything(model), everything(one_epoch))
 
 
-def test_long_epochs_are_looked_at_in_between(trained, monkeypatch):
+def test_long_epochs_are_checked_in_between(trained, monkeypatch):
     monkeypatch.setattr(non_finite, "SHORTEST", 0.0)
     monkeypatch.setattr(non_finite, "SHARE", np.inf)
     start, data = int(as_numpy([trained.ema.count])[0]), Batches(index=3, value=HUGE, n=160)
@@ -118,7 +118,7 @@ def test_long_epochs_are_looked_at_in_between(trained, monkeypatch):
     still_works(trained)
 
 
-def test_looking_takes_its_share_of_the_time(trained, monkeypatch):
+def test_checks_take_their_share_of_the_time(trained, monkeypatch):
     """Once a look has cost a second, the next one is a hundred seconds away."""
     monkeypatch.setattr(non_finite, "SHORTEST", 1.0)
     now = [0.0]
@@ -168,7 +168,7 @@ class Poison(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("validate", [False, True])
-def test_weights_spoilt_by_the_last_step(trained, validate):
+def test_weights_broken_by_the_last_step(trained, validate):
     before = everything(trained)
     kwargs = {"validation_data": vectors(16)} if validate else {}
     error = fails(trained, Batches(), callbacks=[Poison(3)], **kwargs)
@@ -177,7 +177,7 @@ def test_weights_spoilt_by_the_last_step(trained, validate):
     assert_same(everything(trained), before)
 
 
-def test_weights_spoilt_before_are_suspected(trained):
+def test_weights_broken_before_are_suspected(trained):
     error = fails(trained, Batches(), callbacks=[Poison(1)])
     assert error.batch == 3
     assert not error.broken
