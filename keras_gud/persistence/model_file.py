@@ -18,8 +18,9 @@ from keras_gud.persistence import atomic_write
 FORMAT_VERSION = 1
 # Optimizers' classes are in another module on every backend; this module has them on all.
 _PORTABLE = "keras.optimizers"
-# Arguments of the models' constructors that are Keras objects.
-_PARTS = ("basis", "prior", "schedule", "backbone", "weighting", "encoder", "decoder")
+# Arguments of constructors that are Keras objects: those of every model, and of a latent one.
+_PARTS = ("basis", "prior", "schedule", "backbone", "weighting")
+_LATENT_PARTS = ("encoder", "decoder")
 
 
 def _random_states(model: keras.Model) -> list[keras.Variable]:
@@ -191,6 +192,7 @@ def from_config(
 
     Raises:
         ValueError: for a newer format.
+        KeyError: if a part is missing.
     """
     config = dict(config)
     version = config.pop("format_version", FORMAT_VERSION)
@@ -200,7 +202,7 @@ def from_config(
             f"Expected a file of format version {FORMAT_VERSION} or older. "
             f"Received: version {version}; a newer keras_gud wrote it."
         )
-    for name in config.keys() & set(_PARTS):
+    for name in (*_PARTS, *(name for name in _LATENT_PARTS if name in config)):
         config[name] = keras.saving.deserialize_keras_object(config[name])
     region = config.pop("region", [])
     config["region"] = [keras.saving.deserialize_keras_object(paths) for paths in region]
