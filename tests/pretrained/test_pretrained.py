@@ -17,9 +17,7 @@ SHIPPED = pretrained.names()
 
 @pytest.fixture(scope="module")
 def release():
-    """The function of `examples/release.py`; once, since it is about files, not backends."""
-    if keras.backend.backend() != "jax":
-        pytest.skip("files are made on jax; what ships is loaded on every backend")
+    """The function of `examples/release.py`."""
     path = ROOT / "examples" / "release.py"
     spec = importlib.util.spec_from_file_location("release", path)
     module = importlib.util.module_from_spec(spec)
@@ -54,6 +52,7 @@ def values(variables):
     return [np.asarray(keras.ops.convert_to_numpy(v.value)) for v in variables]
 
 
+@pytest.mark.once
 def test_a_model_by_name(shipped, folder, images):
     model = keras_gud.load("squares")
     assert type(model) is keras_gud.GUD
@@ -71,6 +70,7 @@ def test_a_model_by_name(shipped, folder, images):
     np.testing.assert_array_equal(values([model.prior.mean])[0], mean)  # not adapted anew
 
 
+@pytest.mark.once
 def test_training_goes_on_from_the_averaged_weights(shipped, folder):
     model = keras_gud.load("squares")
     trained = keras.saving.load_model(folder / "trained" / "model.keras")
@@ -82,6 +82,7 @@ def test_training_goes_on_from_the_averaged_weights(shipped, folder):
     assert any((ours != theirs).any() for ours, theirs in different)
 
 
+@pytest.mark.once
 def test_the_file_is_small(shipped, folder):
     sizes = [(folder / p).stat().st_size for p in ("squares.keras", "trained/model.keras")]
     weights = sum(v.nbytes for v in values(keras_gud.load("squares").network.weights))
@@ -90,6 +91,7 @@ def test_the_file_is_small(shipped, folder):
     assert sizes[0] < 1.1 * weights + 60_000
 
 
+@pytest.mark.once
 def test_released_twice_is_released_once(shipped, folder, release, tmp_path):
     release(folder / "squares.keras", tmp_path / "again.keras")
     size = (folder / "squares.keras").stat().st_size
@@ -99,6 +101,7 @@ def test_released_twice_is_released_once(shipped, folder, release, tmp_path):
         np.testing.assert_array_equal(*values([a, b]))
 
 
+@pytest.mark.once
 def test_a_file_that_samples_otherwise_is_not_written(folder, release, monkeypatch, tmp_path):
     draws = iter([np.zeros(3), np.ones(3)])
     monkeypatch.setattr(keras_gud.GUD, "sample", lambda self, *a, **k: next(draws))
@@ -107,18 +110,20 @@ def test_a_file_that_samples_otherwise_is_not_written(folder, release, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.once
 def test_names_and_cards(shipped):
     assert pretrained.names() == ["squares"]
     assert pretrained.card("squares") == "# Squares\n"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
         ("square", r"Did you mean 'squares'\?"),
         ("Squares", r"Did you mean 'squares'\?"),
         ("../squares", r"Did you mean 'squares'\?"),
-        ("trained/model", "The name of a file of your own ends in '.keras'"),
+        ("trained/model", "The path of a file ends in '.keras'"),
         (None, "Received: name=None"),
     ],
 )
@@ -128,6 +133,7 @@ def test_unknown_names(shipped, name, hint):
             function(name)
 
 
+@pytest.mark.once
 def test_the_package_contains_what_is_shipped():
     """Data files are part of a wheel only if setup.cfg names them."""
     text = (ROOT / "setup.cfg").read_text()
@@ -140,14 +146,22 @@ def test_the_package_contains_what_is_shipped():
 
 
 @pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_model_is_loaded(name):
+    model = keras_gud.load(name)
+    assert all(np.isfinite(value).all() for value in values(model.weights))
+    assert not model.compiled
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_model_samples(name):
     model = keras_gud.load(name)
     sample = model.sample(1, steps=2, seed=0)
     assert sample.shape == (1, *model.data_shape)
     assert np.isfinite(sample).all()
-    assert not model.compiled
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_model_has_a_card(name):
     assert len(pretrained.card(name).strip()) > 100
