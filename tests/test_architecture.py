@@ -84,6 +84,25 @@ def arrow_violations(source: str, module: tuple[str, ...]) -> list[str]:
     return found
 
 
+def untyped(tree: ast.AST) -> list[str]:
+    """The public arguments and returns without a type, in a module or a class."""
+    found = []
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            found += untyped(node)
+        elif isinstance(node, ast.FunctionDef) and (
+            not node.name.startswith("_") or node.name in ("__init__", "__call__")
+        ):
+            given = node.args
+            arguments = [*given.posonlyargs, *given.args, *given.kwonlyargs]
+            arguments += [a for a in (given.vararg, given.kwarg) if a]
+            if isinstance(tree, ast.ClassDef) and arguments[:1]:
+                arguments = arguments[arguments[0].arg in ("self", "cls") :]
+            found += [f"{node.name}({a.arg})" for a in arguments if a.annotation is None]
+            found += [] if node.returns or node.name == "__init__" else [f"{node.name} ->"]
+    return found
+
+
 def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
@@ -102,6 +121,11 @@ def test_imports_point_downwards(path):
 def test_files_are_short(path):
     lines = len(path.read_text().splitlines())
     assert lines <= LONGEST
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_public_signatures_are_typed(path):
+    assert untyped(ast.parse(path.read_text())) == []
 
 
 def test_every_part_has_one_level():
@@ -181,6 +205,19 @@ def test_wrong_arrows_are_seen(module, source):
 )
 def test_right_arrows_pass(module, source):
     assert arrow_violations(source, ("keras_gud", *module.split("."))) == []
+
+
+def test_missing_types_are_seen():
+    source = """
+def f(a, *b: int, c=1): pass
+def _g(a): pass
+class A:
+    def __init__(self, x): pass
+    def h(self) -> None: pass
+class _B:
+    def f(self, x): pass
+"""
+    assert untyped(ast.parse(source)) == ["f(a)", "f(c)", "f ->", "__init__(x)"]
 
 
 def test_a_new_module_must_be_given_a_level():

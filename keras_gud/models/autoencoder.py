@@ -7,6 +7,7 @@ from keras import ops
 from keras_gud import backend
 from keras_gud.backbones.contract import training_argument
 from keras_gud.core.data_shape import validate_data_shape
+from keras_gud.core.types import Shape
 from keras_gud.data.checks import check_batch
 from keras_gud.diffusion.data_scaling import DataScaling
 
@@ -39,7 +40,7 @@ class Autoencoder:
     ([[0.0, 1.5]], [[0.0, 3.0]])
     """
 
-    def __init__(self, encoder, decoder):
+    def __init__(self, encoder: keras.layers.Layer, decoder: keras.layers.Layer) -> None:
         for name, layer in (("encoder", encoder), ("decoder", decoder)):
             if not isinstance(layer, keras.layers.Layer):
                 raise TypeError(
@@ -49,7 +50,7 @@ class Autoencoder:
         self.data_shape, self.kind, self.latent_shape = None, None, None
         self._encode, self._decode = _inference(encoder), _inference(decoder)
 
-    def open(self, data_shape, kind: str):
+    def open(self, data_shape: Shape, kind: str) -> None:
         """Settles what the data are; runs the pair on shapes alone, so that a wrong one fails here.
 
         Args:
@@ -80,7 +81,7 @@ class Autoencoder:
             )
         self.data_shape, self.kind, self.latent_shape = data_shape, kind, latent_shape
 
-    def check(self, x: np.ndarray):
+    def check(self, x: np.ndarray) -> None:
         """Raises a `ValueError` unless x is a usable batch of raw data."""
         check_batch(x, self.data_shape, self.kind)
 

@@ -24,7 +24,7 @@ class DataSpace:
         kind: ``"uint8"`` or ``"float"``, likewise.
     """
 
-    def __init__(self, shape: Shape | None = None):
+    def __init__(self, shape: Shape | None = None) -> None:
         self.shape = None if shape is None else validate_data_shape(shape)
         self.kind: str | None = None
 

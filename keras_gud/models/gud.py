@@ -60,7 +60,7 @@ class GUD(GUDModel):
         preset: str | dict[str, Any] | None = None,
         backbone_dtype: str | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         parts = {} if preset is None else presets.get(preset)
         given = {"basis": basis, "prior": prior, "schedule": schedule}
         parts |= {name: part for name, part in given.items() if part is not None}

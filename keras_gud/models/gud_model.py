@@ -94,7 +94,7 @@ class GUDModel(backend.DistributedModel):
         region: Any = (),
         seed: int | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         kinds = [kind for kind in type(self).__mro__ if issubclass(kind, GUDModel)]
         names = {name for kind in kinds for name in inspect.signature(kind.__init__).parameters}
         names -= {"self", "kwargs"}

@@ -30,7 +30,7 @@ class LatentSpace(DataSpace):
         shape: Shape of one latent, where it is known.
     """
 
-    def __init__(self, autoencoder: Autoencoder, shape: Shape | None = None):
+    def __init__(self, autoencoder: Autoencoder, shape: Shape | None = None) -> None:
         super().__init__(shape)
         self.autoencoder = autoencoder
 
@@ -156,7 +156,7 @@ class LatentGUD(GUD):
         prior: Any = None,
         preset: str | dict[str, Any] | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         autoencoder = Autoencoder(encoder, decoder)
         parts = {} if preset is None else presets.get(preset)
         if prior is None and "prior" not in parts:
