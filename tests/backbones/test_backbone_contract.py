@@ -4,8 +4,11 @@ import keras
 import numpy as np
 import pytest
 from helpers.networks import (
+    IMAGES,
     SHAPES,
     TOKENS,
+    VECTORS,
+    WIRED,
     Outer,
     as_numpy,
     build,
@@ -13,19 +16,24 @@ from helpers.networks import (
     maybe_compiled,
     perturb,
     run,
+    smallest,
 )
 from keras import ops
 
 from keras_gud import backbones, backend
 
 # Every registered network on every shape that it accepts, made small where its default is large.
-SMALL = {"ncsnpp": {"widths": (8, 8), "blocks": 1, "embedding_dim": 16}}
+SMALL = {"tiny", "ncsnpp"}
 ACCEPTED = {"tiny": SHAPES, "ncsnpp": SHAPES[1:4]}  # known, so that collecting tests builds nothing
 SIZES_OF_TINY = {"small", "base"}  # the same networks
+FULL = ("tiny", SHAPES[0])  # with its defaults
+# What differs from other cases by size or by the number of axes alone, which all layers share.
+ONCE = {FULL, ("ncsnpp", SHAPES[2]), ("ncsnpp", SHAPES[3])}
 
 
 def make(name, shape):
-    return backbones.get(name, data_shape=shape, **SMALL.get(name, {}))
+    small = (VECTORS if len(shape) == 1 else IMAGES) if name in SMALL else {}
+    return backbones.get(name, data_shape=shape, **({} if (name, shape) == FULL else small))
 
 
 def accepts(name, shape):
@@ -52,7 +60,13 @@ def test_every_network_has_a_case():
     assert {name for name, _ in CASES} == set(NAMES)
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
+PARAMS = [
+    pytest.param(case, id=f"{case[0]}-{case[1]}", marks=[pytest.mark.once] * (case in ONCE))
+    for case in CASES
+]
+
+
+@pytest.fixture(scope="module", params=PARAMS)
 def case(request):
     """A perturbed small network, and its output before that."""
     network = build(make(*request.param), request.param[1])
@@ -133,12 +147,14 @@ def test_mixed_precision_keeps_gamma_and_output_in_float32(case):
     assert output.dtype == np.float32
     assert not np.array_equal(output, expected), "nothing was computed in bfloat16"
     assert np.linalg.norm(output - expected) < 0.05 * np.linalg.norm(expected)
-    for vector, reference in zip(network.embedding(tokens), exact.embedding(tokens), strict=True):
+    embedded = [maybe_compiled(n.embedding)(tokens) for n in (network, exact)]
+    for vector, reference in zip(*embedded, strict=True):
         assert keras.backend.standardize_dtype(vector.dtype) == "float32"
         np.testing.assert_array_equal(as_numpy(vector), as_numpy(reference))
     assert {keras.backend.standardize_dtype(w.dtype) for w in network.weights} == {"float32"}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "low", "high"), [("tiny", 5e4, 1.6e5), ("small", 4e5, 6e5), ("base", 9e6, 1.3e7)]
 )
@@ -150,14 +166,11 @@ def test_parameter_counts(name, low, high, shape):
     assert low < network.count_params() < high
 
 
-def small_network(shape):
-    return perturb(build(backbones.UNet(widths=(4,), blocks=1, embedding_dim=8), shape))
-
-
-def test_called_like_any_layer():
+@pytest.mark.parametrize("name", WIRED)
+def test_called_like_any_layer(name):
     """Eagerly, inside a model, on NumPy arrays; and with weights handed in."""
-    network = small_network((4, 3, 1))
-    y, tokens = inputs((4, 3, 1))
+    network, shape = smallest(name)
+    y, tokens = inputs(shape)
     expected = run(network, y, tokens)
     np.testing.assert_allclose(as_numpy(network([y, tokens])), expected, atol=1e-4)
     in_model = run(network, y, np.ones_like(tokens))
@@ -168,8 +181,8 @@ def test_called_like_any_layer():
 
 
 def test_fori_loop_gives_what_a_python_loop_gives():
-    network = small_network((4, 3, 1))
-    y, tokens = inputs((4, 3, 1))
+    network, shape = smallest("mlp")
+    y, tokens = inputs(shape)
 
     def loop(x):
         return ops.fori_loop(0, 3, lambda i, x: x + 0.1 * network([x, tokens], training=False), x)

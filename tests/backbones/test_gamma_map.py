@@ -3,43 +3,42 @@
 import keras
 import numpy as np
 import pytest
-from helpers.networks import as_numpy, build, inputs, perturb
+from helpers.networks import SMALLEST, WIRED, build, inputs, run, smallest
 
 import keras_gud
-from keras_gud import backbones
-
-NETWORKS = {
-    "unet": (lambda: backbones.UNet(widths=(4, 8), blocks=1, gamma_map=True), (6, 5, 2)),
-    "ncsnpp": (lambda: backbones.NCSNpp(widths=(4, 8), blocks=1, gamma_map=True), (6, 5, 2)),
-    "mlp": (lambda: backbones.MLP(width=8, blocks=1, gamma_map=True), (7,)),
-}
+from keras_gud import backbones, schedules
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", WIRED)
 def test_the_output_depends_on_the_gamma_of_every_value(name):
-    make, shape = NETWORKS[name]
-    network = perturb(build(make(), shape))
-    y, tokens = inputs(shape)
-    gamma = np.random.default_rng(1).uniform(-7, 5, size=y.shape).astype("float32")
-    before = as_numpy(network([y, tokens, gamma]))
+    network, shape = smallest(name, gamma_map=True)
+    n = int(np.prod(shape)) + 1
+    y, tokens = (np.repeat(x[:1], n, axis=0) for x in inputs(shape))
+    gamma = np.random.default_rng(1).uniform(-7, 5, size=shape).astype("float32")
+    gamma = np.repeat(gamma[None], n, axis=0)
+    before = run(network, y, tokens, gamma)
     assert before.shape == y.shape
-    for index in np.ndindex(shape):
-        changed = gamma.copy()
-        changed[(0, *index)] += 4.0
-        after = as_numpy(network([y, tokens, changed]))
-        assert np.abs(after[0] - before[0]).max() > 1e-5, index
-        np.testing.assert_allclose(after[1], before[1], atol=1e-5)
+    changed = gamma.copy()  # another value in each row, and nothing in the last one
+    changed.reshape(n, -1)[range(n - 1), range(n - 1)] += 4.0
+    change = np.abs(run(network, y, tokens, changed) - before).reshape(n, -1).max(axis=1)
+    assert (change[:-1] > 1e-5).all(), change
+    assert change[-1] < 1e-5
 
 
 def test_it_must_be_given():
-    network = build(NETWORKS["mlp"][0](), (7,))
+    make, arguments, shape = SMALLEST["mlp"]
+    network = build(make(gamma_map=True, **arguments), shape)
     with pytest.raises(ValueError, match=r"Expected a list \[y, tokens, gamma\]"):
-        network(inputs((7,)))
+        network(inputs(shape))
 
 
-def test_a_model_gives_it_where_components_are_pixels(rng, tmp_path):
-    x = rng.normal(size=(32, 4, 6, 1)).astype("float32")
-    model = keras_gud.GUD(schedule="columns", backbone="tiny", seed=0)
+@pytest.mark.parametrize(
+    ("shape", "over"), [((5,), 0), pytest.param((4, 6, 1), 1, marks=pytest.mark.once)], ids=str
+)
+def test_a_model_gives_it_where_components_are_pixels(shape, over, rng, tmp_path):
+    x = rng.normal(size=(32, *shape)).astype("float32")
+    schedule = schedules.Sequential(b=0.5, over=over)
+    model = keras_gud.GUD(schedule=schedule, backbone="tiny", seed=0)
     model.fit(x, batch_size=16, verbose=0)
     assert model.network.gamma_map
     model.save(tmp_path / "model.keras")
@@ -48,6 +47,7 @@ def test_a_model_gives_it_where_components_are_pixels(rng, tmp_path):
     np.testing.assert_allclose(samples[0], samples[1], atol=1e-5)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("parts", [{"basis": "haar"}, {"schedule": "cosine"}], ids=str)
 def test_a_model_does_not_where_it_means_nothing(parts, rng):
     x = rng.normal(size=(32, 4, 4, 1)).astype("float32")
@@ -56,6 +56,7 @@ def test_a_model_does_not_where_it_means_nothing(parts, rng):
     assert not model.network.gamma_map
 
 
+@pytest.mark.once
 def test_a_basis_that_mixes_pixels_is_refused(rng):
     x = rng.normal(size=(32, 4, 4, 1)).astype("float32")
     backbone = backbones.UNet(widths=(4,), blocks=1, gamma_map=True)

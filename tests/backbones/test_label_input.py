@@ -3,54 +3,45 @@
 import keras
 import numpy as np
 import pytest
-from helpers.networks import as_numpy, build, inputs, maybe_compiled, perturb
-from keras import ops
+from helpers.networks import SMALLEST, WIRED, as_numpy, build, inputs, run, smallest
 
 from keras_gud import backbones
 
 CLASSES = 3
-NETWORKS = {
-    "unet": (backbones.UNet, {"widths": (4, 8), "blocks": 1, "embedding_dim": 16}, (6, 5, 2)),
-    "ncsnpp": (backbones.NCSNpp, {"widths": (4, 8), "blocks": 1, "embedding_dim": 16}, (6, 5, 2)),
-    "mlp": (backbones.MLP, {"width": 8, "blocks": 1, "embedding_dim": 16}, (7,)),
-}
 
 
 def make(name, **kwargs):
-    cls, arguments, shape = NETWORKS[name]
-    return build(cls(**{"classes": CLASSES, **arguments, **kwargs}), shape)
+    return smallest(name, **{"classes": CLASSES} | kwargs)[0]
 
 
 def batch(name, gamma=False):
     """The same y and noising state for every label."""
-    y, tokens = (np.repeat(part[:1], CLASSES + 1, axis=0) for part in inputs(NETWORKS[name][2]))
+    y, tokens = (np.repeat(part[:1], CLASSES + 1, axis=0) for part in inputs(SMALLEST[name][2]))
     labels = np.arange(CLASSES + 1, dtype="int32")
     return [y, tokens, *([np.full_like(y, 2.0)] if gamma else []), labels]
 
 
 @pytest.mark.parametrize("gamma_map", [False, True], ids=["labels", "gamma and labels"])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", WIRED)
 def test_every_label_and_the_null_label_give_another_output(name, gamma_map):
-    network = perturb(make(name, gamma_map=gamma_map))
-    call = maybe_compiled(lambda *inputs: network(list(inputs), training=False))
+    network = make(name, gamma_map=gamma_map)
     *others, labels = batch(name, gamma_map)
-    output = as_numpy(call(*map(ops.convert_to_tensor, (*others, labels))))
+    output = run(network, *others, labels)
     for i in range(CLASSES + 1):
         for j in range(i):
             assert np.abs(output[i] - output[j]).max() > 1e-4, (i, j)
     # Each example is told its own label.
-    turned = as_numpy(call(*map(ops.convert_to_tensor, (*others, labels[::-1].copy()))))
+    turned = run(network, *others, labels[::-1].copy())
     np.testing.assert_allclose(turned[::-1], output, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", WIRED)
 def test_configuration_and_weights_make_the_same_network(name):
-    network = perturb(make(name))
-    copy = build(type(network).from_config(network.get_config()), NETWORKS[name][2])
+    network = make(name)
+    copy = build(type(network).from_config(network.get_config()), SMALLEST[name][2])
     assert copy.classes == CLASSES
     copy.set_weights(network.get_weights())
-    outputs = [as_numpy(n(batch(name), training=False)) for n in (network, copy)]
-    np.testing.assert_array_equal(*outputs)
+    np.testing.assert_array_equal(*(run(n, *batch(name)) for n in (network, copy)))
 
 
 def test_without_classes_nothing_is_added():
@@ -68,14 +59,13 @@ def test_sizes_take_classes():
 
 
 def test_the_embedding_is_float32_in_mixed_precision():
-    network = make("unet", dtype="mixed_bfloat16")
+    network = make("mlp", dtype="mixed_bfloat16")
     embedded = network.label_embedding(np.arange(CLASSES + 1))
     assert keras.backend.standardize_dtype(embedded.dtype) == "float32"
     table = as_numpy(network.label_embedding.embeddings)
     np.testing.assert_array_equal(as_numpy(embedded), table)
     assert table.dtype == np.float32
-    output = network(batch("unet"), training=False)
-    assert keras.backend.standardize_dtype(output.dtype) == "float32"
+    assert run(network, *batch("mlp")).dtype == np.float32
 
 
 @pytest.mark.parametrize("classes", [0, -1, 2.5, "ten", True])

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers.networks import as_numpy, build, inputs, perturb, run
+from helpers.networks import as_numpy, build, inputs, perturb
 from keras import ops
 
 from keras_gud import backbones
@@ -41,13 +41,7 @@ def test_mlp_refuses_images():
         build(backbones.MLP(width=8), (8, 8, 1))
 
 
-def test_mlp_dropout_acts_only_in_training():
-    network = perturb(build(backbones.MLP(width=16, blocks=2, dropout=0.5), (5,)))
-    y, tokens = inputs((5,))
-    assert not np.allclose(run(network, y, tokens, training=True), run(network, y, tokens))
-    np.testing.assert_array_equal(run(network, y, tokens), run(network, y, tokens))
-
-
+@pytest.mark.once
 def test_embedding_sees_the_whole_state_and_not_only_its_mean():
     embed = backbones.NoisingStateEmbedding(width=8, embedding_dim=12)
     tokens = inputs((5,))[1]
@@ -66,6 +60,7 @@ def test_embedding_is_float32_under_any_policy():
     assert backbones.NoisingStateEmbedding.from_config(embed.get_config()).width == 8
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("layer", [backbones.Attention, backbones.CrossAttention])
 def test_attention_equals_the_textbook(rng, layer):
     attend = layer(heads=2)
@@ -92,6 +87,7 @@ def test_attention_equals_the_textbook(rng, layer):
     np.testing.assert_allclose(as_numpy(attend(*inputs)), expected, atol=1e-5)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("shape", [(4, 6, 12), (5, 4, 3, 8), (7,)], ids=str)
 def test_group_norm_equals_keras(rng, shape):
     x = (3 * rng.normal(size=(2, *shape)) + 1).astype("float32")
@@ -100,6 +96,7 @@ def test_group_norm_equals_keras(rng, shape):
     np.testing.assert_allclose(as_numpy(GroupNorm()(x)), as_numpy(expected), atol=1e-4)
 
 
+@pytest.mark.once
 def test_group_norm_applies_film_last(rng):
     x = rng.normal(size=(2, 9, 8)).astype("float32")
     film = rng.normal(size=(2, 16)).astype("float32")
@@ -125,6 +122,7 @@ def test_upsample_repeats_and_crops():
     np.testing.assert_array_equal(as_numpy(upsample(x, (5,))).ravel(), [0, 0, 1, 1, 2])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("shape", "coarsest"),
     [

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers.networks import build, inputs, perturb, run
+from helpers.networks import SMALLEST, WIRED, build, inputs, perturb, run, smallest
 
 from keras_gud import backbones
 from keras_gud.backbones.unet import level_sizes
@@ -11,6 +11,7 @@ def unet(**kwargs):
     return backbones.UNet(**{"widths": (4, 8), "blocks": 1, "embedding_dim": 16, **kwargs})
 
 
+@pytest.mark.once
 def test_a_token_acts_differently_at_different_positions():
     """On a constant image a convolution alone would answer alike at every inner position."""
     shape = (1, 16, 1)
@@ -34,6 +35,7 @@ def test_sizes_round_up_to_one():
     assert level_sizes((7, 10), 4) == [(7, 10), (4, 5), (2, 3), (1, 2)]
 
 
+@pytest.mark.once
 def test_too_many_levels_say_how_many_work():
     with pytest.raises(ValueError, match=r"Expected at most 1 widths .*\(1, 16\).*Received: 2"):
         build(unet(), (1, 16, 3))
@@ -41,6 +43,7 @@ def test_too_many_levels_say_how_many_work():
         build(unet(widths=(4,) * 6), (8, 8, 1))
 
 
+@pytest.mark.once
 def test_attention_is_at_small_levels_and_always_at_the_coarsest():
     network = build(unet(widths=(4, 4, 4)), (32, 8, 1))
     assert [level.cross is not None for level in network.down] == [True, True, True]
@@ -52,13 +55,13 @@ def test_attention_is_at_small_levels_and_always_at_the_coarsest():
     assert [level.cross is not None for level in network.down] == [True, False, True]
 
 
-def test_dropout_acts_only_in_training_and_follows_its_seed():
-    shape = (4, 3, 1)
-    y, tokens = inputs(shape)
-    weights = perturb(build(unet(widths=(4,)), shape)).get_weights()
+@pytest.mark.parametrize("name", WIRED)
+def test_dropout_acts_only_in_training_and_follows_its_seed(name):
+    weights = smallest(name)[0].get_weights()
+    y, tokens = inputs(SMALLEST[name][2])
 
     def make(**kwargs):
-        network = build(unet(widths=(4,), **kwargs), shape)
+        network, _ = smallest(name, **kwargs)
         # Only the states of the random generators are not trainable.
         for variable, value in zip(network.trainable_variables, weights, strict=True):
             variable.assign(value)
@@ -66,17 +69,19 @@ def test_dropout_acts_only_in_training_and_follows_its_seed():
 
     plain = make()
     assert plain.non_trainable_variables == []
-    np.testing.assert_array_equal(run(plain, y, tokens, training=True), run(plain, y, tokens))
+    expected = run(plain, y, tokens)
+    np.testing.assert_array_equal(run(plain, y, tokens, training=True), expected)
     dropping = make(dropout=0.5, seed=3)
-    np.testing.assert_array_equal(run(dropping, y, tokens), run(plain, y, tokens))
+    np.testing.assert_array_equal(run(dropping, y, tokens), expected)
     first = run(dropping, y, tokens, training=True)
-    assert not np.allclose(first, run(plain, y, tokens))
+    assert not np.allclose(first, expected)
     again, other = make(dropout=0.5, seed=3), make(dropout=0.5, seed=4)
     keras.utils.set_random_seed(1)
     np.testing.assert_array_equal(run(again, y, tokens, training=True), first)
     assert not np.allclose(run(other, y, tokens, training=True), first)
 
 
+@pytest.mark.once
 def test_every_dropout_layer_has_its_own_seed():
     network = build(unet(widths=(4, 4), blocks=2, dropout=0.1), (8, 8, 1))
     seeds = [block.dropout.seed for level in network.down + network.up for block in level.residual]
@@ -98,6 +103,7 @@ def test_bad_arguments(kwargs, match):
         unet(**kwargs)
 
 
+@pytest.mark.once
 def test_bad_shapes():
     with pytest.raises(ValueError, match="use `MLP` for vectors"):
         build(unet(), (5,))
