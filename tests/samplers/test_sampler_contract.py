@@ -31,7 +31,7 @@ def _sampler(request):
 
 def steps(sampler, n):
     """The argument `steps`, but for samplers that choose their own: theirs is a limit."""
-    return {} if type(sampler).follow is not samplers.Sampler.follow else {"steps": n}
+    return {"steps": n} if sampler.fixed_steps else {}
 
 
 def test_config_seeds_batches_and_pieces(sampler, parts):
