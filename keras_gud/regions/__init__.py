@@ -1,14 +1,14 @@
-"""The region of noising states that a network is trained on, and what lies outside it."""
+"""The region of noising states that a network is trained on, and the distance of others from it."""
 
 from keras_gud.regions.coverage import check_region
 from keras_gud.regions.paths import (
     Paths,
-    View,
     adapt_tokens,
     get_all,
     has_pixel_states,
     registry,
 )
+from keras_gud.regions.view import View
 from keras_gud.schedules import Sequential
 
 # Observed values get the noise of gamma(0) before the network sees them. At -7, the default of the
@@ -16,12 +16,12 @@ from keras_gud.schedules import Sequential
 _GAMMA_MIN = -9.0
 
 
-def _at_once(over=None):
-    """All that is not observed is generated together, as in standard diffusion."""
+def _at_once(over: str | None = None) -> Sequential:
+    """A schedule on which all that is not observed is generated together: standard diffusion."""
     return Sequential(b=0.0, over=over, gamma_min=_GAMMA_MIN)
 
 
-# Each name is the task that the paths serve (`keras_gud.tasks`).
+# Each name is that of the task for which the paths are (`keras_gud.tasks`).
 registry.add("inpaint", lambda: Paths(_at_once(), "pixel", ("pixels", "boxes"), weight=2.0))
 registry.add("denoise", lambda: Paths(_at_once(), "pixel", "noise", weight=0.5))
 registry.add("upscale", lambda: Paths(_at_once("band"), "haar", "band"))

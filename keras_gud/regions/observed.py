@@ -1,30 +1,42 @@
 """Random observations for training: which components are known, and how well (DESIGN sec. 3.10).
 
-An observed component is held at the gamma of its observation. A network that has met such states
-restores what is missing without guidance.
+An observed component stays at the gamma of its observation while the others move along the
+schedule: ``gamma = min(gamma_schedule(t), gamma_observed)``. A network that is trained on such
+states restores what is missing without guidance.
 """
 
 import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from keras import ops
 
 from keras_gud.core.data_shape import spatial_shape
+from keras_gud.core.types import Coordinates, Shape, Tensor
 
-# Labels with more values (frequencies of a large image) are observed from the first value on only:
-# the network is not told such groups one by one.
-_MOST_SUBSETS = 64
-# Of observations, one half is free of noise.
+if TYPE_CHECKING:
+    from keras_gud.regions.view import View
+
+# shape -> new float32 uniforms ``(batch, *shape)`` in (0, 1).
+Uniform: TypeAlias = Callable[[Shape], Tensor]
+# Of coordinates with more values (frequencies of a large image) the first few values are observed
+# and no other subsets: the tokens that the network sees do not resolve them.
+_MAX_SUBSETS = 64
+# Probability that an observation is free of noise.
 _EXACT = 0.5
 
 
-def draw_levels(kinds, uniform, view):
-    """How well each component is observed: 0 free of noise, 1 pure noise, infinite not at all.
+def draw_levels(kinds: Sequence[str], uniform: Uniform, view: "View") -> Tensor:
+    """Noise level of the observation of each component.
+
+    A level is the fraction of the way from gamma(0) to gamma(1): 0 for an observation without
+    noise, 1 for pure noise; infinite for a component that is not observed.
 
     Args:
         kinds: Names: ``"pixels"``, ``"boxes"``, ``"noise"``, ``"blur"`` or a coordinate of the
             basis. Every sample takes one of them, all with the same probability.
-        uniform: Callable that returns float32 uniforms ``(batch, *shape)`` for a shape, new ones
+        uniform: Callable from a shape to float32 uniforms ``(batch, *shape)`` in (0, 1), new ones
             at every call.
         view: The `View` whose components they are.
 
@@ -40,8 +52,8 @@ def draw_levels(kinds, uniform, view):
     return levels
 
 
-def caps(levels, first, last):
-    """The gamma at which components are held, from their levels: infinite where not observed.
+def caps(levels: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    """The gamma at which observed components stay, from their levels; infinite for the others.
 
     Args:
         levels: As `draw_levels` returns them.
@@ -51,8 +63,12 @@ def caps(levels, first, last):
     return first + levels * (last - first)
 
 
-def check_kinds(kinds, argument="observed") -> tuple[str, ...]:
-    """The names as a tuple; coordinates are checked when a basis is known."""
+def check_kinds(kinds: str | Iterable[str], argument: str = "observed") -> tuple[str, ...]:
+    """The kinds of observations as a tuple; names of coordinates are checked by `check_view`.
+
+    Raises:
+        ValueError: for anything but names; the message is about `argument`.
+    """
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     if not all(isinstance(kind, str) and kind for kind in kinds):
         raise ValueError(
@@ -62,8 +78,8 @@ def check_kinds(kinds, argument="observed") -> tuple[str, ...]:
     return kinds
 
 
-def check_view(view, coordinates):
-    """Raises a `ValueError` for kinds of observations that the basis does not have."""
+def check_view(view: "View", coordinates: Coordinates) -> None:
+    """Raises a `ValueError` for kinds of observations that are not possible in the view's basis."""
     for kind in view.observed:
         if kind in ("pixels", "boxes") and view.basis.mixes_space:
             raise ValueError(
@@ -82,34 +98,37 @@ def check_view(view, coordinates):
 # -- the kinds -------------------------------------------------------------------------------------
 
 
-def _pixels(uniform, view, kind):
-    """Pixels independently, with a density of its own in every sample; all channels together."""
+def _pixels(uniform: Uniform, view: "View", kind: str) -> Tensor:
+    """Each pixel, all channels together, with a probability that is drawn for every sample."""
     data_shape = view.basis.data_shape
     spatial = spatial_shape(data_shape)
     positions = (*spatial, *[1] * (len(data_shape) - len(spatial)))
     density = uniform((1,) * len(data_shape))
-    return _hold(uniform(positions) < density, uniform, view)
+    return _same_level(uniform(positions) < density, uniform, view)
 
 
-def _boxes(uniform, view, kind):
-    """A box is observed, or all around it."""
+def _boxes(uniform: Uniform, view: "View", kind: str) -> Tensor:
+    """The inside of a box, or all outside of it."""
     data_shape = view.basis.data_shape
     inside = True
     for axis, size in enumerate(spatial_shape(data_shape)):
-        ones = [1] * len(data_shape)
-        place = np.reshape((np.arange(size) + 0.5) / size, [*ones[:axis], size, *ones[axis + 1 :]])
-        place = ops.convert_to_tensor(place, "float32")
+        ones = (1,) * len(data_shape)
+        centres = (np.arange(size) + 0.5) / size
+        centres = np.reshape(centres, (*ones[:axis], size, *ones[axis + 1 :]))
+        place = ops.convert_to_tensor(centres, "float32")
         first, second = uniform(ones), uniform(ones)
         between = ops.logical_and(
             place >= ops.minimum(first, second), place < ops.maximum(first, second)
         )
         inside = ops.logical_and(inside, between)
-    return _hold(ops.not_equal(inside, uniform(ones) < 0.5), uniform, view)
+    return _same_level(ops.not_equal(inside, uniform(ones) < 0.5), uniform, view)
 
 
-def _subset(uniform, view, coordinate):
-    """Some values of a coordinate: the first few (half of the samples), all but a run of them, or
-    each with a probability of the sample's own.
+def _subset(uniform: Uniform, view: "View", coordinate: str) -> Tensor:
+    """Some values of a coordinate.
+
+    In half of the samples the first few, in a quarter all but some neighbouring ones, in a quarter
+    each value with a probability that is drawn for every sample.
     """
     values, index = np.unique(np.round(view.basis.coordinates[coordinate], 6), return_inverse=True)
     index = index.reshape(view.basis.data_shape)
@@ -117,17 +136,17 @@ def _subset(uniform, view, coordinate):
     place = ops.convert_to_tensor((index + 0.5) / len(values), "float32")
     first, second, choice = uniform(ones), uniform(ones), uniform(ones)
     observed = place < first
-    if len(values) <= _MOST_SUBSETS:
+    if len(values) <= _MAX_SUBSETS:
         run = (place > ops.minimum(first, second)) & (place < ops.maximum(first, second))
         each = uniform((len(values),)) < ops.reshape(uniform(ones), (-1, 1))
         each = ops.reshape(ops.take(each, index.ravel(), axis=1), (-1, *index.shape))
         others = ops.where(choice < 0.75, ops.logical_not(run), each)
         observed = ops.where(choice < 0.5, observed, others)
-    return _hold(observed, uniform, view)
+    return _same_level(observed, uniform, view)
 
 
-def _noise(uniform, view, kind):
-    """All components with noise, more of it in some than in others.
+def _noise(uniform: Uniform, view: "View", kind: str) -> Tensor:
+    """All components, with noise of different levels.
 
     Gamma is constant within the schedule's groups, unless components are pixels: then each pixel
     has its own.
@@ -141,8 +160,11 @@ def _noise(uniform, view, kind):
     return low + (high - low) * spread
 
 
-def _blur(uniform, view, kind):
-    """Noise over the square of a blur's response: it grows with |k|^2, for a Gaussian exactly."""
+def _blur(uniform: Uniform, view: "View", kind: str) -> Tensor:
+    """All components, with noise that grows with the frequency as after a Gaussian blur.
+
+    White noise over the square of the blur's response: gamma is linear in |k|^2.
+    """
     k = view.basis.coordinates["frequency"]
     ones = (1,) * k.ndim
     start = 0.7 * uniform(ones)
@@ -155,12 +177,12 @@ def _blur(uniform, view, kind):
 _DRAWS = {"pixels": _pixels, "boxes": _boxes, "noise": _noise, "blur": _blur}
 
 
-def _per_pixel(data_shape):
+def _per_pixel(data_shape: Shape) -> Shape:
     return data_shape if len(data_shape) == 1 else (*data_shape[:-1], 1)
 
 
-def _hold(observed, uniform, view):
-    """One level for all that is observed: 0 in half of the samples, else any."""
+def _same_level(observed: Tensor, uniform: Uniform, view: "View") -> Tensor:
+    """The same level for all that is observed: 0 in half of the samples, else uniform."""
     ones = (1,) * len(view.basis.data_shape)
     level = ops.where(uniform(ones) < _EXACT, 0.0, uniform(ones))
     return ops.where(observed, level, math.inf)

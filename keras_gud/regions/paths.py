@@ -1,7 +1,6 @@
-"""What a network is trained on: paths through noising states, in one basis or several."""
+"""What a network is trained on beside the model's own schedule: paths in one basis or several."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,51 +9,15 @@ import numpy as np
 from keras import ops
 
 from keras_gud import bases, schedules
+from keras_gud.bases import Basis
 from keras_gud.conditioning.gamma_tokens import GammaTokens
 from keras_gud.core.fitted_layer import FittedLayer
 from keras_gud.core.registry import PACKAGE, Registry
+from keras_gud.core.types import ArrayLike, Identifier, Shape
 from keras_gud.diffusion.terminal import NoisedMoments
-from keras_gud.priors import Isotropic
+from keras_gud.priors import Isotropic, Prior
 from keras_gud.regions import observed as observations
-
-
-@dataclass(frozen=True)
-class View:
-    """Everything that turns data into noised components and back, in one basis.
-
-    Attributes:
-        basis: The built `Basis`.
-        prior: The adapted `Prior` of its components.
-        schedule: The adapted `ComponentSchedule`.
-        tokens: The adapted `GammaTokens`, which tell the network about its states.
-        moments: The built `NoisedMoments`, for the start of sampling.
-        observed: Kinds of observations that training has met on these paths, see `Paths`.
-        weight: Its part of the training samples, relative to the other views.
-    """
-
-    basis: object
-    prior: object
-    schedule: object
-    tokens: object
-    moments: object
-    observed: tuple[str, ...] = ()
-    weight: float = 1.0
-
-    def state(self, t, parameters, uniform=None):
-        """The noising states of a batch, with random observations if `uniform` is given.
-
-        Args:
-            t: float32 ``(batch,)``.
-            parameters: float32 uniforms ``(batch, >= number of the schedule's parameters)``.
-            uniform: Callable from a shape to new uniforms ``(batch, *shape)``.
-        """
-        chosen = self.schedule.draw_parameters(parameters)
-        state = self.schedule(t, **chosen)
-        if not self.observed or uniform is None:
-            return state
-        levels = observations.draw_levels(self.observed, uniform, self)
-        ends = (self.schedule(end, **chosen).gamma for end in (0.0, 1.0))
-        return state.capped(observations.caps(levels, *ends))
+from keras_gud.regions.view import View
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -70,15 +33,16 @@ class Paths(FittedLayer):
             an isotropic prior, since the network sees the data in their own axes.
         observed: What is observed in training, one name or several, of which each sample takes
             one: ``"pixels"`` (random ones) and ``"boxes"``, where components are pixels; a
-                coordinate
-            of the basis (``"column"``, ``"band"``, ``"channel"``, ``"frequency"``): some of its
-            values; ``"noise"``: all, with noise that differs from group to group; ``"blur"``: all,
-            with noise that grows with the frequency. Half of the observations of some components
-            are free of noise, the others have a random amount. None: the paths as they are.
-        weight: How many samples are drawn from these paths for each one of the model's own.
+            coordinate of the basis (``"column"``, ``"band"``, ``"channel"``, ``"frequency"``): some
+            of its values; ``"noise"``: all, with noise that differs from group to group;
+            ``"blur"``: all, with noise that grows with the frequency. Half of the observations of
+            some components are free of noise, the others have a random amount. ``()``: nothing is
+            observed.
+        weight: Number of training samples on these paths for each one on the model's own, > 0.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: for a basis without a schedule, weights <= 0, or (when data are known)
+        ValueError: for a basis without a schedule, a weight <= 0, or (once data are known)
             coordinates that the basis does not have.
 
     Example:
@@ -88,7 +52,20 @@ class Paths(FittedLayer):
     ('haar', ('band',))
     """
 
-    def __init__(self, schedule=None, basis=None, observed=(), weight: float = 1.0, **kwargs):
+    # Known from `build` on; `prior` and `moments` only of paths in a basis of their own.
+    data_shape: Shape
+    tokens: GammaTokens
+    prior: Isotropic
+    moments: NoisedMoments
+
+    def __init__(
+        self,
+        schedule: Identifier | None = None,
+        basis: Identifier | None = None,
+        observed: str | Sequence[str] = (),
+        weight: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if schedule is None and basis is not None:
             raise ValueError(
@@ -101,24 +78,31 @@ class Paths(FittedLayer):
         self.basis = None if basis is None else bases.get(basis)
         self.observed = observations.check_kinds(observed)
         self.weight = float(weight)
-        # The basis in use, `None` for the model's own; a namespace, because Keras would not let a
+        # The basis in use, `None` for the model's own; in a namespace, since Keras would not let a
         # loaded layer take another basis.
         self.used = SimpleNamespace(basis=self.basis)
-        self.tokens = self.prior = self.moments = None
+        self.tokens = self.prior = self.moments = None  # type: ignore[assignment]  # until built
 
-    def build(self, data_shape, max_tokens, scale=None, tokens=None):
+    def build(
+        self,
+        data_shape: Shape,
+        max_tokens: int,
+        scale: float | None = None,
+        tokens: dict[str, Any] | None = None,
+    ) -> None:
         """Makes the parts; `adapt` calls it, or loading.
 
         Args:
             data_shape: Shape of one example.
-            max_tokens: The cap on the number of tokens.
-            scale: The prior's scale where there is a basis of its own.
+            max_tokens: Largest number of tokens.
+            scale: The prior's scale; `None` for paths in the model's own basis.
             tokens: The build config of the tokens, when loading.
         """
         self.data_shape, self.scale = tuple(data_shape), scale
         self.tokens = GammaTokens(max_tokens)
         if self.basis is not None and not self.basis.built:
-            self.basis.build((None, *self.data_shape))  # not in use, but it must be found again
+            # Also where an equal basis of another part is used, so that its weights can be loaded.
+            self.basis.build((None, *self.data_shape))
         if scale is not None:
             self.prior = Isotropic(scale)
             self.prior.build((None, *self.data_shape))
@@ -127,28 +111,37 @@ class Paths(FittedLayer):
             self.moments.build(self.data_shape)
         self.tokens.build_from_config(tokens)
 
-    def adapt(self, own: View, mean=None, variance=None):
-        """Takes the statistics of the components, of a basis of its own.
+    def adapt(
+        self, own: View, mean: ArrayLike | None = None, variance: ArrayLike | None = None
+    ) -> None:
+        """Fits the parts to the data.
 
         Args:
             own: The model's own view, adapted.
-            mean: Mean of the components, `data_shape`.
+            mean: Mean of the components in a basis other than the model's own, `data_shape`.
             variance: Their variance.
+
+        Raises:
+            ValueError: for coordinates that the basis does not have.
         """
         scale = None
-        if self.used.basis is not None:  # the own prior's, which may have been measured
+        if self.used.basis is not None:  # that of the model's own prior, which may be fitted
             scale = float(ops.convert_to_numpy(own.prior.scale).max())
         if not self.built:
             self.build(own.basis.data_shape, own.tokens.max_tokens, scale)
             self.built = True
         if self.used.basis is not None:
             self.prior.constant = self.scale = scale
+            assert mean is not None
+            assert variance is not None
             self.prior.adapt(mean, variance)
         if self.schedule is not None:
             view = self.view(own)
-            numbers = view.prior.variance, view.prior.data_variance
-            numbers = (ops.convert_to_numpy(values) for values in numbers)
-            self.schedule.adapt(*numbers, view.basis.coordinates)
+            variance, data_variance = (
+                ops.convert_to_numpy(values)
+                for values in (view.prior.variance, view.prior.data_variance)
+            )
+            self.schedule.adapt(variance, data_variance, view.basis.coordinates)
         observations.check_view(self.view(own), self.view(own).basis.coordinates)
 
     def view(self, own: View) -> View:
@@ -164,7 +157,7 @@ class Paths(FittedLayer):
             weight=self.weight,
         )
 
-    def get_build_config(self):
+    def get_build_config(self) -> dict[str, Any] | None:
         """What `build` needs, so that saved paths are built again on loading."""
         if not self.built:
             return None
@@ -175,14 +168,14 @@ class Paths(FittedLayer):
             "tokens": self.tokens.get_build_config(),
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         parts = {"schedule": self.schedule, "basis": self.basis}
         config = {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
         return super().get_config() | config | {"observed": self.observed, "weight": self.weight}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "Paths":
         """Makes the parts from their configs."""
         parts = {name: config[name] for name in ("schedule", "basis")}
         parts = {
@@ -192,7 +185,7 @@ class Paths(FittedLayer):
         return cls(**(config | parts))
 
 
-def get_all(region: Any, basis: Any, prior: Any) -> list[Paths]:
+def get_all(region: Identifier | Sequence[Identifier], basis: Basis, prior: Prior) -> list[Paths]:
     """The `Paths` of a model's argument `region`, with equal bases made one.
 
     Args:
@@ -217,45 +210,46 @@ def get_all(region: Any, basis: Any, prior: Any) -> list[Paths]:
 
 
 def has_pixel_states(views: Iterable[View]) -> bool:
-    """Whether there are states in which pixels differ in gamma."""
+    """Whether gamma may differ from pixel to pixel in a state of one of the views."""
     return any(
         not view.basis.mixes_space and (view.tokens.n_means > 1 or bool(view.observed))
         for view in views
     )
 
 
-def share_bases(own, region):
-    """Makes paths in equal bases use one and the same, so that each is computed once.
+def share_bases(own: Basis, region: Sequence[Paths]) -> None:
+    """Makes paths in equal bases use the same object, so that each basis is computed once.
 
     Args:
         own: The model's own basis.
-        region: List of `Paths`.
+        region: The `Paths`, whose `used.basis` is set.
     """
     known = [own]
     for paths in region:
         if paths.basis is None:
             continue
-        same = [basis for basis in known if _essence(basis) == _essence(paths.basis)]
+        same = [basis for basis in known if _definition(basis) == _definition(paths.basis)]
         known += [] if same else [paths.basis]
         basis = same[0] if same else paths.basis
         paths.used.basis = None if basis is own else basis
 
 
-def _essence(basis):
-    """What makes two bases the same function, whatever they are called."""
+def _definition(basis: Basis) -> tuple[type, dict[str, Any]]:
+    """Equal for two bases that are the same function, whatever their names."""
     config = basis.get_config()
     return type(basis), {k: v for k, v in config.items() if k not in ("name", "trainable", "dtype")}
 
 
-def adapt_tokens(views):
-    """Fits the tokens of all views, so that one network can read them.
+def adapt_tokens(views: Iterable[View]) -> None:
+    """Fits the tokens of all views, so that one network is conditioned on all of them.
 
-    They get the same number of tokens and the same coordinates; with several bases, also marks that
-    say which basis they are about.
+    They get the same number of tokens and the same coordinates; with several bases, also a one-hot
+    mark of their basis.
 
     Args:
         views: The views, all else adapted.
     """
+    views = list(views)
     distinct = list({id(view.tokens): view for view in views}.values())
     bases_ = list({id(view.basis): view.basis for view in views}.values())
     groups = [np.asarray(ops.convert_to_numpy(view.schedule.groups)) for view in distinct]
@@ -266,7 +260,8 @@ def adapt_tokens(views):
         variance = ops.convert_to_numpy(view.prior.data_variance)
         coordinates = empty | view.basis.coordinates | {"log_variance": -np.log(variance)}
         marks = [float(view.basis is basis) for basis in bases_] if len(bases_) > 1 else []
-        view.tokens.adapt(group, view.schedule.noising_order(), coordinates, total=total, marks=marks)
+        order = view.schedule.noising_order()
+        view.tokens.adapt(group, order, coordinates, total=total, marks=marks)
 
 
 registry = Registry("region", Paths)

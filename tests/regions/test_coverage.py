@@ -12,9 +12,9 @@ from keras_gud.regions import coverage
 SHAPE = (8, 12, 3)
 
 
-def departure(view, state):
+def distance(view, state):
     """The distance of one state."""
-    return coverage.departure(view, state[None])[0]
+    return coverage.distances_from_view(view, state[None])[0]
 
 
 def state_of(view, t, **params):
@@ -35,7 +35,7 @@ def state_of(view, t, **params):
 def test_no_distance_on_the_paths(basis, schedule, t):
     view = make_view(basis, schedule())
     # A grid of 129 times on a range of 12 to 25, at half its distance, steeper by 1/(1 - b).
-    assert departure(view, state_of(view, t)) < 0.3
+    assert distance(view, state_of(view, t)) < 0.3
 
 
 def test_the_distance_of_one_component():
@@ -43,19 +43,19 @@ def test_the_distance_of_one_component():
     state = state_of(view, 0.5)
     state[2, 3, 1] += 3.0
     # The nearest state of the diagonal is half way between the two values.
-    assert departure(view, state) == pytest.approx(1.5, abs=0.1)
+    assert distance(view, state) == pytest.approx(1.5, abs=0.1)
 
 
 def test_observed_components_are_near_paths_with_observations():
     state = state_of(make_view(), 0.6)
     state[:3, :5] = -7.0
-    assert departure(make_view(), state) > 3.0
-    assert departure(make_view(observed=("pixels",)), state) < 0.1
+    assert distance(make_view(), state) > 3.0
+    assert distance(make_view(observed=("pixels",)), state) < 0.1
     state[4:, 6:] = -4.0  # a second level of noise
-    assert departure(make_view(observed=("pixels",)), state) == pytest.approx(1.5, abs=0.1)
-    assert departure(make_view(observed=("pixels", "noise")), state) < 0.1
+    assert distance(make_view(observed=("pixels",)), state) == pytest.approx(1.5, abs=0.1)
+    assert distance(make_view(observed=("pixels", "noise")), state) < 0.1
     state[7, 11, 0] = 8.0  # noisier than at t = 1
-    assert departure(make_view(observed=("noise",)), state) == pytest.approx(3.0, abs=0.1)
+    assert distance(make_view(observed=("noise",)), state) == pytest.approx(3.0, abs=0.1)
 
 
 def test_a_warning_says_by_how_much():

@@ -1,0 +1,60 @@
+"""One view of the noising states that a network is trained on: paths in one basis.
+
+A path is ``t -> gamma(t)`` of a schedule, or ``t -> min(gamma(t), gamma_observed)`` where some
+components are observed (DESIGN sec. 3.10).
+"""
+
+from dataclasses import dataclass
+
+from keras_gud.bases import Basis
+from keras_gud.conditioning.gamma_tokens import GammaTokens
+from keras_gud.core.types import Tensor
+from keras_gud.diffusion.noising_state import NoisingState
+from keras_gud.diffusion.terminal import NoisedMoments
+from keras_gud.priors import Prior
+from keras_gud.regions import observed as observations
+from keras_gud.schedules import ComponentSchedule
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything that turns data into noised components and back, in one basis.
+
+    Attributes:
+        basis: The built `Basis`.
+        prior: The adapted `Prior` of its components.
+        schedule: The adapted `ComponentSchedule`.
+        tokens: The adapted `GammaTokens`, through which the network is conditioned on states.
+        moments: The built `NoisedMoments`, for the start of sampling.
+        observed: Kinds of observations on these paths in training, see `Paths`.
+        weight: Number of training samples for each one of the model's own view.
+    """
+
+    basis: Basis
+    prior: Prior
+    schedule: ComponentSchedule
+    tokens: GammaTokens
+    moments: NoisedMoments
+    observed: tuple[str, ...] = ()
+    weight: float = 1.0
+
+    def state(
+        self, t: Tensor, parameters: Tensor, uniform: observations.Uniform | None = None
+    ) -> NoisingState:
+        """The noising states of a batch, with random observations if `uniform` is given.
+
+        Args:
+            t: float32 ``(batch,)``.
+            parameters: float32 uniforms ``(batch, >= number of the schedule's parameters)``.
+            uniform: Callable from a shape to new uniforms ``(batch, *shape)``.
+
+        Returns:
+            A state whose fields broadcast against ``(batch, *data_shape)``.
+        """
+        chosen = self.schedule.draw_parameters(parameters)
+        state = self.schedule(t, **chosen)
+        if not self.observed or uniform is None:
+            return state
+        levels = observations.draw_levels(self.observed, uniform, self)
+        first, last = (self.schedule(end, **chosen).gamma for end in (0.0, 1.0))
+        return state.capped(observations.caps(levels, first, last))
