@@ -25,6 +25,7 @@ from scaling_model import (
 from keras_gud import backbones, datasets
 
 
+@pytest.mark.once
 def test_flops_of_convolutions_and_dense_layers():
     network = keras.Sequential(
         [keras.layers.Conv2D(4, 3, padding="same"), keras.layers.Flatten(), keras.layers.Dense(2)]
@@ -39,6 +40,7 @@ def test_flops_of_convolutions_and_dense_layers():
     assert count_flops(First(), [(7, 5, 6, 3)]) == expected
 
 
+@pytest.mark.once
 def test_flops_of_attention():
     """Cross-attention: the two projected token matrices, logits and mixing; and keys and values."""
     batch, n, width, count, features, heads = 3, 40, 8, 5, 6, 2
@@ -63,6 +65,7 @@ def images(seed, n=400, contrast=40):
     return np.clip(128 + contrast * rng.normal(size=(n, 9, 9, 3)), 0, 255).astype("uint8")
 
 
+@pytest.mark.once
 def test_frechet_distance_is_0_for_the_same_and_grows_with_the_difference():
     reference = images(0)
     assert frechet_distance(reference, reference) == pytest.approx(0.0, abs=1e-6)
@@ -71,12 +74,14 @@ def test_frechet_distance_is_0_for_the_same_and_grows_with_the_difference():
     assert 0 < level < far[0] < far[1]
 
 
+@pytest.mark.once
 def test_features_do_not_depend_on_the_other_images():
     x = images(2, n=6)
     np.testing.assert_allclose(random_features(x)[2:4], random_features(x[2:4]), rtol=1e-12)
     assert random_features(x).shape == (6, 48)
 
 
+@pytest.mark.once
 def test_feature_distance_of_gaussians_is_the_closed_form():
     """Shifted by m, scaled by k: m^2 + (k - 1)^2 tr C, over tr C; a unit never on adds nothing."""
     b = np.random.default_rng(0).normal(size=(50, 5)) * np.array([1.0, 2.0, 3.0, 0.5, 0.0])
@@ -87,6 +92,7 @@ def test_feature_distance_of_gaussians_is_the_closed_form():
     assert feature_distance(scaled, b) == pytest.approx(0.25)
 
 
+@pytest.mark.once
 def test_digit_features_tell_digits_from_noise():
     digits = datasets.load("digits")
     assert digit_features(digits[:3]).shape == (3, 64)
@@ -98,6 +104,7 @@ def test_digit_features_tell_digits_from_noise():
 # -- how runs scale -------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_collectives_of_a_program():
     text = """
     %all-reduce.1 = (f32[3,4]{1,0}, bf16[5]{0}) all-reduce(%a, %b), channel_id=1
@@ -109,6 +116,7 @@ def test_collectives_of_a_program():
     assert collectives("%x = f32[2]{0} add(%a, %b)") == {}
 
 
+@pytest.mark.once
 def test_time_of_an_all_reduce():
     machine = Machine(within=100.0, between=10.0, latency=0.0)
     assert reduce_time(400.0, 1, machine) == 0.0
@@ -126,6 +134,7 @@ def network(**changes):
     return Network(**given | changes)
 
 
+@pytest.mark.once
 def test_batches_fill_the_memory():
     assert fitting_batch(network(), Machine(memory=80e9, usable=0.5)) == 32
     weights = network(parameters=10**9)  # 20 GB
@@ -133,6 +142,7 @@ def test_batches_fill_the_memory():
     assert fitting_batch(weights, Machine(memory=20.5e9, usable=1.0)) == 0
 
 
+@pytest.mark.once
 def test_what_a_step_costs():
     machine = Machine(arithmetic=1e12, utilisation=0.5, traffic=1e12, spread=0.0)
     times = step_times(network(), machine, 1, 4)
@@ -142,6 +152,7 @@ def test_what_a_step_costs():
     assert bottleneck(times) == "arithmetic"
 
 
+@pytest.mark.once
 def test_what_limits_a_step():
     worse = {
         "memory traffic": Machine(traffic=1e6),
@@ -153,6 +164,7 @@ def test_what_limits_a_step():
         assert bottleneck(step_times(network(), machine, 64, 8)) == name
 
 
+@pytest.mark.once
 def test_efficiency_is_lost_to_the_all_reduce_and_to_small_batches():
     machine = Machine(spread=0.0, latency=0.0, host=0.0, between=1e7, read=1e12)
     batch = fitting_batch(network(), machine)
@@ -165,6 +177,7 @@ def test_efficiency_is_lost_to_the_all_reduce_and_to_small_batches():
     assert few < enough
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="keras.distribution is jax's")
 def test_devices_exchange_their_gradients_once_and_nothing_in_sampling():
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])

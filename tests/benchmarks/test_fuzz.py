@@ -6,6 +6,8 @@ import robustness_inputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.once
+
 # What compiles something new for nearly every input is left to the benchmark.
 EXAMPLES = {
     "bases": 30,

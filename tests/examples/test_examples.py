@@ -1,4 +1,4 @@
-"""The examples run, quickly, and write what they say."""
+"""The examples run, quickly, and write what they say; what they are made of, on its own."""
 
 import importlib
 import json
@@ -44,6 +44,7 @@ def interrupt(process, line):
     assert process.returncode == -signal.SIGTERM
 
 
+@pytest.mark.slow
 def test_demo(tmp_path):
     assert "best component-wise linear model" in run("demo.py", tmp_path, "--quick")
     for name in ("samples.png", "forward.png", "schedule.png"):
@@ -51,11 +52,12 @@ def test_demo(tmp_path):
     assert (tmp_path / "digits.keras").stat().st_size > 1e5
 
 
-# Quick, but with much to compile: once is enough, what they call is tested on every backend.
-once = pytest.mark.skipif(keras.backend.backend() != "jax", reason="runs on jax")
+# Quick, but with much to compile: one backend is enough, what they call is tested on every one.
+on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="runs on jax")
 
 
-@once
+@pytest.mark.slow
+@on_jax
 def test_restoration(tmp_path):
     table = run("restoration.py", tmp_path, "--quick")
     rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")]
@@ -66,7 +68,8 @@ def test_restoration(tmp_path):
     assert (tmp_path / "restoration.keras").stat().st_size > 1e5
 
 
-@once
+@pytest.mark.slow
+@on_jax
 def test_extension(tmp_path):
     printed = run("extension.py", tmp_path, "--quick")
     assert "Evaluations per column: " in printed
@@ -83,7 +86,8 @@ def of_examples(monkeypatch):
     return importlib.import_module
 
 
-@once
+@pytest.mark.slow
+@on_jax
 def test_presets(tmp_path):
     printed = run("presets.py", tmp_path, "--quick")
     rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| `")]
@@ -91,7 +95,8 @@ def test_presets(tmp_path):
     assert (tmp_path / "presets.png").read_bytes().startswith(b"\x89PNG")
 
 
-@once
+@pytest.mark.slow
+@on_jax
 def test_figures(tmp_path):
     run("figures.py", tmp_path, "--quick")
     for name in ("paths", "schedules", "forward", "columns"):
@@ -114,6 +119,7 @@ def rows_of(folder):
     return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_experiments(name, tmp_path):
     if keras.backend.backend() != "jax" and name not in ON_EVERY_BACKEND:
@@ -128,7 +134,8 @@ def test_experiments(name, tmp_path):
         assert len((folder / "results.csv").read_text().splitlines()) == len(figures) + 1
 
 
-@once
+@pytest.mark.slow
+@on_jax
 def test_an_interrupted_experiment_ends_with_the_same_figures(tmp_path):
     name, quick = "column_generation.py", ["--quick", "--epoch", "1"]
     # All runs compile the same.
@@ -146,6 +153,7 @@ def test_an_interrupted_experiment_ends_with_the_same_figures(tmp_path):
     assert len(parts) == 4
 
 
+@pytest.mark.once
 def test_results_are_not_computed_twice(of_examples, tmp_path):
     evaluation = of_examples("evaluation")
     results = evaluation.Results(tmp_path)
@@ -159,6 +167,7 @@ def test_results_are_not_computed_twice(of_examples, tmp_path):
     assert np.isnan(again.over_seeds("figure", a=0.7)).all()
 
 
+@pytest.mark.once
 def test_a_folder_holds_one_setting(of_examples, tmp_path):
     experiment = of_examples("experiment")
     experiment._same_setting(tmp_path / "setting.json", experiment.Setting(steps=5))
@@ -167,6 +176,7 @@ def test_a_folder_holds_one_setting(of_examples, tmp_path):
         experiment._same_setting(tmp_path / "setting.json", experiment.Setting(steps=6))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "dataset", "edge"),
     [
@@ -188,6 +198,7 @@ def test_the_papers_settings_read_its_data(name, dataset, edge, of_examples, mon
     assert held_out.shape == (3, edge, edge, 3)
 
 
+@pytest.mark.once
 def test_the_linear_estimate_is_the_mean_of_the_gaussian_posterior(of_examples, rng):
     linear = of_examples("rivals").Linear(rng.normal(size=(500, 2, 2, 1)))
     mixing = np.array([[1.0, 0.0], [0.5, 0.0], [0.0, 1.0], [0.0, -1.0]])
@@ -199,6 +210,7 @@ def test_the_linear_estimate_is_the_mean_of_the_gaussian_posterior(of_examples, 
     np.testing.assert_allclose(found.reshape(3, 4), expected, rtol=1e-6)
 
 
+@pytest.mark.once
 def test_measures_of_restored_images(of_examples, rng):
     measures = of_examples("measures")
     truth = rng.uniform(60, 190, size=(40, 8, 8, 3))
