@@ -1,12 +1,14 @@
-"""Attention by matrix products: over positions of the image, or from them to the noising state."""
+"""Attention by matrix products: among positions of the image, or from them to the noising state."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.core.registry import PACKAGE
+from keras_gud.core.types import BatchShape, Tensor
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -29,16 +31,16 @@ class Attention(keras.layers.Layer):
     (2, 9, 8)
     """
 
-    def __init__(self, heads: int = 1, **kwargs):
+    def __init__(self, heads: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.heads = heads
 
-    def build(self, x_shape):
+    def build(self, x_shape: BatchShape) -> None:
         """Builds for `x` ``(batch, N, channels)``."""
         self.create_projections(x_shape, x_shape)
 
-    def create_projections(self, x_shape, source_shape):
-        """Creates and builds the four dense layers; keys and values come from the source."""
+    def create_projections(self, x_shape: BatchShape, source_shape: BatchShape) -> None:
+        """Creates and builds the four dense layers; keys and values are made of the source."""
         width = x_shape[-1]
         if self.heads < 1 or width % self.heads:
             raise ValueError(
@@ -56,22 +58,24 @@ class Attention(keras.layers.Layer):
         self.value.build(source_shape)
         self.project.build(x_shape)
 
-    def split(self, x):
+    def split_heads(self, x: Tensor) -> Tensor:
         """``(batch, N, channels)`` -> ``(batch, heads, N, channels / heads)``."""
         x = ops.reshape(x, (-1, x.shape[1], self.heads, x.shape[2] // self.heads))
         # With the heads in front the products below are plain batched matmuls: much faster on CPU.
         return ops.transpose(x, (0, 2, 1, 3))
 
-    def call(self, x):
-        """Every position attends to all of them; returns the shape of `x`."""
-        query, key, value = (self.split(p(x)) for p in (self.query, self.key, self.value))
+    def call(self, x: Tensor) -> Tensor:
+        """Attention among all positions; the result has the shape of `x`."""
+        query, key, value = (
+            self.split_heads(layer(x)) for layer in (self.query, self.key, self.value)
+        )
         logits = ops.einsum("bhnd,bhtd->bhnt", query, key) / math.sqrt(query.shape[-1])
         mixed = ops.einsum("bhnt,bhtd->bhnd", _softmax(logits), value)
         mixed = ops.transpose(mixed, (0, 2, 1, 3))
         return self.project(ops.reshape(mixed, (-1, *x.shape[1:])))
 
-    def get_config(self):
-        """The arguments of the constructor."""
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
         return {**super().get_config(), "heads": self.heads}
 
 
@@ -79,11 +83,11 @@ class Attention(keras.layers.Layer):
 class CrossAttention(Attention):
     """Multi-head attention from a long sequence to a few tokens.
 
-    The same function of the same weights as in the textbook, with the products taken in another
-    order: the projections of queries and outputs are applied to the tokens instead of the
-    positions, ``(x Q) K^T = x (K Q^T)^T`` and ``(A V) P = A (V P)``. With T tokens and H heads a
-    position then costs ``2 H T channels`` products instead of ``2 channels (channels + T)``, and
-    nothing as long as the sequence is transposed.
+    The usual function of the usual weights, with the products taken in another order: the
+    projections of queries and outputs are applied to the tokens instead of the positions,
+    ``(x Q) K^T = x (K Q^T)^T`` and ``(A V) P = A (V P)``. With T tokens and H heads a position then
+    costs ``2 H T channels`` products instead of ``2 channels (channels + T)``, and no array as long
+    as the sequence is transposed.
 
     Args:
         heads: Number of heads; must divide the channels of the queries.
@@ -98,30 +102,39 @@ class CrossAttention(Attention):
     (2, 9, 8)
     """
 
-    def build(self, x_shape, context_shape):
+    # Other arguments than those of `Attention`: there is a second input.
+    def build(  # type: ignore[override]
+        self, x_shape: BatchShape, context_shape: BatchShape
+    ) -> None:
         """Builds for `x` ``(batch, N, channels)`` and `context` ``(batch, T, features)``."""
         self.create_projections(x_shape, context_shape)
 
-    def call(self, x, context):
-        """Positions attend to `context`, ``(batch, T, features)``; returns the shape of `x`."""
+    def call(self, x: Tensor, context: Tensor) -> Tensor:  # type: ignore[override]
+        """Attention from positions to `context`; the result has the shape of `x`.
+
+        Args:
+            x: ``(batch, N, channels)``.
+            context: ``(batch, T, features)``.
+        """
         width, heads = x.shape[-1], self.heads
         depth, count = width // heads, context.shape[1]
         query = ops.reshape(ops.cast(self.query.kernel, x.dtype), (width, heads, depth))
         project = ops.reshape(ops.cast(self.project.kernel, x.dtype), (heads, depth, width))
         key, value = (
-            ops.reshape(p(context), (-1, count, heads, depth)) for p in (self.key, self.value)
+            ops.reshape(layer(context), (-1, count, heads, depth))
+            for layer in (self.key, self.value)
         )
         key = ops.einsum("bthd,chd->bcht", key, query) / math.sqrt(depth)
         value = ops.einsum("bthd,hdc->bhtc", value, project)
         logits = ops.matmul(x, ops.reshape(key, (-1, width, heads * count)))
         weights = _softmax(ops.reshape(logits, (-1, x.shape[1], heads, count)))
         weights = ops.reshape(weights, (-1, x.shape[1], heads * count))
-        found = ops.matmul(weights, ops.reshape(value, (-1, heads * count, width)))
-        return found + ops.cast(self.project.bias, x.dtype)
+        attended = ops.matmul(weights, ops.reshape(value, (-1, heads * count, width)))
+        return attended + ops.cast(self.project.bias, x.dtype)
 
 
-def _softmax(logits):
-    """Over the last axis; half precision is too coarse for it."""
+def _softmax(logits: Tensor) -> Tensor:
+    """Softmax over the last axis, computed in float32."""
     return ops.cast(ops.softmax(ops.cast(logits, "float32"), axis=-1), logits.dtype)
 
 
@@ -129,11 +142,11 @@ def _softmax(logits):
 class SpatialAttention(keras.layers.Layer):
     """Residual attention from the positions of an image, with a learned position embedding.
 
-    Convolutions do not know where they are, but with a column-wise schedule gamma differs from
-    column to column: the position embedding lets each position look up its own token.
+    Convolutions are the same at all positions, but with a column-wise schedule gamma differs from
+    column to column: by the position embedding each position finds its own token.
 
     Args:
-        heads: Number of heads.
+        heads: Number of heads; must divide the channels.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
@@ -142,12 +155,15 @@ class SpatialAttention(keras.layers.Layer):
     (2, 4, 4, 8)
     """
 
-    def __init__(self, heads: int = 1, **kwargs):
+    def __init__(self, heads: int = 1, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self.heads = heads
 
-    def build(self, x_shape, context_shape=None):
-        """Builds for `x` ``(batch, *spatial, channels)`` and `context` ``(batch, T, features)``."""
+    def build(self, x_shape: BatchShape, context_shape: BatchShape | None = None) -> None:
+        """Builds for `x` ``(batch, *spatial, channels)`` and `context` ``(batch, T, features)``.
+
+        Without a context, positions attend to each other.
+        """
         flat_shape = (None, math.prod(x_shape[1:-1]), x_shape[-1])
         self.position = self.add_weight(
             shape=flat_shape[1:],
@@ -157,19 +173,20 @@ class SpatialAttention(keras.layers.Layer):
         )
         self.norm = GroupNorm()
         self.norm.build(flat_shape)
-        kind, contexts = Attention, ()
-        if context_shape is not None:
-            kind, contexts = CrossAttention, (context_shape,)
-        self.attention = kind(self.heads, dtype=self.dtype_policy)
-        self.attention.build(flat_shape, *contexts)
+        if context_shape is None:
+            self.attention = Attention(self.heads, dtype=self.dtype_policy)
+            self.attention.build(flat_shape)
+        else:
+            self.attention = CrossAttention(self.heads, dtype=self.dtype_policy)
+            self.attention.build(flat_shape, context_shape)
 
-    def call(self, x, context=None):
-        """Returns `x` plus what its positions found; same shape and dtype as `x`."""
+    def call(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Returns `x` plus the result of the attention, in the shape and dtype of `x`."""
         flat = ops.reshape(x, (-1, *self.position.shape))
-        placed = self.norm(flat) + self.position
-        found = self.attention(placed) if context is None else self.attention(placed, context)
-        return x + ops.reshape(found, (-1, *x.shape[1:]))
+        query = self.norm(flat) + self.position
+        attended = self.attention(query) if context is None else self.attention(query, context)
+        return x + ops.reshape(attended, (-1, *x.shape[1:]))
 
-    def get_config(self):
-        """The arguments of the constructor."""
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
         return {**super().get_config(), "heads": self.heads}

@@ -1,45 +1,48 @@
-"""What the shipped networks share: inputs, dtypes, checks and configuration."""
+"""The base class of the networks of this package: inputs, dtypes, checks and configuration."""
 
+from collections.abc import Sequence
 from numbers import Integral
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_gud.backbones.embedding import GAMMA_SCALE, LabelEmbedding, NoisingStateEmbedding
-from keras_gud.core.data_shape import Shape, validate_data_shape
+from keras_gud.core.data_shape import validate_data_shape
 from keras_gud.core.registry import Registry
+from keras_gud.core.types import BatchShape, Shape, Tensor
 
 
 class Backbone(keras.layers.Layer):
-    """Base class of the shipped networks, called as ``network([y, tokens], training=...)``.
+    """Base class of the networks of this package, called as ``network([y, tokens], training=...)``.
 
     `y` is ``(batch, *data_shape)``, `tokens` is the noising state ``(batch, T, F)`` with gamma in
-    column 0 and position labels in the others; the output is float32 of y's shape and is zero
-    before training. A subclass implements `create_layers` and `transform`. Any Keras layer that is
-    called in the same way can take the place of a `Backbone`.
+    column 0 and coordinates in the others; the output is float32 of y's shape and is zero before
+    training. A subclass implements `create_layers` and `transform`. Any Keras layer that is called
+    in the same way can take the place of a `Backbone`.
 
-    Where components are pixels, tokens may be too coarse: a free mask for in-painting has a gamma
-    of its own for every pixel. With `gamma_map` the network is called as ``network([y, tokens,
-    gamma])`` with gamma ``(batch, *data_shape)``, which enters as further channels.
+    Where components are pixels, tokens may be too coarse: with an arbitrary mask for in-painting
+    each pixel has a gamma of its own. With `gamma_map` the network is called as ``network([y,
+    tokens, gamma])`` with gamma ``(batch, *data_shape)``, which is appended to the channels.
 
-    With `classes` the last input is int32 labels ``(batch,)`` in 0 .. classes, where `classes`
-    itself is the null label, "no label". Their embedding is added to the global vector.
+    With `classes` the last input is int32 labels ``(batch,)`` in 0 .. classes, where the label
+    `classes` is the null label, "no label". Their embedding is added to the global vector.
 
     Args:
         embedding_dim: Width of the global noising-state vector; tokens have half of it.
         mixers: Number of MLP-Mixer layers that embed the noising state.
         dropout: Dropout rate in [0, 1).
         seed: Integer from which the seeds of all dropout layers derive.
-        gamma_map: Whether the network is also given gamma itself as further channels.
-        classes: Number of classes, or `None` for a network that is not told labels.
-        remat: Whether blocks are computed again in the backward pass, to save memory; not with
-            dropout.
+        gamma_map: Whether gamma itself is an input too, as further channels.
+        remat: Whether blocks are computed again in the backward pass, to save memory
+            (rematerialisation); not with dropout.
+        classes: Number of classes, or `None` for a network that is not conditioned on labels.
         **kwargs: Arguments of `keras.layers.Layer`. With ``dtype="mixed_bfloat16"`` convolutions
             and dense layers compute in bfloat16; norms, embedding and output stay float32.
 
     Raises:
-        ValueError: for a dropout rate outside [0, 1), classes that are no integer >= 1, or inputs
-            of wrong shapes.
+        ValueError: for a dropout rate outside [0, 1), dropout with `remat`, classes that are not an
+            integer >= 1, or inputs of wrong shapes.
     """
 
     def __init__(
@@ -51,9 +54,9 @@ class Backbone(keras.layers.Layer):
         gamma_map: bool = False,
         remat: bool = False,
         classes: int | None = None,
-        **kwargs,
-    ):
-        # Autocast would round gamma to bfloat16 before the embedding sees it.
+        **kwargs: Any,
+    ) -> None:
+        # Autocast would round gamma to bfloat16 before it is embedded.
         super().__init__(autocast=False, **kwargs)
         if not 0 <= dropout < 1:
             raise ValueError(f"Expected 0 <= dropout < 1. Received: dropout={dropout}.")
@@ -63,20 +66,26 @@ class Backbone(keras.layers.Layer):
         self.seed = seed
         self.gamma_map = bool(gamma_map)
         self.remat = bool(remat)
-        if classes is not None and not _is_count(classes):
-            raise ValueError(
-                f"Expected `classes` to be an integer >= 1 or None. Received: classes={classes!r}."
-            )
-        self.classes = None if classes is None else int(classes)
+        self.classes = _check_classes(classes)
         if self.remat and dropout > 0:
-            # Computed again, a dropout layer would drop other values: wrong gradients.
+            # Computed again, a dropout layer would drop other values, and gradients be wrong.
             raise ValueError(f"Expected dropout=0 with remat=True. Received: dropout={dropout}.")
 
     def create_embedding(self) -> keras.layers.Layer:
-        """The layer from tokens ``(batch, T, F)`` to embedded tokens and the global vector."""
+        """The layer from tokens ``(batch, T, F)`` to embedded tokens and the global vector.
+
+        The embedded tokens are ``(batch, T, embedding_dim // 2)``, the vector is
+        ``(batch, embedding_dim)``.
+        """
         return NoisingStateEmbedding(self.embedding_dim // 2, self.embedding_dim, self.mixers)
 
-    def create_layers(self, input_shape, data_shape: Shape, tokens_shape, vector_shape):
+    def create_layers(
+        self,
+        input_shape: Shape,
+        data_shape: Shape,
+        tokens_shape: BatchShape,
+        vector_shape: BatchShape,
+    ) -> None:
         """Creates and builds the layers of `transform`.
 
         Args:
@@ -88,15 +97,25 @@ class Backbone(keras.layers.Layer):
         """
         raise NotImplementedError("A Backbone implements create_layers.")
 
-    def transform(self, y, tokens, vector, training=None):
-        """From `y` (compute dtype, with the gamma map if there is one), embedded tokens and global
-        vector (float32) to the output.
+    def transform(
+        self, y: Tensor, tokens: Tensor, vector: Tensor, training: bool | None = None
+    ) -> Tensor:
+        """The network from embedded inputs to its output.
+
+        Args:
+            y: ``(batch, *input_shape)`` in the compute dtype, with the gamma map if there is one.
+            tokens: Embedded tokens, float32 ``(batch, T, width)``.
+            vector: Global vector, float32 ``(batch, embedding_dim)``.
+            training: As in Keras.
+
+        Returns:
+            Tensor ``(batch, *data_shape)``.
         """
         raise NotImplementedError("A Backbone implements transform.")
 
-    def build(self, input_shape):
+    def build(self, input_shape: BatchShape) -> None:
         """Builds for the shapes of the inputs, ``[(batch, *data_shape), (batch, T, F), ...]``."""
-        # A loaded network is already built when the model around it builds its parts.
+        # When a model is loaded, Keras builds the network before the model builds its parts.
         if self.built:
             return
         y_shape, tokens_shape, *_ = self._check_inputs(input_shape)
@@ -114,12 +133,17 @@ class Backbone(keras.layers.Layer):
             self.label_embedding.build((None,))
         tokens_embedded = (None, self.tokens_shape[0], self.embedding_dim // 2)
         *spatial, channels = self.data_shape
-        entering = (*spatial, 2 * channels if self.gamma_map else channels)
+        with_gamma = (*spatial, 2 * channels if self.gamma_map else channels)
         vector = (None, self.embedding_dim)
-        self.create_layers(entering, self.data_shape, tokens_embedded, vector)
+        self.create_layers(with_gamma, self.data_shape, tokens_embedded, vector)
 
-    def call(self, inputs, training=None):
-        """``[y, tokens]``, with gamma and labels if told -> float32 ``(batch, *data_shape)``."""
+    def call(self, inputs: Sequence[Tensor], training: bool | None = None) -> Tensor:
+        """The output of the network, float32 ``(batch, *data_shape)``.
+
+        Args:
+            inputs: ``[y, tokens]``, then gamma with `gamma_map`, then labels with `classes`.
+            training: As in Keras.
+        """
         y, tokens, *more = self._check_inputs(inputs)
         if tuple(y.shape[1:]) != self.data_shape or tuple(tokens.shape[1:]) != self.tokens_shape:
             raise ValueError(
@@ -140,16 +164,16 @@ class Backbone(keras.layers.Layer):
         output = self.transform(ops.cast(y, self.compute_dtype), embedded, vector, training)
         return ops.cast(output, "float32")
 
-    def _check_inputs(self, inputs):
-        """Returns `inputs` if there are as many as expected, or raises a `ValueError`."""
-        told = {"gamma": self.gamma_map, "labels": self.classes is not None}
-        names = ["y", "tokens", *(name for name, given in told.items() if given)]
+    def _check_inputs(self, inputs: Sequence[Any]) -> Sequence[Any]:
+        """Returns the inputs or their shapes; a `ValueError` for another number than expected."""
+        optional = {"gamma": self.gamma_map, "labels": self.classes is not None}
+        names = ["y", "tokens", *(name for name, is_input in optional.items() if is_input)]
         if not isinstance(inputs, (list, tuple)) or len(inputs) != len(names):
             raise ValueError(f"Expected a list [{', '.join(names)}]. Received: inputs={inputs}.")
         return inputs
 
-    def get_config(self):
-        """The arguments of the constructor."""
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
         return {
             **super().get_config(),
             "embedding_dim": self.embedding_dim,
@@ -162,9 +186,14 @@ class Backbone(keras.layers.Layer):
         }
 
 
-def _is_count(value) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+def _check_classes(classes: Any) -> int | None:
+    integer = isinstance(classes, Integral) and not isinstance(classes, bool)
+    if classes is not None and not (integer and int(classes) >= 1):
+        raise ValueError(
+            f"Expected `classes` to be an integer >= 1 or None. Received: classes={classes!r}."
+        )
+    return None if classes is None else int(classes)
 
 
-# Users bring any Keras layer or model, so the base class is not `Backbone`.
+# Any Keras layer or model may be given, so the base class is not `Backbone`.
 registry = Registry("backbone", keras.layers.Layer)

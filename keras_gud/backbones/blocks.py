@@ -1,5 +1,7 @@
 """Building blocks of the U-Net for one, two or three spatial axes, channels last."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,14 +9,21 @@ from keras_gud.backbones.attention import SpatialAttention
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.backbones.resampling import fir_downsample, fir_upsample
 from keras_gud.core.registry import PACKAGE
+from keras_gud.core.types import BatchShape, Shape, Tensor
 
 _CONVOLUTIONS = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
-# Of the sum of a skip and a residual of unit variance.
+# The factor that gives the sum of a skip and a residual unit variance, if both have it.
 RESCALE = 2**-0.5
 
 
-def convolution(x_shape, filters: int, dtype, **kwargs) -> keras.layers.Layer:
+def convolution(x_shape: BatchShape, filters: int, dtype: Any, **kwargs: Any) -> keras.layers.Layer:
     """A built convolution of size 3 (same padding) for inputs ``(batch, *spatial, channels)``.
+
+    Args:
+        x_shape: Shape of the inputs, with one to three spatial axes.
+        filters: Number of output channels.
+        dtype: A dtype or a Keras dtype policy.
+        **kwargs: Further arguments of the Keras layer.
 
     >>> tuple(convolution((None, 8, 6, 3), filters=16, dtype="float32", strides=2).kernel.shape)
     (3, 3, 3, 16)
@@ -26,15 +35,25 @@ def convolution(x_shape, filters: int, dtype, **kwargs) -> keras.layers.Layer:
     return layer
 
 
-def pointwise(x_shape, filters: int, dtype) -> keras.layers.Layer:
-    """A built convolution of size 1; as a Dense, whose gradient is twice as fast on jax on CPU."""
+def pointwise(x_shape: BatchShape, filters: int, dtype: Any) -> keras.layers.Layer:
+    """A built convolution of size 1: a Dense, whose gradient is twice as fast on jax on a CPU."""
     layer = keras.layers.Dense(filters, dtype=dtype)
     layer.build(x_shape)
     return layer
 
 
-def call_block(layer, *inputs, remat: bool = False, **kwargs):
-    """Calls a layer without random numbers; with `remat` its inner values are not kept."""
+def call_block(
+    layer: keras.layers.Layer, *inputs: Tensor, remat: bool = False, **kwargs: Any
+) -> Tensor:
+    """Calls a layer that draws no random numbers.
+
+    Args:
+        layer: The layer.
+        *inputs: Its inputs that gradients are taken of.
+        remat: Whether to compute the layer again in the backward pass instead of keeping its
+            intermediate values.
+        **kwargs: Further arguments of the call.
+    """
     if not remat:
         return layer(*inputs, **kwargs)
     return keras.remat(lambda *inputs: layer(*inputs, **kwargs))(*inputs)
@@ -44,8 +63,9 @@ def call_block(layer, *inputs, remat: bool = False, **kwargs):
 class ResidualBlock(keras.layers.Layer):
     """Norm, SiLU, conv, FiLM norm, SiLU, dropout, conv, plus the input (Song et al. 2021).
 
-    The last convolution starts at zero, so an untrained block is its skip connection. FiLM (Perez
-    et al. 2018, arXiv:1709.07871) takes scale and shift from the global noising-state vector.
+    The last convolution starts at zero, so an untrained block equals its skip connection. FiLM
+    (Perez et al. 2018, arXiv:1709.07871) takes scale and shift from the global noising-state
+    vector.
 
     Args:
         width: Channels of the output.
@@ -53,7 +73,7 @@ class ResidualBlock(keras.layers.Layer):
         seed: Integer seed of the dropout.
         resample: ``"down"`` or ``"up"`` halves or doubles the resolution inside the block, with a
             FIR filter (BigGAN blocks, as in NCSN++).
-        rescale: Scales the sum by 1/sqrt(2), so that variances do not grow with depth.
+        rescale: Whether to scale the sum by 1/sqrt(2), so that variances do not grow with depth.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
@@ -69,8 +89,8 @@ class ResidualBlock(keras.layers.Layer):
         seed: int = 0,
         resample: str | None = None,
         rescale: bool = False,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         # Without autocast the vector stays float32; the convolutions cast their own inputs.
         super().__init__(autocast=False, **kwargs)
         self.width = width
@@ -79,7 +99,7 @@ class ResidualBlock(keras.layers.Layer):
         self.resample = resample
         self.rescale = rescale
 
-    def build(self, x_shape, vector_shape):
+    def build(self, x_shape: BatchShape, vector_shape: BatchShape) -> None:
         """Builds for `x` ``(batch, *spatial, channels)``, `vector` ``(batch, embedding_dim)``."""
         policy = self.dtype_policy
         hidden_shape = (*x_shape[:-1], self.width)
@@ -97,12 +117,26 @@ class ResidualBlock(keras.layers.Layer):
         if self.rate > 0:
             self.dropout = keras.layers.Dropout(self.rate, seed=self.seed, dtype=policy)
 
-    def call(self, x, vector, spatial=None, training=None):
-        """Returns ``(batch, *spatial, width)`` in the compute dtype; "up" needs `spatial`."""
+    def call(
+        self,
+        x: Tensor,
+        vector: Tensor,
+        spatial: Shape | None = None,
+        training: bool | None = None,
+    ) -> Tensor:
+        """The output of the block, ``(batch, *spatial, width)`` in the compute dtype.
+
+        Args:
+            x: ``(batch, *spatial, channels)``.
+            vector: ``(batch, embedding_dim)``.
+            spatial: The new spatial sizes; only with ``resample="up"``.
+            training: As in Keras.
+        """
         h = ops.silu(self.norm_in(x))
         if self.resample == "down":
             h, x = fir_downsample(h), fir_downsample(x)
         elif self.resample == "up":
+            assert spatial is not None
             h, x = fir_upsample(h, spatial), fir_upsample(x, spatial)
         h = self.conv_in(h)
         h = ops.silu(self.norm_out(h, self.film(vector)))
@@ -111,8 +145,8 @@ class ResidualBlock(keras.layers.Layer):
         y = self.conv_out(h) + (x if self.skip is None else self.skip(x))
         return y * RESCALE if self.rescale else y
 
-    def get_config(self):
-        """The arguments of the constructor."""
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
         return {
             **super().get_config(),
             "width": self.width,
@@ -157,10 +191,10 @@ class Level(keras.layers.Layer):
         dropout: float = 0.0,
         seed: int = 0,
         remat: bool = False,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(autocast=False, **kwargs)
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "width": width,
             "blocks": blocks,
             "heads": heads,
@@ -171,7 +205,9 @@ class Level(keras.layers.Layer):
             "remat": remat,
         }
 
-    def build(self, x_shape, tokens_shape, vector_shape):
+    def build(
+        self, x_shape: BatchShape, tokens_shape: BatchShape, vector_shape: BatchShape
+    ) -> None:
         """Builds for features `x`, embedded tokens and the global vector."""
         s, policy = self.settings, self.dtype_policy
         hidden_shape = (*x_shape[:-1], s["width"])
@@ -182,7 +218,7 @@ class Level(keras.layers.Layer):
             self.residual.append(block)
         self.cross = self.within = self.reduce = None
         extent = max(x_shape[1:-1])
-        # Among a single token or position there is nothing to choose.
+        # With a single token or position the attention would be constant.
         if s["cross_attention"] and min(tokens_shape[1], extent) > 1:
             if tokens_shape[1] > extent:
                 self.reduce = keras.layers.EinsumDense("btw,ts->bsw", (extent, None), dtype=policy)
@@ -194,8 +230,17 @@ class Level(keras.layers.Layer):
             self.within = SpatialAttention(s["heads"], dtype=policy)
             self.within.build(hidden_shape)
 
-    def call(self, x, tokens, vector, training=None):
-        """Returns ``(batch, *spatial, width)`` in the compute dtype."""
+    def call(
+        self, x: Tensor, tokens: Tensor, vector: Tensor, training: bool | None = None
+    ) -> Tensor:
+        """The output of the level, ``(batch, *spatial, width)`` in the compute dtype.
+
+        Args:
+            x: ``(batch, *spatial, channels)``.
+            tokens: ``(batch, T, features)``.
+            vector: ``(batch, embedding_dim)``.
+            training: As in Keras.
+        """
         remat = self.settings["remat"] and bool(training)
         first, *others = self.residual
         x = call_block(first, x, vector, remat=remat, training=training)
@@ -208,6 +253,6 @@ class Level(keras.layers.Layer):
             x = call_block(block, x, vector, remat=remat, training=training)
         return x
 
-    def get_config(self):
-        """The arguments of the constructor."""
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
         return {**super().get_config(), **self.settings}

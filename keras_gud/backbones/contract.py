@@ -1,20 +1,23 @@
-"""What a network is called with and must return, and the checks of it."""
+"""What a network is called with and must return, and checks that it does."""
 
 import inspect
 from numbers import Integral
+from typing import Any
 
 import keras
+
+from keras_gud.core.types import BatchShape, Shape
 
 _DEFAULT_BUILDS = keras.layers.Layer.build, keras.Model.build
 
 
-def takes_gamma_map(network) -> bool:
+def takes_gamma_map(network: keras.layers.Layer) -> bool:
     """Whether a network is called as ``network([y, tokens, gamma])``."""
     return bool(getattr(network, "gamma_map", False))
 
 
-def build_network(network, data_shape, token_shape):
-    """Builds a network and runs it on shapes alone: a wrong one fails here, not in the first step.
+def build_network(network: keras.layers.Layer, data_shape: Shape, token_shape: BatchShape) -> None:
+    """Builds a network and calls it on symbolic tensors, so that a wrong one fails before training.
 
     Args:
         network: Any Keras layer or model.
@@ -24,45 +27,53 @@ def build_network(network, data_shape, token_shape):
     Raises:
         ValueError: if it cannot be called as ``network([y, tokens])`` (with gamma and labels where
             it has the attributes `gamma_map` and `classes`), or does not return the shape of y.
+
+    Example:
+
+    >>> from keras_gud import backbones
+    >>> network = backbones.get("tiny", data_shape=(5,))
+    >>> build_network(network, data_shape=(5,), token_shape=(None, 5, 2))
+    >>> network.built
+    True
     """
-    told = {"y": (None, *data_shape), "tokens": tuple(token_shape)}
+    shape_of: dict[str, BatchShape] = {"y": (None, *data_shape), "tokens": tuple(token_shape)}
     if takes_gamma_map(network):
-        told["gamma"] = told["y"]
+        shape_of["gamma"] = shape_of["y"]
     if classes_of(network) is not None:
-        told["labels"] = (None,)
-    shapes = list(told.values())
+        shape_of["labels"] = (None,)
+    shapes = list(shape_of.values())
     try:
         # Networks without a `build` of their own are built by the call below.
         if not network.built and type(network).build not in _DEFAULT_BUILDS:
             network.build(shapes)
         inputs = [
             keras.KerasTensor((2, *shape[1:]), "int32" if name == "labels" else "float32")
-            for name, shape in told.items()
+            for name, shape in shape_of.items()
         ]
         output = network(inputs, **training_argument(network, False))
     except Exception as error:
         raise ValueError(
-            f"Expected the `backbone` to be called as backbone([{', '.join(told)}]) with inputs of "
-            f"shapes {shapes}. Received: {type(network).__name__}, which raised "
+            f"Expected the `backbone` to be called as backbone([{', '.join(shape_of)}]) with "
+            f"inputs of shapes {shapes}. Received: {type(network).__name__}, which raised "
             f"{type(error).__name__}: {error}"
         ) from error
-    shape = tuple(getattr(output, "shape", ()))
-    if shape != (2, *data_shape):
+    output_shape = tuple(getattr(output, "shape", ()))
+    if output_shape != (2, *data_shape):
         raise ValueError(
             "Expected the `backbone` to return the shape of its first input, (batch, "
-            f"{str(tuple(data_shape))[1:-1]}). Received: an output of shape {shape} for a batch "
-            "of 2."
+            f"{str(tuple(data_shape))[1:-1]}). Received: an output of shape {output_shape} for a "
+            "batch of 2."
         )
 
 
-def classes_of(network) -> int | None:
+def classes_of(network: keras.layers.Layer) -> int | None:
     """The number of classes of a network that is called with labels last, or `None`."""
     value = getattr(network, "classes", None)
     return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
 
 
-def check_network(network, classes: int | None):
-    """Raises a `ValueError` unless the network is told as many classes as the model has."""
+def check_classes(network: keras.layers.Layer, classes: int | None) -> None:
+    """Raises a `ValueError` unless the network has as many classes as the model, or `None`."""
     found = classes_of(network)
     if found == classes:
         return
@@ -74,7 +85,7 @@ def check_network(network, classes: int | None):
         )
     if found is None:
         raise ValueError(
-            f"Expected a `backbone` that is told labels, because the model was made with "
+            f"Expected a `backbone` conditioned on labels, because the model was made with "
             f"classes={classes}. Received: {name} without an integer attribute `classes`. Add the "
             f"attribute, classes = {classes}; the network is then called with int32 labels "
             f"(batch,) as its last input, where {classes} is the null label."
@@ -85,7 +96,7 @@ def check_network(network, classes: int | None):
     )
 
 
-def training_argument(network, training: bool) -> dict:
+def training_argument(network: keras.layers.Layer, training: bool) -> dict[str, Any]:
     """``{"training": training}`` for a network that takes it, else nothing."""
     parameters = inspect.signature(network.call).parameters.values()
     takes = any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in parameters)

@@ -1,19 +1,21 @@
-"""From the noising state to what conditions the network (paper, appendix A)."""
+"""Embeddings of the noising state and of class labels (paper, appendix A)."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_gud.core.registry import PACKAGE
+from keras_gud.core.types import BatchShape, Tensor
 
-# gamma has a range of about (-10, 10): periods from twice the range down to 5.
+# gamma has a range of about (-10, 10); the periods are twice that range and less.
 GAMMA_SCALE = 10.0
 PERIODS = (40.0, 20.0, 10.0, 5.0)
 
 
-def gamma_features(gamma):
-    """Scaled gamma and sinusoids of it: ``(..., 1)`` -> ``(..., 9)``."""
+def gamma_features(gamma: Tensor) -> Tensor:
+    """Scaled gamma and its sine and cosine at four periods: ``(..., 1)`` -> ``(..., 9)``."""
     angles = gamma * ops.convert_to_tensor([2 * math.pi / n for n in PERIODS], "float32")
     return ops.concatenate([gamma / GAMMA_SCALE, ops.sin(angles), ops.cos(angles)], axis=-1)
 
@@ -33,15 +35,15 @@ class Mixer(keras.layers.Layer):
     (2, 8, 16)
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: BatchShape) -> None:
         """Builds for ``(batch, T, width)``; T must be known."""
         _, count, width = input_shape
         self.token_norm, self.channel_norm = (_layer_norm(input_shape) for _ in range(2))
         self.token_mix = [_dense(width, count, "silu"), _dense(count, width)]
         self.channel_mix = [_dense(2 * width, width, "silu"), _dense(width, 2 * width)]
 
-    def call(self, x):
-        """Returns the shape of `x`."""
+    def call(self, x: Tensor) -> Tensor:
+        """The mixed tokens, of the shape of `x`."""
         h = ops.transpose(self.token_norm(x), (0, 2, 1))
         x = x + ops.transpose(self.token_mix[1](self.token_mix[0](h)), (0, 2, 1))
         return x + self.channel_mix[1](self.channel_mix[0](self.channel_norm(x)))
@@ -51,7 +53,7 @@ class Mixer(keras.layers.Layer):
 class NoisingStateEmbedding(keras.layers.Layer):
     """Embeds the noising state with MLP-Mixer layers (paper, appendix A).
 
-    Inputs are tokens ``(batch, T, F)``: column 0 is gamma, the others are position labels of about
+    Inputs are tokens ``(batch, T, F)``: column 0 is gamma, the others are coordinates in about
     [-1, 1]. T is fixed when the layer is built. Computes in float32 whatever the global policy is,
     since bfloat16 has only three significant digits for gamma.
 
@@ -62,8 +64,9 @@ class NoisingStateEmbedding(keras.layers.Layer):
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Returns:
-        Embedded tokens ``(batch, T, width)`` and a global vector ``(batch, embedding_dim)`` that
-        sees the mean *and* every token, so that it can tell paths with the same mean apart.
+        Embedded tokens ``(batch, T, width)`` and a global vector ``(batch, embedding_dim)``, a
+        function of the mean *and* of every token, so that it distinguishes paths with the same mean
+        of gamma.
 
     Example:
     >>> embed = NoisingStateEmbedding(width=16, embedding_dim=32, mixers=2)
@@ -75,18 +78,18 @@ class NoisingStateEmbedding(keras.layers.Layer):
     # Channels per token in the flattened state: keeps its Dense small where T is large.
     bottleneck = 4
 
-    def __init__(self, width: int, embedding_dim: int, mixers: int = 1, **kwargs):
+    def __init__(self, width: int, embedding_dim: int, mixers: int = 1, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.width = width
         self.embedding_dim = embedding_dim
-        self.count_of_mixers = mixers
+        self.mixer_count = mixers
 
-    def build(self, input_shape):
+    def build(self, input_shape: BatchShape) -> None:
         """Builds for tokens ``(batch, T, F)``."""
         _, self.count, features = input_shape
         shape = (None, self.count, self.width)
         self.token_in = _dense(self.width, features + 2 * len(PERIODS), "silu")
-        self.mixers = [Mixer(dtype="float32") for _ in range(self.count_of_mixers)]
+        self.mixers = [Mixer(dtype="float32") for _ in range(self.mixer_count)]
         for mixer in self.mixers:
             mixer.build(shape)
         self.norm = _layer_norm(shape)
@@ -94,10 +97,10 @@ class NoisingStateEmbedding(keras.layers.Layer):
         self.merge = _dense(self.embedding_dim, self.width + self.count * self.bottleneck, "silu")
         self.vector_out = _dense(self.embedding_dim, self.embedding_dim, "silu")
 
-    def call(self, tokens):
-        """Returns the embedded tokens and the global vector."""
-        gamma, labels = tokens[..., :1], tokens[..., 1:]
-        x = self.token_in(ops.concatenate([gamma_features(gamma), labels], axis=-1))
+    def call(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The embedded tokens and the global vector."""
+        gamma, coordinates = tokens[..., :1], tokens[..., 1:]
+        x = self.token_in(ops.concatenate([gamma_features(gamma), coordinates], axis=-1))
         for mixer in self.mixers:
             x = mixer(x)
         x = self.norm(x)
@@ -105,19 +108,19 @@ class NoisingStateEmbedding(keras.layers.Layer):
         vector = self.merge(ops.concatenate([ops.mean(x, axis=1), flat], axis=-1))
         return x, self.vector_out(vector)
 
-    def get_config(self):
-        """The arguments of the constructor."""
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
         return {
             **super().get_config(),
             "width": self.width,
             "embedding_dim": self.embedding_dim,
-            "mixers": self.count_of_mixers,
+            "mixers": self.mixer_count,
         }
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class LabelEmbedding(keras.layers.Embedding):
-    """A vector for every class and one for the null label, in float32 whatever the policy is.
+    """A vector for each class and one for the null label, in float32 whatever the policy is.
 
     Args:
         classes: Number of classes; labels are 0 .. classes - 1 and the null label is `classes`.
@@ -129,15 +132,15 @@ class LabelEmbedding(keras.layers.Embedding):
     (2, 32)
     """
 
-    def __init__(self, classes: int, embedding_dim: int, **kwargs):
-        # Small: before training, every label means nearly the same.
+    def __init__(self, classes: int, embedding_dim: int, **kwargs: Any) -> None:
+        # Small, so that before training all labels have nearly the same effect.
         initializer = keras.initializers.RandomNormal(stddev=0.02)
         kwargs = {**kwargs, "dtype": "float32"}
         super().__init__(classes + 1, embedding_dim, initializer, **kwargs)
         self.classes = classes
 
-    def get_config(self):
-        """The arguments of the constructor."""
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
         config = keras.layers.Layer.get_config(self)
         return {**config, "classes": self.classes, "embedding_dim": self.output_dim}
 
@@ -154,7 +157,7 @@ class ProxyTimeEmbedding(keras.layers.Layer):
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Returns:
-        The tokens as they came, and a global vector ``(batch, embedding_dim)``.
+        The tokens as given, and a global vector ``(batch, embedding_dim)``.
 
     Example:
     >>> tokens, vector = ProxyTimeEmbedding(embedding_dim=32)(ops.zeros((2, 8, 3)))
@@ -162,12 +165,12 @@ class ProxyTimeEmbedding(keras.layers.Layer):
     (2, 32)
     """
 
-    def __init__(self, embedding_dim: int, blocks: int = 2, **kwargs):
+    def __init__(self, embedding_dim: int, blocks: int = 2, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.embedding_dim = embedding_dim
         self.blocks = blocks
 
-    def build(self, input_shape):
+    def build(self, input_shape: BatchShape) -> None:
         """Builds for tokens ``(batch, T, F)``."""
         dim = self.embedding_dim
         self.time = _dense(dim, 1 + 2 * len(PERIODS), "silu")
@@ -176,8 +179,8 @@ class ProxyTimeEmbedding(keras.layers.Layer):
         self.residual = [[_dense(dim, dim, "silu"), _dense(dim, dim)] for _ in range(self.blocks)]
         self.merge = _dense(dim, 2 * dim, "silu")
 
-    def call(self, tokens):
-        """Returns the tokens and the global vector."""
+    def call(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The tokens as given, and the global vector."""
         gamma = tokens[..., 0]
         time = self.time(gamma_features(ops.mean(gamma, axis=1, keepdims=True)))
         state = self.state_in(gamma / GAMMA_SCALE)
@@ -185,8 +188,8 @@ class ProxyTimeEmbedding(keras.layers.Layer):
             state = state + second(first(norm(state)))
         return tokens, self.merge(ops.concatenate([time, ops.silu(state)], axis=-1))
 
-    def get_config(self):
-        """The arguments of the constructor."""
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
         return {
             **super().get_config(),
             "embedding_dim": self.embedding_dim,
@@ -194,13 +197,13 @@ class ProxyTimeEmbedding(keras.layers.Layer):
         }
 
 
-def _dense(units: int, inputs: int, activation=None) -> keras.layers.Layer:
+def _dense(units: int, inputs: int, activation: str | None = None) -> keras.layers.Layer:
     layer = keras.layers.Dense(units, activation=activation, dtype="float32")
     layer.build((None, inputs))
     return layer
 
 
-def _layer_norm(shape) -> keras.layers.Layer:
+def _layer_norm(shape: BatchShape) -> keras.layers.Layer:
     layer = keras.layers.LayerNormalization(dtype="float32")
     layer.build(shape)
     return layer

@@ -1,5 +1,7 @@
 """A residual MLP for data without spatial axes."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +9,7 @@ from keras_gud.backbones.backbone import Backbone
 from keras_gud.backbones.blocks import call_block
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.core.registry import PACKAGE
+from keras_gud.core.types import BatchShape, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -25,12 +28,12 @@ class DenseBlock(keras.layers.Layer):
     (2, 8)
     """
 
-    def __init__(self, dropout: float = 0.0, seed: int = 0, **kwargs):
+    def __init__(self, dropout: float = 0.0, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self.rate = dropout
         self.seed = seed
 
-    def build(self, x_shape, vector_shape):
+    def build(self, x_shape: BatchShape, vector_shape: BatchShape) -> None:
         """Builds for `x` ``(batch, width)`` and `vector` ``(batch, embedding_dim)``."""
         width, policy = x_shape[-1], self.dtype_policy
         self.norm = GroupNorm()
@@ -45,15 +48,15 @@ class DenseBlock(keras.layers.Layer):
         if self.rate > 0:
             self.dropout = keras.layers.Dropout(self.rate, seed=self.seed, dtype=policy)
 
-    def call(self, x, vector, training=None):
-        """Returns ``(batch, width)`` in the compute dtype."""
+    def call(self, x: Tensor, vector: Tensor, training: bool | None = None) -> Tensor:
+        """The output of the block, ``(batch, width)`` in the compute dtype."""
         h = self.dense_in(ops.silu(self.norm(x, self.film(vector))))
         if self.dropout is not None:
             h = self.dropout(h, training=training)
         return x + self.dense_out(h)
 
-    def get_config(self):
-        """The arguments of the constructor."""
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
         return {**super().get_config(), "dropout": self.rate, "seed": self.seed}
 
 
@@ -61,8 +64,8 @@ class DenseBlock(keras.layers.Layer):
 class MLP(Backbone):
     """Residual MLP with FiLM from the noising state, for vectors ``(batch, features)``.
 
-    Every feature has its own weights, so it finds its own gamma in the global vector: no attention
-    is needed.
+    Every feature has its own weights, which can pick its own gamma from the global vector: no
+    attention is needed.
 
     Args:
         width: Width of the hidden layers.
@@ -82,13 +85,19 @@ class MLP(Backbone):
         self,
         width: int = 256,
         blocks: int = 3,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.width = width
         self.blocks = blocks
 
-    def create_layers(self, input_shape, data_shape, tokens_shape, vector_shape):
+    def create_layers(
+        self,
+        input_shape: Shape,
+        data_shape: Shape,
+        tokens_shape: BatchShape,
+        vector_shape: BatchShape,
+    ) -> None:
         """Creates and builds the layers; see `Backbone.create_layers`."""
         if len(data_shape) != 1:
             raise ValueError(
@@ -108,13 +117,15 @@ class MLP(Backbone):
         self.head = keras.layers.Dense(data_shape[0], kernel_initializer="zeros", dtype=policy)
         self.head.build(hidden_shape)
 
-    def transform(self, y, tokens, vector, training=None):
-        """Through the blocks; see `Backbone.transform`."""
+    def transform(
+        self, y: Tensor, tokens: Tensor, vector: Tensor, training: bool | None = None
+    ) -> Tensor:
+        """Applies the blocks; see `Backbone.transform`."""
         x, remat = self.stem(y), self.remat and bool(training)
         for block in self.residual:
             x = call_block(block, x, vector, remat=remat, training=training)
         return self.head(ops.silu(self.norm(x)))
 
-    def get_config(self):
-        """The arguments of the constructor."""
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
         return {**super().get_config(), "width": self.width, "blocks": self.blocks}

@@ -1,6 +1,8 @@
-"""NCSN++ told the noising state through its time embedding (paper, appendix B)."""
+"""NCSN++, conditioned on the noising state through its time embedding (paper, appendix B)."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -10,8 +12,9 @@ from keras_gud.backbones.backbone import Backbone, registry
 from keras_gud.backbones.blocks import RESCALE, ResidualBlock, call_block, convolution
 from keras_gud.backbones.embedding import ProxyTimeEmbedding
 from keras_gud.backbones.norm import GroupNorm
-from keras_gud.backbones.resampling import level_sizes, most_levels
+from keras_gud.backbones.resampling import level_sizes, max_levels
 from keras_gud.core.registry import PACKAGE
+from keras_gud.core.types import BatchShape, Shape, Tensor
 
 # Self-attention up to this many positions (16 x 16), as in Song et al. 2021.
 ATTENTION_POSITIONS = 256
@@ -19,12 +22,12 @@ ATTENTION_POSITIONS = 256
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class NCSNpp(Backbone):
-    """NCSN++ (Song et al. 2021, arXiv:2011.13456) as the paper's appendix B changes it.
+    """NCSN++ (Song et al. 2021, arXiv:2011.13456) with the changes of the paper's appendix B.
 
     BigGAN residual blocks that resample inside with a FIR filter, skips scaled by 1/sqrt(2), a skip
-    from every block, self-attention at 16 x 16 positions and fewer. The mean of gamma takes the
-    place of time, beside an embedding of gamma; there is no cross-attention. Scale and shift come
-    from the embedding (FiLM), where the original adds it as a bias.
+    from every block, self-attention at 16 x 16 positions and fewer. The mean of gamma replaces
+    time, beside an embedding of gamma; there is no cross-attention. The embedding gives scale and
+    shift (FiLM), where the original adds it as a bias.
 
     Args:
         widths: Channels per level, the finest first.
@@ -42,7 +45,13 @@ class NCSNpp(Backbone):
     (2, 7, 10, 3)
     """
 
-    def __init__(self, widths=(128, 256, 256, 256), blocks: int = 4, heads: int = 1, **kwargs):
+    def __init__(
+        self,
+        widths: Sequence[int] = (128, 256, 256, 256),
+        blocks: int = 4,
+        heads: int = 1,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.widths, self.blocks, self.heads = tuple(widths), blocks, heads
         if not self.widths or blocks < 1:
@@ -51,32 +60,42 @@ class NCSNpp(Backbone):
                 f"Received: widths={widths}, blocks={blocks}."
             )
 
-    def create_embedding(self):
-        """Mean gamma as time, concatenated with an embedding of gamma."""
+    def create_embedding(self) -> keras.layers.Layer:
+        """The mean of gamma as time, concatenated with an embedding of gamma."""
         return ProxyTimeEmbedding(self.embedding_dim)
 
-    def create_layers(self, input_shape, data_shape, tokens_shape, vector_shape):
-        """Creates and builds both ways of the U; see `Backbone.create_layers`."""
+    def create_layers(
+        self,
+        input_shape: Shape,
+        data_shape: Shape,
+        tokens_shape: BatchShape,
+        vector_shape: BatchShape,
+    ) -> None:
+        """Creates and builds the way down and the way up; see `Backbone.create_layers`."""
         if len(data_shape) == 1:
             raise ValueError(
                 "Expected data with spatial axes and channels; use `MLP` for vectors. "
                 f"Received: data_shape={data_shape}."
             )
         self.sizes = level_sizes(data_shape[:-1], len(self.widths))
-        self.vector_shape, self.count = vector_shape, 0
+        self.vector_shape, self.block_count = vector_shape, 0
         last = len(self.widths) - 1
         channels = self.widths[0]
         self.stem = convolution((None, *input_shape), channels, self.dtype_policy)
         self.down, self.shrink, self.up, self.grow = [], [], [], []
         skips = [channels]
         for i, width in enumerate(self.widths):
-            self.down.append([self._stage(i, c, width) for c in self._inward(channels, width)])
+            inputs = [channels] + [width] * (self.blocks - 1)
+            self.down.append([self._stage(i, c, width) for c in inputs])
             skips += [width] * self.blocks
             channels = width
             if i < last:
                 self.shrink.append(self._block(i, width, width, "down"))
                 skips.append(width)
-        self.middle = [self._stage(last, channels, channels), self._block(last, channels, channels)]
+        self.middle: list[Any] = [
+            self._stage(last, channels, channels),
+            self._block(last, channels, channels),
+        ]
         for i in reversed(range(last + 1)):
             stages = []
             for _ in range(self.blocks + 1):
@@ -92,16 +111,15 @@ class NCSNpp(Backbone):
             final, data_shape[-1], self.dtype_policy, kernel_initializer="zeros"
         )
 
-    def _inward(self, channels, width):
-        return [channels] + [width] * (self.blocks - 1)
-
-    def _block(self, level, channels, width, resample=None):
-        """A built residual block; every one has a dropout seed of its own."""
-        self.count += 1
+    def _block(
+        self, level: int, channels: int, width: int, resample: str | None = None
+    ) -> ResidualBlock:
+        """A built residual block, with a dropout seed of its own."""
+        self.block_count += 1
         block = ResidualBlock(
             width,
             self.dropout,
-            self.seed + self.count,
+            self.seed + self.block_count,
             resample=resample,
             rescale=True,
             dtype=self.dtype_policy,
@@ -109,7 +127,7 @@ class NCSNpp(Backbone):
         block.build((None, *self.sizes[level], channels), self.vector_shape)
         return block
 
-    def _stage(self, level, channels, width):
+    def _stage(self, level: int, channels: int, width: int) -> list[keras.layers.Layer | None]:
         """A residual block and, where there are few positions, self-attention (else `None`)."""
         attend = None
         if math.prod(self.sizes[level]) <= ATTENTION_POSITIONS:
@@ -117,14 +135,16 @@ class NCSNpp(Backbone):
             attend.build((None, *self.sizes[level], width))
         return [self._block(level, channels, width), attend]
 
-    def transform(self, y, tokens, vector, training=None):
-        """Down and up the levels; see `Backbone.transform`."""
+    def transform(
+        self, y: Tensor, tokens: Tensor, vector: Tensor, training: bool | None = None
+    ) -> Tensor:
+        """Applies the levels down and up; see `Backbone.transform`."""
         remat = self.remat and bool(training)
 
-        def call(block, x, **kwargs):
+        def call(block: ResidualBlock, x: Tensor, **kwargs: Any) -> Tensor:
             return call_block(block, x, vector, remat=remat, training=training, **kwargs)
 
-        def run(stage, x):
+        def run(stage: Sequence[Any], x: Tensor) -> Tensor:
             block, attend = stage
             x = call(block, x)
             return x if attend is None else call_block(attend, x, remat=remat) * RESCALE
@@ -145,8 +165,8 @@ class NCSNpp(Backbone):
                 x = call(self.grow[i], x, spatial=size)
         return self.head(ops.silu(self.norm(x)))
 
-    def get_config(self):
-        """The arguments of the constructor."""
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
         return {
             **super().get_config(),
             "widths": self.widths,
@@ -156,9 +176,9 @@ class NCSNpp(Backbone):
 
 
 @registry.register("ncsnpp")
-def _for_shape(data_shape=None, **kwargs) -> NCSNpp:
-    """The paper's appendix B: 4 levels of 4 blocks; about 75M parameters."""
+def _for_shape(data_shape: Shape | None = None, **kwargs: Any) -> NCSNpp:
+    """The network of the paper's appendix B: 4 levels of 4 blocks, about 75M parameters."""
     arguments = {"widths": (128, 256, 256, 256), "blocks": 4, "embedding_dim": 512, **kwargs}
     if data_shape is not None and len(data_shape) > 1:
-        arguments["widths"] = arguments["widths"][: most_levels(data_shape[:-1])]
+        arguments["widths"] = arguments["widths"][: max_levels(data_shape[:-1])]
     return NCSNpp(**arguments)

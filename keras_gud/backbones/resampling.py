@@ -1,20 +1,32 @@
 """Halving and doubling the resolution: by repetition, or with the FIR filter of NCSN++."""
 
+from collections.abc import Sequence
+
 from keras import ops
 
+from keras_gud.core.types import Shape, Tensor
 
-def halved(spatial) -> tuple[int, ...]:
+
+def halved(spatial: Sequence[int]) -> Shape:
     """Sizes after one down-sampling: half, rounded up."""
     return tuple(-(-n // 2) for n in spatial)
 
 
-def most_levels(spatial) -> int:
-    """How many levels a U-Net can have: every axis halves, rounding up, until one is 1."""
+def max_levels(spatial: Sequence[int]) -> int:
+    """The largest number of levels of a U-Net: axes are halved, rounding up, until one is 1.
+
+    >>> max_levels((7, 10))
+    4
+    """
     return 1 + (min(spatial) - 1).bit_length()
 
 
-def level_sizes(spatial, levels: int) -> list[tuple[int, ...]]:
-    """Spatial sizes of each level, the finest first.
+def level_sizes(spatial: Sequence[int], levels: int) -> list[Shape]:
+    """The spatial sizes of each level, the finest first.
+
+    Args:
+        spatial: The spatial sizes of the data.
+        levels: Number of levels.
 
     Raises:
         ValueError: if an axis of size 1 would have to be halved.
@@ -34,14 +46,19 @@ def level_sizes(spatial, levels: int) -> list[tuple[int, ...]]:
     return sizes
 
 
-def upsample(x, spatial):
-    """Repeats every position twice along each axis, then crops to the sizes `spatial`."""
+def upsample(x: Tensor, spatial: Shape) -> Tensor:
+    """Doubles every axis by repetition, then crops to the sizes `spatial`.
+
+    Args:
+        x: ``(batch, *sizes, channels)``.
+        spatial: The new sizes, each 2n or 2n - 1 for an old size n.
+    """
     for axis, size in enumerate(spatial, start=1):
         x = _crop(ops.repeat(x, 2, axis=axis), axis, size)
     return x
 
 
-def fir_upsample(x, spatial):
+def fir_upsample(x: Tensor, spatial: Shape) -> Tensor:
     """Doubles every axis with the filter (1, 3, 3, 1)/4, then crops to the sizes `spatial`.
 
     The filter of Karras et al. 2020 (arXiv:1912.04958), as in NCSN++; edges are repeated, so that
@@ -59,8 +76,12 @@ def fir_upsample(x, spatial):
     return x
 
 
-def fir_downsample(x):
-    """Halves every axis, rounding up, with the filter (1, 3, 3, 1)/8; edges are repeated."""
+def fir_downsample(x: Tensor) -> Tensor:
+    """Halves every axis, rounding up, with the filter (1, 3, 3, 1)/8; edges are repeated.
+
+    Args:
+        x: ``(batch, *sizes, channels)``.
+    """
     for axis in range(1, len(x.shape) - 1):
         if x.shape[axis] % 2:
             x = ops.concatenate([x, _take(x, axis, slice(-1, None))], axis=axis)
@@ -72,15 +93,15 @@ def fir_downsample(x):
     return x
 
 
-def _take(x, axis: int, window: slice):
+def _take(x: Tensor, axis: int, window: slice) -> Tensor:
     return x[(slice(None),) * axis + (window,)]
 
 
-def _crop(x, axis: int, size: int):
+def _crop(x: Tensor, axis: int, size: int) -> Tensor:
     return x if x.shape[axis] == size else _take(x, axis, slice(0, size))
 
 
-def _shifted(x, axis: int, by: int):
+def _shifted(x: Tensor, axis: int, by: int) -> Tensor:
     """Each position's neighbour one before (-1) or after (1) it; the edge is its own neighbour."""
     if by < 0:
         return ops.concatenate([_take(x, axis, slice(0, 1)), _take(x, axis, slice(0, -1))], axis)

@@ -1,14 +1,16 @@
-"""Which weights of the networks are divided among devices in model parallelism."""
+"""Model parallelism: which weights of the networks are divided among devices."""
 
 import keras
 
-# Where most weights are. They, their averages (`average_3_gud_..._kernel`) and the optimizer's
-# moments of them have these names in their paths.
+# The layers that hold most weights. Their names are in the paths of the weights, of the averages of
+# the weights (`average_3_gud_..._kernel`) and of the optimizer's moments.
 _BLOCKS = "(residual_block|spatial_attention|dense_block)"
 
 
-def layout_map(device_mesh, axis: str = "model"):
-    """The layout of every network that this package has by name, for `keras.distribution`.
+def layout_map(
+    device_mesh: keras.distribution.DeviceMesh, axis: str = "model"
+) -> keras.distribution.LayoutMap:
+    """The layout of the weights of all networks of this package, for `keras.distribution`.
 
     Kernels of residual blocks and of attention are divided over their output channels, which the
     devices along `axis` must divide; their averages and the optimizer's moments likewise. All
@@ -16,7 +18,7 @@ def layout_map(device_mesh, axis: str = "model"):
 
     Args:
         device_mesh: A `keras.distribution.DeviceMesh`.
-        axis: The name of its axis for models; the batch is divided along another.
+        axis: The name of its axis for model parallelism; the batch is divided along another.
 
     Returns:
         A `keras.distribution.LayoutMap`, to which further entries may be added.

@@ -2,26 +2,31 @@
 
 import inspect
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
 
 from keras_gud.backbones.backbone import registry
 from keras_gud.backbones.mlp import MLP
-from keras_gud.backbones.resampling import level_sizes, most_levels
+from keras_gud.backbones.resampling import level_sizes, max_levels
 from keras_gud.backbones.unet import ATTENTION_POSITIONS, UNet
+from keras_gud.core.types import Identifier, Shape
 
-_UNETS = {
+_UNETS: dict[str, dict[str, Any]] = {
     "tiny": {"widths": (16, 24, 32), "blocks": 1, "heads": 2, "embedding_dim": 64},
     "small": {"widths": (32, 64, 64), "blocks": 1, "heads": 2, "embedding_dim": 128},
     "base": {"widths": (128, 192, 256), "blocks": 2, "heads": 4, "embedding_dim": 512},
 }
-_MLPS = {
+_MLPS: dict[str, dict[str, Any]] = {
     "tiny": {"width": 96, "blocks": 2, "embedding_dim": 64},
     "small": {"width": 192, "blocks": 3, "embedding_dim": 128},
     "base": {"width": 1024, "blocks": 4, "embedding_dim": 256},
 }
 
 
-def _factory(name: str):
-    def create(data_shape=None, **kwargs):
+def _factory(name: str) -> Callable[..., keras.layers.Layer]:
+    def create(data_shape: Shape | None = None, **kwargs: Any) -> keras.layers.Layer:
         if data_shape is not None and len(data_shape) == 1:
             return MLP(**{**_MLPS[name], **kwargs})
         arguments = {**_UNETS[name], **kwargs}
@@ -36,26 +41,32 @@ for _name in _UNETS:
     registry.add(_name, _factory(_name))
 
 
-def fit_levels(widths, spatial) -> tuple[int, ...]:
-    """Widths for images of these sizes: fewer levels for tiny ones, more for large ones.
+def fit_levels(widths: Sequence[int], spatial: Shape) -> tuple[int, ...]:
+    """The widths of a U-Net for images of these sizes: fewer for tiny images, more for large ones.
 
-    The coarsest level attends to itself, which costs the square of its positions; the last width is
-    repeated until it has at most 256 of them, so that a step stays linear in pixels.
+    Self-attention at the coarsest level costs the square of its number of positions; the last width
+    is repeated until there are at most 256 of them, so that the cost of a step is linear in pixels.
+
+    Args:
+        widths: Channels per level, the finest first.
+        spatial: The spatial sizes of the images.
 
     >>> fit_levels((32, 64, 64), (8, 3)), fit_levels((32, 64, 64), (128, 100))
     ((32, 64, 64), (32, 64, 64, 64))
     """
-    most = most_levels(spatial)
-    widths = tuple(widths[:most])
+    limit = max_levels(spatial)
+    widths = tuple(widths[:limit])
     while (
-        len(widths) < most
+        len(widths) < limit
         and math.prod(level_sizes(spatial, len(widths))[-1]) > ATTENTION_POSITIONS
     ):
         widths += widths[-1:]
     return widths
 
 
-def get(identifier, data_shape=None, **kwargs):
+def get(
+    identifier: Identifier, data_shape: Shape | None = None, **kwargs: Any
+) -> keras.layers.Layer:
     """Returns a network for a size, a config or an instance.
 
     Args:

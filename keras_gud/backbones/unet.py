@@ -1,6 +1,8 @@
 """The U-Net of the paper's appendix A, for one to three spatial axes and any sizes."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -10,10 +12,11 @@ from keras_gud.backbones.blocks import Level, convolution, pointwise
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.backbones.resampling import level_sizes, upsample
 from keras_gud.core.registry import PACKAGE
+from keras_gud.core.types import BatchShape, Shape, Tensor
 
 # Cross-attention is on by default up to this many positions (16 x 16).
 ATTENTION_POSITIONS = 256
-# Seeds of dropout layers: one range per level.
+# Dropout layers of each level take their seeds from a range of this length.
 SEED_STRIDE = 1000
 
 
@@ -22,14 +25,15 @@ class UNet(Backbone):
     """U-Net with FiLM and cross-attention to the noising state.
 
     After the paper's appendix A and Song et al. 2021 (arXiv:2011.13456). Down-sampling is a
-    strided convolution (sizes rounded up), up-sampling repeats and crops to the skip's size, so
-    odd and non-square sizes work. The coarsest level attends to the tokens and to itself.
+    strided convolution (sizes rounded up), up-sampling repeats positions and crops to the size of
+    the skip connection, so odd and non-square sizes work. The coarsest level has cross-attention to
+    the tokens and self-attention.
 
     Args:
         widths: Channels per level, the finest first.
         blocks: Residual blocks per level and direction.
-        attention_levels: Indices of levels that attend to the tokens, beside the coarsest. `None`:
-            those with at most 256 positions.
+        attention_levels: Indices of levels with cross-attention to the tokens, beside the coarsest.
+            `None`: those with at most 256 positions.
         heads: Heads of every attention layer; must divide the widths of its level.
         **kwargs: Arguments of `Backbone`, e.g. `embedding_dim` or ``dtype="mixed_bfloat16"``.
 
@@ -45,12 +49,12 @@ class UNet(Backbone):
 
     def __init__(
         self,
-        widths=(32, 64),
+        widths: Sequence[int] = (32, 64),
         blocks: int = 2,
-        attention_levels=None,
+        attention_levels: Sequence[int] | None = None,
         heads: int = 2,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.widths = tuple(widths)
         self.blocks = blocks
@@ -67,15 +71,21 @@ class UNet(Backbone):
                 f"Received: attention_levels={attention_levels}."
             )
 
-    def attends(self, level: int, spatial) -> bool:
-        """Whether `level`, of sizes `spatial`, attends to the tokens."""
+    def has_cross_attention(self, level: int, spatial: Shape) -> bool:
+        """Whether `level`, of sizes `spatial`, has cross-attention to the tokens."""
         if level == len(self.widths) - 1:
             return True
         if self.attention_levels is None:
             return math.prod(spatial) <= ATTENTION_POSITIONS
         return level in self.attention_levels
 
-    def create_layers(self, input_shape, data_shape, tokens_shape, vector_shape):
+    def create_layers(
+        self,
+        input_shape: Shape,
+        data_shape: Shape,
+        tokens_shape: BatchShape,
+        vector_shape: BatchShape,
+    ) -> None:
         """Creates and builds stem, levels and head; see `Backbone.create_layers`."""
         if len(data_shape) == 1:
             raise ValueError(
@@ -86,12 +96,12 @@ class UNet(Backbone):
         self.sizes = level_sizes(data_shape[:-1], len(widths))
         coarsest = len(widths) - 1
 
-        def level(i, channels, direction):
+        def level(i: int, channels: int, direction: int) -> Level:
             layer = Level(
                 widths[i],
                 self.blocks,
                 self.heads,
-                cross_attention=self.attends(i, self.sizes[i]),
+                cross_attention=self.has_cross_attention(i, self.sizes[i]),
                 self_attention=i == coarsest,
                 dropout=self.dropout,
                 seed=self.seed + SEED_STRIDE * (2 * i + direction),
@@ -101,16 +111,16 @@ class UNet(Backbone):
             layer.build((None, *self.sizes[i], channels), tokens_shape, vector_shape)
             return layer
 
-        def shape(i, channels):
+        def shape(i: int, channels: int) -> BatchShape:
             return (None, *self.sizes[i], channels)
 
-        inward = (widths[0], *widths[:-1])
+        input_channels = (widths[0], *widths[:-1])
         self.stem = convolution((None, *input_shape), widths[0], policy)
-        self.down = [level(i, inward[i], 0) for i in range(len(widths))]
+        self.down = [level(i, input_channels[i], 0) for i in range(len(widths))]
         self.shrink = [
             convolution(shape(i, widths[i]), widths[i], policy, strides=2) for i in range(coarsest)
         ]
-        # Narrowed at the coarse size, where it is cheap, before the positions are repeated.
+        # Channels are reduced at the coarse size, where it is cheap, before positions are repeated.
         self.narrow = [
             pointwise(shape(i + 1, widths[i + 1]), widths[i], policy) for i in range(coarsest)
         ]
@@ -121,8 +131,10 @@ class UNet(Backbone):
             shape(0, widths[0]), data_shape[-1], policy, kernel_initializer="zeros"
         )
 
-    def transform(self, y, tokens, vector, training=None):
-        """Down and up the levels; see `Backbone.transform`."""
+    def transform(
+        self, y: Tensor, tokens: Tensor, vector: Tensor, training: bool | None = None
+    ) -> Tensor:
+        """Applies the levels down and up; see `Backbone.transform`."""
         x, skips = self.stem(y), []
         for level, shrink in zip(self.down[:-1], self.shrink, strict=True):
             x = level(x, tokens, vector, training=training)
@@ -135,8 +147,8 @@ class UNet(Backbone):
             x = self.up[i](x, tokens, vector, training=training)
         return self.head(ops.silu(self.norm(x)))
 
-    def get_config(self):
-        """The arguments of the constructor."""
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
         return {
             **super().get_config(),
             "widths": self.widths,
