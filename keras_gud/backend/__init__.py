@@ -186,19 +186,19 @@ def to_numpy(x: Any) -> np.ndarray:
     >>> to_numpy([1, 2]).tolist()
     [1, 2]
     """
-    if hasattr(x, "detach"):  # torch: NumPy knows neither its gradients nor its half precision
+    if hasattr(x, "detach"):  # torch: NumPy has neither gradients nor bfloat16
         x = x.detach().cpu()
         x = x.float() if "bfloat16" in str(x.dtype) else x
     return np.asarray(x)
 
 
 def dtype_name(x: Any) -> str:
-    """The name of an array's or tensor's type, whatever its library.
+    """The name of the dtype of an array or tensor of any library.
 
     >>> dtype_name(np.zeros(1, "float32"))
     'float32'
     """
-    # NumPy and tensorflow have names for their types, torch has not.
+    # The dtypes of NumPy and tensorflow have a name, those of torch have none.
     return str(getattr(x.dtype, "name", x.dtype)).removeprefix("torch.")
 
 
@@ -216,7 +216,7 @@ def is_deleted(variable: keras.Variable) -> bool:
 
 
 def torch_has_gpu() -> bool:
-    """Whether torch sees a GPU, for packages that compute with it whatever the backend is."""
+    """Whether torch finds a GPU, for packages that compute with torch on any backend."""
     import torch
 
     return torch.cuda.is_available()

@@ -55,8 +55,9 @@ def is_single_program() -> bool:
 def replica() -> tuple[Tensor, int]:
     """The index of the replica that the calling code computes for, and the number of replicas.
 
-    On jax (0, 1): there, code sees the whole batch, whatever devices hold it. On tensorflow the
-    index may be a tensor. On torch each process is a replica, within `reading_own_shard`.
+    On jax (0, 1): there, code computes with the whole batch, even if it is divided among devices.
+    On tensorflow the index may be a tensor. On torch each process is a replica, but only within
+    `reading_own_shard`.
 
     >>> replica()
     (0, 1)

@@ -86,7 +86,7 @@ def current_distribution() -> Distribution:
 
 
 def _is_sharded(x: Any) -> bool:
-    # Mirrored variables are distributed values too, but none with rows of their own.
+    # Mirrored variables are distributed values too, but copies, not parts.
     kinds = tf.distribute.DistributedValues, tf.__internal__.CompositeTensor
     return all(isinstance(x, kind) for kind in kinds)
 

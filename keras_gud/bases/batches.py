@@ -71,7 +71,7 @@ def as_batches(data: TensorLike | Iterable[TensorLike], batch_size: int = 1024) 
             "Expected `data` to be an array or an iterable of arrays (batches). "
             f"Received: data of type {type(data).__name__}."
         )
-    # An iterator returns itself from iter(): a second pass over it would silently see nothing.
+    # An iterator returns itself from iter(): a second pass over it would silently be empty.
     if isinstance(data, Iterator):
         raise TypeError(
             "Expected `data` to be an array or an iterable that can be read several times, such as "

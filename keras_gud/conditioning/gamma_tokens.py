@@ -110,7 +110,7 @@ class GammaTokens(FittedLayer):
             coordinates: Arrays that `groups` broadcasts against, one per coordinate.
             total: Number of tokens, if a network needs more than the different ones, which are then
                 repeated; default: their number.
-            marks: Numbers in the last columns of every token, which tell bases apart.
+            marks: Numbers in the last columns of every token, which distinguish bases.
 
         Raises:
             ValueError: for a `total` less than the number of different tokens.

@@ -94,15 +94,15 @@ def as_floats(value: Any) -> np.ndarray:
         return np.asarray(np.nan, "float32")
 
 
-def require_built(model: Any, what: str) -> None:
-    """Raises a `ValueError` if a model does not know its data yet.
+def require_built(model: Any, purpose: str) -> None:
+    """Raises a `ValueError` unless a model has been fitted, adapted or loaded.
 
     Args:
         model: A Keras model.
-        what: What it must know them for, e.g. ``"it samples"``.
+        purpose: What it has to be built for, e.g. ``"it samples"``.
     """
     if not model.built:
         raise ValueError(
-            f"Expected the model to know its data before {what}. "
+            f"Expected the model to know its data before {purpose}. "
             "Call `model.fit(x)` or `model.adapt(x)` first, or load a saved model."
         )

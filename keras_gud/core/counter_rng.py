@@ -179,18 +179,19 @@ def golden_sequence(index: TensorLike) -> Tensor:
     return _to_unit(ops.cast(index, "int32") * _int32(2654435769) + _int32(1327217884))
 
 
-# Of the deterministic noise that each example gets in a pass over held-out data.
+# Seed of the noise of evaluation, which is the same in every pass over held-out data.
 _EVALUATION_SEED = 0x6D61
 
 
 def evaluation_keys(x: Tensor, counter: keras.Variable) -> tuple[Tensor, Tensor]:
-    """Keys and indices of a batch's examples in a pass over held-out data.
+    """Keys and indices of the examples of a batch, in a pass over held-out data.
 
     They depend on the position of an example alone, not on how the data are batched or divided.
 
     Args:
         x: The batch, ``(batch, ...)``.
-        counter: int32 variable with the number of examples already seen; advanced.
+        counter: int32 variable, the number of examples of the pass so far; this adds those of the
+            batch.
 
     Returns:
         Pair of int32 ``(batch, 2)`` and ``(batch,)``.
