@@ -10,6 +10,8 @@ import pytest
 from keras_gud.persistence import atomic_write, checkpoint_store
 from keras_gud.persistence.checkpoint_store import CheckpointStore
 
+pytestmark = pytest.mark.once  # files, not tensors
+
 
 def fill(folder):
     (folder / "weights").write_bytes(b"0123456789")
