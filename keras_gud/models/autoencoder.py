@@ -1,5 +1,7 @@
 """An encoder and a decoder that are used as they are: from raw data to latents and back."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -35,7 +37,7 @@ class Autoencoder:
 
     >>> pair = Autoencoder(keras.layers.Rescaling(0.5), keras.layers.Rescaling(2.0))
     >>> x = np.array([[0.0, 3.0]], "float32")
-    >>> pair.open(x.shape[1:], checks.data_kind(x))
+    >>> pair.open(x.shape[1:], "float")
     >>> pair.encode(x).tolist(), pair.decode(pair.encode(x)).tolist()
     ([[0.0, 1.5]], [[0.0, 3.0]])
     """
@@ -47,7 +49,10 @@ class Autoencoder:
                     f"Expected `{name}` to be a Keras layer or model. Received: {name}={layer!r}."
                 )
         self.encoder, self.decoder = encoder, decoder
-        self.data_shape, self.kind, self.latent_shape = None, None, None
+        # Known once `open` has been called.
+        self.data_shape: Any = None
+        self.kind: Any = None
+        self.latent_shape: Any = None
         self._encode, self._decode = _inference(encoder), _inference(decoder)
 
     def open(self, data_shape: Shape, kind: str) -> None:

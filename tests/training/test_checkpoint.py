@@ -90,11 +90,11 @@ def test_interrupted_before_the_first_step_is_over(tmp_path):
 
 def test_a_drawn_seed_is_that_of_the_run(tmp_path):
     models = [make(seed=None), make(seed=None)]
-    models[1].seed = models[0].seed + 1
+    models[1].objective.seed = models[0].objective.seed + 1
     for epochs, model in enumerate(models, 1):
         model.compile("sgd", run_eagerly=True)
         train(arrays, [Checkpoint(tmp_path)], epochs=epochs, model=model)
-    assert models[1].seed == models[0].seed
+    assert models[1].objective.seed == models[0].objective.seed
 
 
 def test_sigterm_waits_for_the_end_of_the_step(tmp_path, monkeypatch):
