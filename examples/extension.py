@@ -20,7 +20,7 @@ import quick
 
 import keras_gud
 from keras_gud import plots, regions, schedules, tasks
-from keras_gud.tasks.front import Front
+from keras_gud.tasks.rolling_window import RollingWindow
 
 STEPS = 2400
 PARTS = 4  # the strip is looked at in quarters
@@ -98,12 +98,12 @@ def draw_strips(model, arguments):
 def print_cost(model, steps):
     """Evaluations of the network per column, against drawing full windows again."""
     length = model.data_shape[1]
-    front = Front.of(length, B)
-    rolling = (front.steps(steps) + 1) / front.shift
+    window = RollingWindow.of(length, B)
+    rolling = (window.steps(steps) + 1) / window.shift
     print(
         f"Evaluations per column: {rolling:.2f}; windows drawn again given their left half: "
-        f"{(steps + 1) / (length // 2):.2f}; given all but {front.shift} columns: "
-        f"{(steps + 1) / front.shift:.2f}."
+        f"{(steps + 1) / (length // 2):.2f}; given all but {window.shift} columns: "
+        f"{(steps + 1) / window.shift:.2f}."
     )
 
 
@@ -150,11 +150,11 @@ def print_statistics(strips):
 
 def print_seams(model, strips):
     """Mean jump between neighbouring columns, at places where windows were moved and elsewhere."""
-    front = Front.of(model.data_shape[1], B)
+    window = RollingWindow.of(model.data_shape[1], B)
     jumps = np.abs(np.diff(strips.astype("float64"), axis=2)).mean(axis=(1, 3))
-    first = front.finished + front.shift
+    first = window.finished + window.shift
     seams = np.zeros(jumps.shape[1], bool)
-    seams[first - 1 :: front.shift] = True
+    seams[first - 1 :: window.shift] = True
     at, elsewhere = jumps[:, seams], jumps[:, ~seams]
     error = np.hypot(*(part.std() / np.sqrt(part.size) for part in (at, elsewhere)))
     data = keras_gud.datasets.load("histology", n=500, split="train", seed=6).astype("float64")

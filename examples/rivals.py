@@ -12,7 +12,7 @@ from skimage import restoration, transform
 
 from keras_gud import samplers
 from keras_gud.tasks import Options, views
-from keras_gud.tasks.restoration import deliver, observe_image
+from keras_gud.tasks.restoration import observe_image, to_data
 
 
 def best(candidates, truth):
@@ -161,7 +161,7 @@ def replacement(model, images, missing, draws, steps, seed):
 
     The beginning of `tasks.inpaint` evaluates the network once more: it is one step here.
     """
-    view = views.pick(model, "inpaint", "a basis of pixels", views.of_pixels)
+    view = views.find_view(model, "inpaint", "a basis of pixels", views.is_pixel_basis)
     seen = np.broadcast_to(~missing[..., None], images.shape)
     x = np.where(seen, images, 0.0)
     told = {"observed": observe_image(model, view, x, seen, 0.0).z0, "seen": seen}
@@ -180,4 +180,4 @@ def replacement(model, images, missing, draws, steps, seed):
         condition=told,
     )
     z0 = z0.reshape(len(images), draws, *z0.shape[1:])
-    return deliver(model, view, z0, options, False, (seen, x))
+    return to_data(model, view, z0, options, False, (seen, x))

@@ -33,6 +33,7 @@ def test_writes_a_grid_and_leaves_training_alone(tmp_path, rng):
         )
 
 
+@pytest.mark.once
 def test_a_picture_that_cannot_be_written_costs_no_training(tmp_path, rng):
     (tmp_path / "grids").write_text("in the way of the folder")
     grid, model = callbacks.SampleGrid(tmp_path / "grids", n=2, steps=2), make()

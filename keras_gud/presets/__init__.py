@@ -1,17 +1,20 @@
-"""Diffusion models of the literature as special cases: arguments of `GUD` by name.
+"""Diffusion models of the literature as special cases of this one: arguments of `GUD` by name.
 
 Each preset is a function that returns a dictionary of arguments: basis, prior, schedule, and what
 else the model needs. ``GUD(preset="blurring")`` uses its defaults, ``GUD(preset=presets.blurring(
-blur=8.0))`` others; every argument given beside a preset replaces the preset's.
+blur=8.0))`` others; an argument given beside a preset replaces that of the preset.
 
-What a preset fixes is the path of noising states, up to the rescaling to ``alpha^2 + sigma^2 = 1``,
-and in some the region of training; networks, weights of the loss and solvers stay this package's
-own. 8-bit images are scaled to [-1, 1]; where a system uses [0, 1], its preset says so by a prior
-with scale 2.
+A preset determines the path of noising states, up to the rescaling to ``alpha^2 + sigma^2 = 1``,
+and in some cases the region of noising states for training. Networks, weights of the loss and
+samplers are those of this package, unless the docstring says otherwise. 8-bit images are scaled to
+[-1, 1]; where the original uses [0, 1], the prior of the preset has scale 2.
 
-Latent diffusion (Rombach et al.) is no path but a model around one, `keras_gud.LatentGUD`, with any
-of these presets (where one has a prior, its scale is then in the latents' units).
+Latent diffusion (Rombach et al.) is not a path but a model around one, `keras_gud.LatentGUD`, with
+any of these presets (the scale of a prior is then in units of the latents).
 """
+
+from collections.abc import Callable
+from typing import Any
 
 from keras_gud.core.registry import near_match
 from keras_gud.presets.frequencies import (
@@ -28,7 +31,7 @@ from keras_gud.presets.scalar import cosine, edm, flow_matching, subvp, variatio
 from keras_gud.presets.sequences import diffusion_forcing, groupwise, pyramid_b, rolling
 from keras_gud.presets.wavelets import cascaded, wavelet_score
 
-ALL = {
+ALL: dict[str, Callable[..., dict[str, Any]]] = {
     "vp": vp,
     "subvp": subvp,
     "ve": ve,
@@ -56,11 +59,14 @@ ALL = {
 }
 
 
-def get(preset) -> dict:
-    """The arguments that a preset stands for.
+def get(preset: str | dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a preset.
 
     Args:
-        preset: A name, or a dictionary of arguments, which is returned as it is.
+        preset: A name, or a dictionary of arguments, of which a copy is returned.
+
+    Returns:
+        Arguments of `GUD`.
 
     Raises:
         ValueError: for an unknown name; the nearest known one is suggested.

@@ -1,16 +1,23 @@
-"""Noise or data whose frequencies are treated differently."""
+"""Noise with a spectrum, or noising that depends on the frequency."""
+
+from typing import Any
 
 from keras_gud import priors, schedules
 
 
-def nonisotropic(exponent: float = 2.0, **options) -> dict:
+def nonisotropic(exponent: float = 2.0, **options: Any) -> dict[str, Any]:
     """Non-isotropic DDPM (Voleti et al., 2022): the noise is a Gaussian free field.
 
     One gamma for all components; ``S^2 ~ |k|^-exponent``, of mean 1.
 
     Args:
-        exponent: Of the power spectrum.
+        exponent: Exponent of the power spectrum; 0 is white noise.
         **options: Arguments of `schedules.VP`.
+
+    Example:
+
+    >>> nonisotropic()["prior"].exponent
+    2.0
     """
     return {
         "basis": "fourier",
@@ -19,13 +26,13 @@ def nonisotropic(exponent: float = 2.0, **options) -> dict:
     }
 
 
-def offset_noise(strength: float = 0.1, **options) -> dict:
+def offset_noise(strength: float = 0.1, **options: Any) -> dict[str, Any]:
     """Offset noise (Guttenberg, 2023): the noise has a random constant for each channel.
 
-    One gamma for all components; ``S^2 = 1 + strength^2 n`` for the constant mode of n pixels.
+    One gamma for all components; ``S^2 = 1 + strength^2 n`` at k = 0, for n pixels.
 
     Args:
-        strength: Standard deviation of the constant.
+        strength: Standard deviation of the constant, >= 0.
         **options: Arguments of `schedules.VP`.
     """
     return {
@@ -35,21 +42,27 @@ def offset_noise(strength: float = 0.1, **options) -> dict:
     }
 
 
-def equal_snr() -> dict:
+def equal_snr() -> dict[str, Any]:
     """EqualSNR (Falck et al., 2025): every frequency has the same signal-to-noise ratio.
 
-    The noise has the data's power spectrum, and one gamma serves all: a = 0 of the paper's linear
-    schedules.
+    The noise has the data's power spectrum, and all components have one gamma: a = 0 of the paper's
+    linear schedules (eqs. 18-20).
+
+    Example:
+
+    >>> equal_snr()
+    {'basis': 'fourier', 'prior': 'spectrum', 'schedule': 'cosine'}
     """
     return {"basis": "fourier", "prior": "spectrum", "schedule": "cosine"}
 
 
-def heat_dissipation(**options) -> dict:
+def heat_dissipation(**options: Any) -> dict[str, Any]:
     """Inverse Heat Dissipation (Rissanen et al., 2023): a blur under a little constant noise.
 
-    ``gamma_i = 2 log 0.01 + lambda_i sigma_B(t)^2``. Data are in [0, 1]. It does not end in noise:
-    begin from blurred images with ``tasks.complete(model, tasks.noised(model, images, t=1.0),
-    t=1.0)``. Their network is told t; this one is told gamma, clipped at 20.
+    ``gamma_i = 2 log 0.01 + lambda_i sigma_B(t)^2``, with lambda_i the eigenvalues of minus the
+    Laplacian and sigma_B(t) the width of the blur. Data are in [0, 1]. The path does not end in
+    noise: start from blurred images, ``tasks.complete(model, tasks.noised(model, images, t=1.0),
+    t=1.0)``. Their network is conditioned on t; this one on gamma, clipped at 20.
 
     Args:
         **options: Arguments of `schedules.HeatDissipation`.
@@ -61,10 +74,11 @@ def heat_dissipation(**options) -> dict:
     }
 
 
-def blurring(**options) -> dict:
+def blurring(**options: Any) -> dict[str, Any]:
     """Blurring Diffusion (Hoogeboom and Salimans, 2022): a blur and the noise of `cosine`.
 
-    ``gamma_i = 2 log tan(theta) - 2 log d_i``.
+    ``gamma_i = 2 log tan(theta) - 2 log d_i``, with theta the angle of `cosine` and d_i the factor
+    by which the blur damps component i.
 
     Args:
         **options: Arguments of `schedules.Blurring`.
@@ -72,8 +86,8 @@ def blurring(**options) -> dict:
     return {"basis": "dct", "prior": "isotropic", "schedule": schedules.Blurring(**options)}
 
 
-def shortest_path(**options) -> dict:
-    """Shortest Path Diffusion (Das et al., 2023): covariance ``Sigma^(1 - t)`` on the way.
+def shortest_path(**options: Any) -> dict[str, Any]:
+    """Shortest Path Diffusion (Das et al., 2023): the covariance at time t is ``Sigma^(1 - t)``.
 
     Args:
         **options: Arguments of `schedules.ShortestPath`.
@@ -81,14 +95,14 @@ def shortest_path(**options) -> dict:
     return {"basis": "fourier", "prior": "isotropic", "schedule": schedules.ShortestPath(**options)}
 
 
-def renormalization(mass: float = 0.01, **options) -> dict:
+def renormalization(mass: float = 0.01, **options: Any) -> dict[str, Any]:
     """Renormalization group flow to a free field (Cotler and Rezchikov, 2023; Polchinski, 1984).
 
     ``alpha_i^2 = K(k^2/Lambda^2)`` with Polchinski's smooth cutoff K, and noise of power
     ``S^2 ~ 1/(k^2 + mass^2)``.
 
     Args:
-        mass: Of the free field, in cycles per sample.
+        mass: Mass of the free field, > 0, in cycles per sample.
         **options: Further arguments of `schedules.Renormalization`.
     """
     return {

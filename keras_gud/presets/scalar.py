@@ -1,23 +1,29 @@
-"""One gamma for all pixels: other times along one and the same path."""
+"""One gamma for all pixels: one path of noising states, with different speeds along it."""
 
 import math
+from typing import Any
 
 from keras_gud import schedules
 from keras_gud.priors import Isotropic
 
 
-def vp(**options) -> dict:
+def vp(**options: Any) -> dict[str, Any]:
     """The variance preserving SDE of Song et al. (2021), the continuous limit of DDPM.
 
     ``gamma = log(e^B - 1)``, ``B = 0.1 t + 9.95 t^2``.
 
     Args:
         **options: Arguments of `schedules.VP`.
+
+    Example:
+
+    >>> sorted(vp())
+    ['basis', 'prior', 'schedule']
     """
     return {"basis": "pixel", "prior": "isotropic", "schedule": schedules.VP(**options)}
 
 
-def subvp(**options) -> dict:
+def subvp(**options: Any) -> dict[str, Any]:
     """The sub-VP SDE of Song et al. (2021): ``gamma = B + 2 log(1 - e^-B)``, B as in `vp`.
 
     Args:
@@ -26,28 +32,31 @@ def subvp(**options) -> dict:
     return {"basis": "pixel", "prior": "isotropic", "schedule": schedules.SubVP(**options)}
 
 
-def ve(sigma_min: float = 0.01, sigma_max: float = 50.0) -> dict:
+def ve(sigma_min: float = 0.01, sigma_max: float = 50.0) -> dict[str, Any]:
     """The variance exploding SDE of Song et al. (2021): ``sigma = sigma_min^(1-t) sigma_max^t``.
 
     So ``gamma = 2 log sigma`` is linear in t. Data are in [0, 1].
 
     Args:
-        sigma_min: Standard deviation of the noise at t = 0.
-        sigma_max: At t = 1.
+        sigma_min: Standard deviation of the noise at t = 0, > 0.
+        sigma_max: Standard deviation of the noise at t = 1, > sigma_min.
+
+    Example:
+
+    >>> ve(sigma_max=1.0)["schedule"].gamma_max
+    0.0
     """
-    ends = {"gamma_min": 2.0 * math.log(sigma_min), "gamma_max": 2.0 * math.log(sigma_max)}
-    return {
-        "basis": "pixel",
-        "prior": Isotropic(2.0),
-        "schedule": schedules.Sequential(b=0.0, **ends),
-    }
+    schedule = schedules.Sequential(
+        b=0.0, gamma_min=2.0 * math.log(sigma_min), gamma_max=2.0 * math.log(sigma_max)
+    )
+    return {"basis": "pixel", "prior": Isotropic(2.0), "schedule": schedule}
 
 
-def edm(**options) -> dict:
-    """The levels of Karras et al. (2022), with their preconditioning of the network.
+def edm(**options: Any) -> dict[str, Any]:
+    """The noise levels of Karras et al. (2022), with their preconditioning of the network.
 
     ``gamma = 2 log sigma``, ``sigma^(1/7)`` linear from ``0.002^(1/7)`` to ``80^(1/7)``. Training
-    spreads the levels as sampling does, where EDM draws them log-normal.
+    uses the distribution of noise levels of sampling, where EDM draws them log-normal.
 
     Args:
         **options: Arguments of `schedules.EDM`.
@@ -61,12 +70,12 @@ def edm(**options) -> dict:
     }
 
 
-def cosine() -> dict:
+def cosine() -> dict[str, Any]:
     """The cosine schedule of Nichol and Dhariwal (2021): ``gamma = 2 log tan(pi t/2)``."""
     return {"basis": "pixel", "prior": "isotropic", "schedule": "cosine"}
 
 
-def flow_matching(**options) -> dict:
+def flow_matching(**options: Any) -> dict[str, Any]:
     """Flow matching on straight lines (Lipman et al., 2023; Liu et al., 2023).
 
     ``gamma = 2 log(t/(1 - t))``: the line ``(1 - t) z0 + t eps`` divided by its norm. Its velocity
@@ -78,15 +87,15 @@ def flow_matching(**options) -> dict:
     return {"basis": "pixel", "prior": "isotropic", "schedule": schedules.FlowMatching(**options)}
 
 
-def variational(gamma_min: float = -13.3, gamma_max: float = 5.0) -> dict:
-    """Variational Diffusion (Kingma et al., 2021): the bound is the loss, gamma is learned.
+def variational(gamma_min: float = -13.3, gamma_max: float = 5.0) -> dict[str, Any]:
+    """Variational Diffusion (Kingma et al., 2021): the loss is the ELBO, and gamma is learned.
 
-    In between the ends, which are exact, gamma(t) becomes the monotone curve along which the loss
-    varies least (`schedules.Learned`).
+    Between its given ends, gamma(t) becomes the monotone curve along which the loss varies least
+    (`schedules.Learned`).
 
     Args:
         gamma_min: Gamma at t = 0.
-        gamma_max: At t = 1.
+        gamma_max: Gamma at t = 1, > gamma_min.
     """
     return {
         "basis": "pixel",

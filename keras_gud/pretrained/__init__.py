@@ -1,11 +1,13 @@
 """Small trained models that ship with the package, each with a model card.
 
 A model is a file ``<name>.keras`` in this folder; its card, ``<name>.md``, says what it was trained
-on, how, what it is good for and what not.
+on and how, what it is good for and what not.
 """
 
 import os
 from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,40 +15,43 @@ import numpy as np
 from keras_gud.backend import to_numpy
 from keras_gud.core.registry import near_match
 from keras_gud.models.gud_model import GUDModel
+
+# Loading a file finds the class of its model only if that has been imported.
 from keras_gud.models.latent_gud import LatentGUD  # noqa: F401
 from keras_gud.persistence import inspection
-
-# Files name the classes of their models, which loading finds only if they have been imported.
 from keras_gud.persistence.inspection.limits import file_error
 
 FOLDER = resources.files(__name__)
 _MODEL, _CARD = ".keras", ".md"
 
 
-def load(name, *, compile: bool = False, max_bytes: int | None = None) -> GUDModel:
-    """A model: a small trained one that ships with the package, or a file of any origin.
+def load(
+    name: str | os.PathLike[str], *, compile: bool = False, max_bytes: int | None = None
+) -> GUDModel:
+    """Loads a model: a small trained one that ships with the package, or a file of any origin.
 
     A file that `model.save` wrote is inspected before anything in it is used
     (`keras_gud.persistence.inspection.check_model`) and then loaded in Keras' safe mode: it runs no
-    code, reads no other file, and allocates no more than it holds. Whatever else the file is,
-    truncated, foreign, or made to harm, it is refused, and nothing has happened.
+    code, reads no other file, and allocates no more memory than it holds data. Any other file,
+    whether truncated, of another program, or malicious, is refused without side effects.
     `keras.saving.load_model` loads the same files without that inspection.
 
     Args:
-        name: One of `keras_gud.pretrained.names()`, see `card` for what each of them is; or the
-            path of a file, which ends in ``".keras"``. Nothing is downloaded.
-        compile: Whether to restore the optimizer and its state too, so that training goes on where
-            it stopped. By default the model is there to be used, and `fit` begins anew.
-        max_bytes: The most that a file may unpack to; default: 32 times its size, at least 256 MiB.
+        name: One of `keras_gud.pretrained.names()`, which `card` describes; or the path of a file,
+            which ends in ``".keras"``. Nothing is downloaded.
+        compile: Whether to restore the optimizer and its state too, so that training continues
+            where it stopped. By default `fit` starts with a new optimizer.
+        max_bytes: The largest size of the unpacked file, in bytes; default: 32 times the size of
+            the file, at least 256 MiB.
 
     Returns:
-        The model: ready to `sample`, and to be trained further with `fit` on data of the same shape
-        and type.
+        The model, ready to `sample`, and to be trained further with `fit` on data of the same shape
+        and dtype.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: for an unknown name, the nearest known one is suggested; for a file that is
-            refused, the message says why.
+        ValueError: for an unknown name, of which the nearest known one is suggested; for a file
+            that is refused, with the reason.
 
     Example:
 
@@ -56,15 +61,15 @@ def load(name, *, compile: bool = False, max_bytes: int | None = None) -> GUDMod
     True
     """
     if not _is_path(name):
-        with resources.as_file(_file(name, _MODEL)) as path:
-            return keras.saving.load_model(path, compile=False)
+        with resources.as_file(_file(name, _MODEL)) as file:
+            return keras.saving.load_model(file, compile=False)
     path = os.fspath(name)
     if not path.endswith(_MODEL):
         raise ValueError(f"Expected a path that ends in {_MODEL!r}. Received: name={name!r}.")
     inspection.check_model(path, GUDModel, compile, max_bytes)
     try:
         model = keras.saving.load_model(path, compile=compile, safe_mode=True)
-    except Exception as error:  # of any kind: what a foreign configuration breaks is open
+    except Exception as error:  # an unknown configuration may raise anything
         expected = "weights and a configuration that fit"
         raise file_error(path, expected, f"{type(error).__name__} ({error})") from error
     for weight in model.weights:
@@ -87,23 +92,29 @@ def card(name: str) -> str:
     """The model card of a model that ships with the package, as Markdown.
 
     Args:
-        name: As in `load`.
+        name: One of `names`.
 
     Raises:
         ValueError: for an unknown name; the nearest known one is suggested.
+
+    Example:
+
+    >>> [card(name).startswith("# ") for name in names()[:1]]
+    [True]
     """
     return _file(name, _CARD).read_text(encoding="utf-8")
 
 
-def _file(name: str, suffix: str):
+def _file(name: Any, suffix: str) -> Traversable:
+    """The file of a model that ships with the package."""
     known = names()
     if not isinstance(name, str) or name not in known:
         raise ValueError(
             f"Expected `name` to be one of {known}. Received: name={name!r}."
-            f"{near_match(name, known)} The name of a file of your own ends in {_MODEL!r}."
+            f"{near_match(name, known)} The path of a file ends in {_MODEL!r}."
         )
     return FOLDER / f"{name}{suffix}"
 
 
-def _is_path(name) -> bool:
+def _is_path(name: Any) -> bool:
     return isinstance(name, os.PathLike) or (isinstance(name, str) and name.endswith(_MODEL))

@@ -1,4 +1,12 @@
-"""Observed blurred images: a blur scales every frequency by a factor of its own."""
+"""Observed blurred images: a blur multiplies every frequency k by a factor, the response K(k).
+
+With reflecting edges and a symmetric kernel that is so in the DCT basis, with periodic edges in the
+Fourier basis, where the phases of K are corrected first: ``F^H diag(conj K/|K|) F`` is orthogonal
+and makes of any blur the one with the response ``|K|`` (DESIGN sec. 3.10).
+"""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -8,29 +16,38 @@ from keras_gud.backend import to_numpy
 from keras_gud.core.arguments import require_built
 from keras_gud.core.data_shape import spatial_shape
 from keras_gud.core.registry import require_one_of
+from keras_gud.core.types import ArrayLike, Shape, TensorLike
 from keras_gud.tasks import inputs, views
-from keras_gud.tasks.restoration import answer, components, observe
+from keras_gud.tasks.contract import Model
+from keras_gud.tasks.restoration import Restored, components, draw_given, observe
 from keras_gud.tasks.task import register
 
 BOUNDARIES = {"reflect": bases.DCT, "wrap": bases.Fourier}
-# Frequencies that a kernel passes with less than this part of its strongest are unobserved.
-LEAST_RESPONSE = 1e-3
+# Frequencies with a response below this fraction of the largest one count as unobserved.
+MIN_RESPONSE = 1e-3
 # Variance of the rounding to 8 bits.
 _ROUNDING = 1.0 / 12.0
 
 
-def _blurred(image):
+def _blurred(image: np.ndarray) -> dict[str, Any]:
     kernel = np.array([[0.0, 0.1, 0.0], [0.1, 0.6, 0.1], [0.0, 0.1, 0.0]])
     blurred = ndimage.convolve(image.astype("float64"), kernel[..., None], mode="reflect")
     return {"blurred": blurred, "kernel": kernel, "boundary": "reflect"}
 
 
 @register(_blurred)
-def deblur(model, blurred, kernel, noise_std=0.0, boundary=None, **options):
+def deblur(
+    model: Model,
+    blurred: TensorLike,
+    kernel: ArrayLike,
+    noise_std: TensorLike = 0.0,
+    boundary: str | None = None,
+    **options: Any,
+) -> Restored:
     """Draws sharp images given blurred ones, ``scipy.ndimage.convolve(x, kernel, boundary) + n``.
 
-    Frequencies that the kernel passes with less than 1/1000 of its strongest one are treated as
-    unobserved. To 8-bit input the variance of its rounding, 1/12, is added.
+    Frequencies with a response below 1/1000 of the largest one count as unobserved. For 8-bit input
+    the variance of its rounding, 1/12, is added to that of the noise.
 
     Args:
         model: A trained `GUDModel` with a dct or fourier basis.
@@ -38,9 +55,9 @@ def deblur(model, blurred, kernel, noise_std=0.0, boundary=None, **options):
         kernel: The kernel, with an axis for each spatial axis, centred at ``size // 2``; the same
             for all channels. With ``boundary="reflect"`` it must be symmetric along each axis.
         noise_std: Standard deviation of the noise n, a number in the data's units.
-        boundary: How the image goes on beyond its edges: ``"reflect"`` (half-sample reflection, a
-            model with the dct basis) or ``"wrap"`` (periodic, the fourier basis). Default: what the
-            model has.
+        boundary: How the image is continued beyond its edges: ``"reflect"`` (half-sample
+            reflection, a model with the dct basis) or ``"wrap"`` (periodic, the fourier basis).
+            Default: the one for the model's basis.
         **options: See `Options`.
 
     Returns:
@@ -53,35 +70,35 @@ def deblur(model, blurred, kernel, noise_std=0.0, boundary=None, **options):
     require_built(model, "it restores")
     if boundary is not None:
         require_one_of("boundary", boundary, BOUNDARIES)
-    kind = BOUNDARIES.get(boundary, bases.DCT | bases.Fourier)
-    what = f"a basis of frequencies ({boundary or 'dct or fourier'})"
-    view = views.pick(
-        model, "deblur", what, lambda basis: isinstance(views.frequencies(basis), kind)
+    fitting = bases.DCT | bases.Fourier if boundary is None else BOUNDARIES[boundary]
+    needed = f"a basis of frequencies ({boundary or 'dct or fourier'})"
+    view = views.find_view(
+        model, "deblur", needed, lambda basis: isinstance(views.frequency_basis(basis), fitting)
     )
-    x, single = inputs.images("blurred", blurred, [model.data_shape], model.data_space.kind)
-    inputs.finite("blurred", x)
-    variance = inputs.noise_std(noise_std) ** 2
+    x, single = inputs.as_images("blurred", blurred, [model.data_shape], model.data_space.kind)
+    inputs.require_finite("blurred", x)
+    variance = inputs.as_noise_std(noise_std) ** 2
     if to_numpy(blurred).dtype == np.uint8:
         variance = variance + _ROUNDING
     sizes = spatial_shape(model.data_shape)
-    kernel = _checked(kernel, len(sizes))
+    kernel = _check_kernel(kernel, len(sizes))
     scaling = model.data_space.scaling
     factor, offset = scaling.levels, scaling.offset
     y = (x - offset * kernel.sum()) / factor
-    if isinstance(views.frequencies(view.basis), bases.DCT):
+    if isinstance(views.frequency_basis(view.basis), bases.DCT):
         response = cosine_response(kernel, sizes)
     else:
         response = fourier_response(kernel, sizes)
-        y = _in_phase(y, response, len(model.data_shape) > 1)
+        y = _correct_phases(y, response, len(model.data_shape) > 1)
         response = np.abs(response)
     response = np.where(
-        np.abs(response) > LEAST_RESPONSE * np.abs(response).max(), response, 0.0
+        np.abs(response) > MIN_RESPONSE * np.abs(response).max(), response, 0.0
     ).reshape(*sizes, *[1] * (len(model.data_shape) - len(sizes)))
     observation = observe(view, components(view, y), response, np.sqrt(variance) / factor)
-    return answer(model, view, observation, options, single)
+    return draw_given(model, view, observation, options, single)
 
 
-def cosine_response(kernel, sizes) -> np.ndarray:
+def cosine_response(kernel: np.ndarray, sizes: Shape) -> np.ndarray:
     """Factors of the DCT's components under a blur with reflecting edges.
 
     Args:
@@ -99,8 +116,8 @@ def cosine_response(kernel, sizes) -> np.ndarray:
     >>> cosine_response(np.array([0.25, 0.5, 0.25]), (2,)).round(3).tolist()
     [1.0, 0.5]
     """
-    # An even size reaches one step further to the left: with a zero on the right it is symmetric
-    # only if that step has no weight.
+    # A kernel of even size has one more weight left of its centre: with a zero added on the right
+    # it is symmetric only if that weight is 0.
     kernel = np.pad(kernel, [(0, 1 - size % 2) for size in kernel.shape])
     for axis in range(kernel.ndim):
         if not np.allclose(kernel, np.flip(kernel, axis), atol=1e-6 * np.abs(kernel).max()):
@@ -112,12 +129,14 @@ def cosine_response(kernel, sizes) -> np.ndarray:
     return _transform(kernel, sizes, lambda k, j, n: np.cos(np.pi * k * j / n))
 
 
-def fourier_response(kernel, sizes) -> np.ndarray:
+def fourier_response(kernel: np.ndarray, sizes: Shape) -> np.ndarray:
     """Complex factors of the FFT's components under a periodic blur; see `cosine_response`."""
     return _transform(kernel, sizes, lambda k, j, n: np.exp(-2j * np.pi * k * j / n))
 
 
-def _transform(kernel, sizes, wave):
+def _transform(
+    kernel: np.ndarray, sizes: Shape, wave: Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+) -> np.ndarray:
     """``sum_j kernel_j prod_axes wave(k, j, n)`` at all k; j counts from the kernel's centre."""
     for size in sizes:
         j = np.arange(kernel.shape[0]) - kernel.shape[0] // 2
@@ -127,8 +146,8 @@ def _transform(kernel, sizes, wave):
     return kernel
 
 
-def _in_phase(y, response, has_channels: bool):
-    """The orthogonal correction ``F^H diag(conj K/|K|) F`` that leaves an even blur by ``|K|``."""
+def _correct_phases(y: np.ndarray, response: np.ndarray, has_channels: bool) -> np.ndarray:
+    """``F^H diag(conj K/|K|) F y``, an image that is blurred with the response ``|K|``."""
     axes = tuple(range(1, 1 + response.ndim))
     size = np.abs(response)
     phase = np.where(size > 0.0, response.conj() / np.where(size > 0.0, size, 1.0), 1.0)
@@ -136,7 +155,7 @@ def _in_phase(y, response, has_channels: bool):
     return np.fft.ifftn(phase * np.fft.fftn(y, axes=axes), axes=axes).real
 
 
-def _checked(kernel, rank: int) -> np.ndarray:
+def _check_kernel(kernel: ArrayLike, rank: int) -> np.ndarray:
     kernel = np.asarray(kernel, "float64")
     if kernel.ndim != rank or not np.isfinite(kernel).all() or not kernel.any():
         raise ValueError(

@@ -1,6 +1,7 @@
 """From a partly noised image back to data (paper fig. 8)."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -8,19 +9,21 @@ from keras import ops
 from keras_gud.conditioning.class_labels import sampling_condition
 from keras_gud.core import counter_rng
 from keras_gud.core.arguments import require_built
+from keras_gud.core.types import TensorLike
 from keras_gud.diffusion.guidance import Guided
 from keras_gud.samplers.run import check_rows
 from keras_gud.tasks import inputs, posterior
+from keras_gud.tasks.contract import Model
 from keras_gud.tasks.options import Options
-from keras_gud.tasks.restoration import components, deliver
+from keras_gud.tasks.restoration import Restored, components, to_data
 from keras_gud.tasks.task import register
 
 
 @register(lambda image: {"partly_noised": image / 128.0 - 1.0, "t": 0.5})
-def complete(model, partly_noised, t, **options):
-    """Draws images given what is left of them at time t of the model's own schedule.
+def complete(model: Model, partly_noised: TensorLike, t: float, **options: Any) -> Restored:
+    """Draws images given their state z(t) at time t of the model's own schedule.
 
-    On a sequential schedule, some parts of the image are nearly clean at that time and others all
+    On a sequential schedule, some parts of the image are nearly clean at that time and others pure
     noise: the reverse process from t to 0 completes it.
 
     Args:
@@ -28,9 +31,9 @@ def complete(model, partly_noised, t, **options):
         partly_noised: ``U^T S z(t) + mean``, as from `noised`, in the model's units (8-bit data as
             ``(x + u)/128 - 1``): float array of the model's data shape, or a batch of them.
         t: The time, a number in (0, 1].
-        **options: See `Options`. Samplers of the probability flow complete an image in one way
-            only, those of the reverse SDE draw from the posterior. The parameters of the schedule
-            are those that the images were noised with.
+        **options: See `Options`. Samplers of the probability flow give one completion of a z(t),
+            those of the reverse SDE draw from the posterior. The parameters of the schedule must be
+            those that the images were noised with.
 
     Returns:
         See `restore`.
@@ -40,38 +43,37 @@ def complete(model, partly_noised, t, **options):
     """
     require_built(model, "it restores")
     view, t = model.views[0], _check_time(t, 0.0)
-    x, single = inputs.images("partly_noised", partly_noised, [model.data_shape], "float")
-    inputs.finite("partly_noised", x)
-    options, params = Options.split(options)
+    x, single = inputs.as_images("partly_noised", partly_noised, [model.data_shape], "float")
+    inputs.require_finite("partly_noised", x)
+    chosen, params = Options.split(options)
     params = view.schedule.resolve(params, others=Options.names())
-    told = sampling_condition(options.labels, options.guidance, len(x), model.classes)
-    for part in (params, told):
+    condition = sampling_condition(chosen.labels, chosen.guidance, len(x), model.classes)
+    for part in (params, condition):
         check_rows(part, len(x))
     z = ops.convert_to_numpy(view.prior(components(view, x)))
-    params, told = (posterior.repeat(part, options.draws) for part in (params, told))
-    result = model.session.sampler(options.sampler).integrate(
-        Guided.of(model.denoiser.in_view(view), options.guide),
+    result = model.session.sampler(chosen.sampler).integrate(
+        Guided.of(model.denoiser.in_view(view), chosen.guide),
         view.schedule,
-        np.repeat(z, options.draws, axis=0),
+        np.repeat(z, chosen.draws, axis=0),
         (t, 0.0),
         denoise=True,
-        first=posterior.indices(len(x), options.draws),
-        condition=told,
-        **options.of_run(),
-        **params,
+        first=posterior.draw_indices(len(x), chosen.draws),
+        condition=posterior.repeat_rows(condition, chosen.draws),
+        **chosen.for_sampler(),
+        **posterior.repeat_rows(params, chosen.draws),
     )
-    z0 = result.reshape(len(x), options.draws, *result.shape[1:])
-    return deliver(model, view, z0, options, single)
+    z0 = result.reshape(len(x), chosen.draws, *result.shape[1:])
+    return to_data(model, view, z0, chosen, single)
 
 
-def noised(model, image, t, seed: int = 0, **params) -> np.ndarray:
+def noised(model: Model, image: TensorLike, t: float, seed: int = 0, **params: Any) -> np.ndarray:
     """Clean images noised to time t of the model's own schedule, for `complete`.
 
     Args:
         model: A trained `GUDModel`.
         image: Array of the model's data shape, or a batch of them, in the data's units.
         t: The time, a number in [0, 1].
-        seed: Image i gets noise that depends on (seed, i) alone.
+        seed: The noise of image i depends on (seed, i) alone.
         **params: Parameters of the schedule.
 
     Returns:
@@ -83,8 +85,8 @@ def noised(model, image, t, seed: int = 0, **params) -> np.ndarray:
     """
     require_built(model, "it restores")
     view, t = model.views[0], _check_time(t, -1.0)
-    x, single = inputs.images("image", image, [model.data_shape], model.data_space.kind)
-    inputs.finite("image", x)
+    x, single = inputs.as_images("image", image, [model.data_shape], model.data_space.kind)
+    inputs.require_finite("image", x)
     scaling = model.data_space.scaling
     factor, offset = scaling.levels, scaling.offset
     z0 = view.prior(components(view, (x - offset) / factor))
@@ -95,8 +97,9 @@ def noised(model, image, t, seed: int = 0, **params) -> np.ndarray:
     return phi[0] if single else phi
 
 
-def _check_time(t, above: float) -> float:
-    if not (isinstance(t, Real) and above < t <= 1.0 and t >= 0.0):
+def _check_time(t: Any, above: float) -> float:
+    """The time as a float, if it is a number > `above` in [0, 1]."""
+    if not isinstance(t, Real) or not above < float(t) <= 1.0 or float(t) < 0.0:
         low = "(" if above == 0.0 else "["
         raise ValueError(f"Expected `t` to be a number in {low}0, 1]. Received: t={t!r}.")
     return float(t)

@@ -1,16 +1,22 @@
-"""Checks of what a task is given, in the data's own units; every error names the argument."""
+"""The arguments of a task as arrays, checked; every error names the argument."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_gud.backend import to_numpy
+from keras_gud.core.types import Shape, TensorLike
 
 
-def images(name: str, values, shapes, kind: str) -> tuple[np.ndarray, bool]:
+def as_images(
+    name: str, values: TensorLike, shapes: Sequence[Shape], kind: str
+) -> tuple[np.ndarray, bool]:
     """One image or a batch of them as float64 ``(n, *shape)``, and whether it was one.
 
     Args:
         name: Name of the argument.
-        values: The images, numbers; NaN passes.
+        values: The images, numbers in the data's own units; NaN is allowed.
         shapes: Legal shapes of one image. The result has the first one.
         kind: ``"uint8"`` or ``"float"``, what the model was trained on.
 
@@ -39,7 +45,7 @@ def images(name: str, values, shapes, kind: str) -> tuple[np.ndarray, bool]:
     return values.reshape(-1, *shapes[0]).astype("float64"), single
 
 
-def mask(name: str, values, n: int, data_shape) -> np.ndarray:
+def as_mask(name: str, values: TensorLike, n: int, data_shape: Shape) -> np.ndarray:
     """A boolean mask as ``(1 or n, *data_shape)``.
 
     Args:
@@ -47,6 +53,9 @@ def mask(name: str, values, n: int, data_shape) -> np.ndarray:
         values: Booleans of `data_shape` or its spatial part, maybe with a batch axis.
         n: Number of images.
         data_shape: Shape of one image.
+
+    Raises:
+        ValueError: for another shape or type.
     """
     values = to_numpy(values)
     if values.dtype != bool:
@@ -69,18 +78,30 @@ def mask(name: str, values, n: int, data_shape) -> np.ndarray:
     )
 
 
-def noise_std(values, shape=()) -> np.ndarray:
-    """Standard deviations >= 0; see `numbers`."""
-    values = numbers("noise_std", values, shape)
-    if not (values >= 0.0).all():
+def as_noise_std(values: TensorLike, shape: Shape = ()) -> np.ndarray:
+    """Standard deviations >= 0 of the argument `noise_std`; see `as_numbers`."""
+    noise_std = as_numbers("noise_std", values, shape)
+    if not (noise_std >= 0.0).all():
         raise ValueError(
-            f"Expected a finite `noise_std` >= 0. Received: noise_std={values.min():g}."
+            f"Expected a finite `noise_std` >= 0. Received: noise_std={noise_std.min():g}."
         )
-    return values
+    return noise_std
 
 
-def numbers(name: str, values, shape=()) -> np.ndarray:
-    """Finite numbers as float64 with the rank of `shape`: one, or what broadcasts against it."""
+def as_numbers(name: str, values: TensorLike, shape: Shape = ()) -> np.ndarray:
+    """Finite numbers as float64 with the rank of `shape`: one, or what broadcasts against it.
+
+    Args:
+        name: Name of the argument.
+        values: A number or an array.
+        shape: Shape against which it must broadcast.
+
+    Raises:
+        ValueError: for another shape, NaN, inf, or something that is no number.
+
+    >>> as_numbers("scale", 2, (4, 3)).shape
+    (1, 1)
+    """
     try:
         found = np.asarray(to_numpy(values), "float64")
         fits = np.broadcast_shapes(found.shape, shape) == tuple(shape)
@@ -95,7 +116,7 @@ def numbers(name: str, values, shape=()) -> np.ndarray:
     return found.reshape((1,) * (len(shape) - found.ndim) + found.shape)
 
 
-def finite(name: str, values: np.ndarray, observed=True):
+def require_finite(name: str, values: np.ndarray, observed: Any = True) -> None:
     """Raises a `ValueError` if an observed value is NaN or inf."""
     bad = ~np.isfinite(values) & observed
     if bad.any():

@@ -1,10 +1,13 @@
-"""The keyword arguments that all tasks share, in one place."""
+"""The keyword arguments that all tasks share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
 from keras_gud.core.arguments import check_integer
+from keras_gud.core.types import ArrayLike, Identifier, Tensor
 from keras_gud.data.arrays import BATCH_SIZE
 
 
@@ -17,17 +20,17 @@ class Options:
         return_std: Whether to return, beside the draws, their standard deviation as well: float32,
             in the data's units, one map for each image. Needs draws >= 2.
         seed: Draw r of image i depends on (seed, i, r) alone: the same whatever the number of
-            images and draws and the batch size. `None` draws a seed.
+            images and draws and the batch size. `None` draws a seed from NumPy's global generator.
         sampler: A name, config or instance (`keras_gud.samplers`). Observations with noise need one
-            of the reverse SDE, as the default is; without noise the others serve as well.
+            of the reverse SDE, as the default is; without noise others are possible as well.
         steps: Number of steps; default: the sampler's.
         batch_size: Draws computed at a time; default: at most 128.
         progress: Whether to show a progress bar over the steps.
         labels: Which classes, where the model has some: an integer, or one for each image.
-        guidance: How far to go towards the labels; see `GUDModel.sample`.
-        guide: `None`, or a function ``(eps, z, state) -> eps`` through which every estimate of the
-            network passes (`keras_gud.diffusion.guidance`). Its components are those of the basis
-            in which the task observes: pixels for in-painting, say.
+        guidance: Weight of classifier-free guidance towards the labels; see `GUDModel.sample`.
+        guide: `None`, or a function ``(eps, z, state) -> eps`` that is applied to every estimate
+            of the network (`keras_gud.diffusion.guidance`). Its components are those of the basis
+            of the observation: pixels for in-painting, say.
         as_float: Whether a model of 8-bit data returns float32 in 0..255, neither rounded nor
             clipped, instead of uint8.
 
@@ -44,16 +47,16 @@ class Options:
     draws: int = 1
     return_std: bool = False
     seed: int | None = None
-    sampler: object = "dpm++sde"
+    sampler: Identifier = "dpm++sde"
     steps: int | None = None
-    batch_size: int = BATCH_SIZE
+    batch_size: int | None = BATCH_SIZE
     progress: bool = False
-    labels: object = None
-    guidance: object = 1.0
-    guide: object = None
+    labels: ArrayLike | None = None
+    guidance: ArrayLike = 1.0
+    guide: Callable[..., Tensor] | None = None
     as_float: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_integer("draws", self.draws, 1)
         if self.return_std and self.draws < 2:
             raise ValueError(
@@ -66,14 +69,14 @@ class Options:
             object.__setattr__(self, "batch_size", BATCH_SIZE)
 
     @classmethod
-    def split(cls, keywords: dict) -> tuple["Options", dict]:
-        """The options among some keywords, and the rest."""
+    def split(cls, keywords: dict[str, Any]) -> tuple["Options", dict[str, Any]]:
+        """The options among some keywords, and the rest: parameters of the schedule."""
         names = cls.names()
         options = cls(**{k: v for k, v in keywords.items() if k in names})
         return options, {k: v for k, v in keywords.items() if k not in names}
 
-    def of_run(self) -> dict:
-        """Those that every run of a sampler takes."""
+    def for_sampler(self) -> dict[str, Any]:
+        """The options that every call of a sampler takes."""
         names = ("steps", "seed", "batch_size", "progress")
         return {name: getattr(self, name) for name in names}
 

@@ -1,26 +1,46 @@
-"""Restoration of observed data: any task is noisy values of components (DESIGN sec. 3.10)."""
+"""Restoration: data given noisy values of their components (DESIGN sec. 3.10).
+
+Every task is an observation ``y_i = scale_i (U x)_i + n_i``, n_i ~ N(0, noise_std_i^2), in a basis
+U in which its noise is independent. In the clean components ``z0 = S^-1 (U phi - mean)`` that is a
+noising state at ``gamma_i = 2 log(noise_std_i/(|scale_i| S_i))``.
+"""
 
 import functools
+from typing import Any
 
 import numpy as np
 from keras import ops
 
 from keras_gud.conditioning.class_labels import sampling_condition
 from keras_gud.core.arguments import require_built
+from keras_gud.core.types import ArrayLike, Identifier, TensorLike
 from keras_gud.diffusion.data_scaling import components_to_raw
 from keras_gud.diffusion.guidance import Guided
+from keras_gud.regions import View
 from keras_gud.tasks import inputs, posterior, views
+from keras_gud.tasks.contract import Model
+from keras_gud.tasks.observation import Observation
 from keras_gud.tasks.options import Options
 from keras_gud.tasks.task import register
 
-_ROWS = 256
+# Draws of a task, and with `return_std` also their standard deviation.
+Restored = np.ndarray | tuple[np.ndarray, np.ndarray]
+# Examples transformed at a time.
+_BATCH_SIZE = 256
 
 
 @register(lambda image: {"observation": image, "scale": 1.0, "noise_std": 5.0})
-def restore(model, observation, scale, noise_std, basis=None, **options):
+def restore(
+    model: Model,
+    observation: TensorLike,
+    scale: TensorLike,
+    noise_std: TensorLike,
+    basis: Identifier | None = None,
+    **options: Any,
+) -> Restored:
     """Draws data given noisy values of their components, ``y_i = scale_i (U x)_i + n_i``.
 
-    The general task, of which the others are examples.
+    The other tasks are special cases.
 
     Args:
         model: A trained `GUDModel`.
@@ -29,33 +49,34 @@ def restore(model, observation, scale, noise_std, basis=None, **options):
         scale: Array that broadcasts against the observation; 0 where a component is unobserved.
         noise_std: Standard deviation of the noise n, >= 0: a number, or an array that broadcasts
             against the observation.
-        basis: Which of the model's bases the components are of: a name or a class; default: the
-            model's own.
+        basis: The one of the model's bases that the components are of: a name or a class; default:
+            the model's own.
         **options: See `Options`.
 
     Returns:
         Array ``(draws, *data_shape)`` for one observation, ``(n, draws, *data_shape)`` for a batch,
-        of the data's type. With `return_std` a pair of that and the standard deviation over the
-        draws.
+        uint8 for 8-bit data, else float32. With `return_std` a pair of that and the standard
+        deviation over the draws, float32 ``(*data_shape)`` or ``(n, *data_shape)``.
 
     Raises:
         ValueError: for arguments of wrong shape, NaN in an observed value, or a basis that the
             model does not have.
     """
     require_built(model, "it restores")
-    view = views.named(model, basis)
-    y, single = inputs.images("observation", observation, [model.data_shape], model.data_space.kind)
-    scale = inputs.numbers("scale", scale, y.shape)
-    noise_std = inputs.noise_std(noise_std, y.shape)
-    inputs.finite("observation", y, scale != 0.0)
+    view = views.view_of_basis(model, basis)
+    kind = model.data_space.kind
+    y, single = inputs.as_images("observation", observation, [model.data_shape], kind)
+    scale = inputs.as_numbers("scale", scale, y.shape)
+    noise_std = inputs.as_noise_std(noise_std, y.shape)
+    inputs.require_finite("observation", y, scale != 0.0)
     scaling = model.data_space.scaling
     factor, offset = scaling.levels, scaling.offset
     of_ones = components(view, np.ones((1, *model.data_shape)))
     y = (y - scale * offset * of_ones) / factor
-    return answer(model, view, observe(view, y, scale, noise_std / factor), options, single)
+    return draw_given(model, view, observe(view, y, scale, noise_std / factor), options, single)
 
 
-def observe(view, y, scale, noise_std) -> posterior.Observation:
+def observe(view: View, y: np.ndarray, scale: ArrayLike, noise_std: ArrayLike) -> Observation:
     """The observation ``y_i = scale_i (U phi)_i + n_i`` of a view's clean components.
 
     Args:
@@ -68,49 +89,58 @@ def observe(view, y, scale, noise_std) -> posterior.Observation:
         ops.convert_to_numpy(value).astype("float64")
         for value in (view.prior.mean, view.prior.scale)
     )
-    seen = np.asarray(scale) != 0.0
-    scale = np.where(seen, scale, 1.0)
+    observed = np.asarray(scale) != 0.0
+    scale = np.where(observed, scale, 1.0)
     with np.errstate(divide="ignore"):
-        gamma = np.where(seen, 2.0 * np.log(noise_std / (np.abs(scale) * s)), np.inf)
-    return posterior.Observation(np.where(seen, (y / scale - mean) / s, 0.0), gamma)
+        gamma = np.where(observed, 2.0 * np.log(noise_std / (np.abs(scale) * s)), np.inf)
+    return Observation(np.where(observed, (y / scale - mean) / s, 0.0), gamma)
 
 
-def observe_image(model, view, image, seen, noise_std) -> posterior.Observation:
+def observe_image(
+    model: Model, view: View, image: np.ndarray, observed: ArrayLike, noise_std: ArrayLike
+) -> Observation:
     """The observation of some components of an image, ``(U image)_i + n_i``.
 
     Args:
         model: The model, for its units.
         view: The view.
         image: Raw values ``(n, *data_shape)``; all finite.
-        seen: Boolean, which components are observed; broadcasts against the image.
+        observed: Boolean, True for observed components; broadcasts against the image.
         noise_std: Standard deviation of n in raw units; broadcasts against the image.
     """
     scaling = model.data_space.scaling
     factor, offset = scaling.levels, scaling.offset
     y = components(view, (image - offset) / factor)
-    return observe(view, y, seen, np.asarray(noise_std) / factor)
+    return observe(view, y, observed, np.asarray(noise_std) / factor)
 
 
-def components(view, phi) -> np.ndarray:
+def components(view: View, phi: np.ndarray) -> np.ndarray:
     """``U phi`` of many examples, float32 ``(n, *data_shape)``."""
-    batches = np.split(phi.astype("float32"), range(_ROWS, len(phi), _ROWS))
+    batches = np.split(phi.astype("float32"), range(_BATCH_SIZE, len(phi), _BATCH_SIZE))
     return np.concatenate([ops.convert_to_numpy(view.basis(part)) for part in batches])
 
 
-def answer(model, view, observation, options: dict, single: bool, known=None):
-    """What a task returns: draws given its observation, in the data's units.
+def draw_given(
+    model: Model,
+    view: View,
+    observation: Observation,
+    keywords: dict[str, Any],
+    single: bool,
+    exact: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Restored:
+    """Draws data given an observation of their components; what a task returns.
 
     Args:
         model: The model.
         view: The view that the observation is of.
-        observation: The `posterior.Observation`.
-        options: The task's keywords.
+        observation: The `Observation`.
+        keywords: The task's `Options` and the parameters of the schedule.
         single: Whether one image was given, without a batch axis.
-        known: See `deliver`.
+        exact: See `to_data`.
     """
-    options, params = Options.split(options)
+    options, params = Options.split(keywords)
     n = len(observation.z0)
-    params = view.schedule.resolve(params, others=Options.names())
+    resolved: dict[str, Any] = view.schedule.resolve(params, others=Options.names())
     z0 = posterior.draw(
         Guided.of(model.denoiser.in_view(view), options.guide),
         view.schedule,
@@ -119,13 +149,20 @@ def answer(model, view, observation, options: dict, single: bool, known=None):
         sampler=model.session.sampler(options.sampler),
         condition=sampling_condition(options.labels, options.guidance, n, model.classes),
         on_path=functools.partial(model.check_region, view),
-        **options.of_run(),
-        **params,
+        **options.for_sampler(),
+        **resolved,
     )
-    return deliver(model, view, z0, options, single, known)
+    return to_data(model, view, z0, options, single, exact)
 
 
-def deliver(model, view, z0, options: Options, single: bool, known=None):
+def to_data(
+    model: Model,
+    view: View,
+    z0: np.ndarray,
+    options: Options,
+    single: bool,
+    exact: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Restored:
     """Components to data in their own units and type.
 
     Args:
@@ -134,16 +171,18 @@ def deliver(model, view, z0, options: Options, single: bool, known=None):
         z0: ``(n, draws, *data_shape)``.
         options: The options.
         single: Whether to leave out the batch axis.
-        known: `None`, or a pair of a boolean mask and raw values, both broadcastable against
-            ``(n, *data_shape)``: values that are to come back bit-exact.
+        exact: `None`, or a pair of a boolean mask and raw values, both broadcastable against
+            ``(n, *data_shape)``: values that are returned bit-exact.
     """
     flat = z0.reshape(-1, *z0.shape[2:])
     scaling = model.data_space.scaling
     raw = components_to_raw(flat, view.basis, view.prior, scaling).reshape(z0.shape)
-    if known is not None:
-        mask, values = known
+    if exact is not None:
+        mask, values = exact
         raw = np.where(mask[:, None], values[:, None].astype("float32"), raw)
     result = raw if options.as_float else scaling.rounded(raw)
-    results = [result, raw.std(axis=1, ddof=1)] if options.return_std else [result]
-    results = [part[0] for part in results] if single else results
-    return tuple(results) if options.return_std else results[0]
+    result = result[0] if single else result
+    if not options.return_std:
+        return result
+    std = raw.std(axis=1, ddof=1)
+    return result, std[0] if single else std

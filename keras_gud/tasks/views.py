@@ -1,17 +1,22 @@
 """Which of a model's bases serves a task: the one in which the observation is diagonal."""
 
 import inspect
+from collections.abc import Callable
 
 from keras_gud import bases
+from keras_gud.bases import Basis
+from keras_gud.core.types import Identifier
+from keras_gud.regions import View
+from keras_gud.tasks.contract import Model
 
 
-def pick(model, task: str, what: str, fits):
+def find_view(model: Model, task: str, needed: str, fits: Callable[[Basis], bool]) -> View:
     """The view of a model whose basis fits; one with observed components in training if possible.
 
     Args:
         model: The model.
         task: The task's name.
-        what: The bases that fit, in words.
+        needed: The bases that fit, in words.
         fits: Function from a built `Basis` to whether it fits.
 
     Raises:
@@ -20,15 +25,15 @@ def pick(model, task: str, what: str, fits):
     found = [view for view in model.views if fits(view.basis)]
     if not found:
         raise ValueError(
-            f"Expected a model with {what}, in which {task} has independent observations. "
-            f"Received: a model with {received(model)}. Train one that knows the task: "
+            f"Expected a model with {needed}, in which {task} has independent observations. "
+            f"Received: a model with {describe_bases(model)}. Train one for the task: "
             f'GUD(..., region=["{task}"]).'
         )
     return max(found, key=lambda view: bool(view.observed))  # the first of equals
 
 
-def named(model, basis):
-    """The view of the basis that is asked for.
+def view_of_basis(model: Model, basis: Identifier | None) -> View:
+    """The view of a given basis.
 
     Args:
         model: The model.
@@ -45,32 +50,32 @@ def named(model, basis):
             return view
     raise ValueError(
         f"Expected `basis` to be one of the model's. Received: basis={basis!r} and a model "
-        f"with {received(model)}."
+        f"with {describe_bases(model)}."
     )
 
 
-def received(model) -> str:
+def describe_bases(model: Model) -> str:
     """The model's bases, in words."""
     names = [type(view.basis).__name__ for view in model.views]
     return ("the basis " if len(names) == 1 else "the bases ") + ", ".join(names)
 
 
-def of_pixels(basis) -> bool:
+def is_pixel_basis(basis: Basis) -> bool:
     """Whether components are the values of the image."""
     return not (basis.mixes_space or basis.mixes_channels)
 
 
-def of_colours(basis) -> bool:
+def is_channel_basis(basis: Basis) -> bool:
     """Whether components are mixed channels, the first one grey."""
     return basis.mixes_channels and not basis.mixes_space and "channel" in basis.coordinates
 
 
-def of_bands(basis) -> bool:
+def has_bands(basis: Basis) -> bool:
     """Whether components are bands of wavelets."""
     return "band" in basis.coordinates
 
 
-def frequencies(basis):
+def frequency_basis(basis: Basis) -> bases.DCT | bases.Fourier | None:
     """The DCT or Fourier basis that is the spatial part of a basis; `None` for all others."""
     parts = basis.bases if isinstance(basis, bases.Compose) else [basis]
     spatial = [part for part in parts if part.mixes_space]

@@ -44,6 +44,7 @@ def test_configuration_and_weights_make_the_same_network(name):
     np.testing.assert_array_equal(*(run(n, *batch(name)) for n in (network, copy)))
 
 
+@pytest.mark.once
 def test_without_classes_nothing_is_added():
     ours, without = make("mlp"), make("mlp", classes=None)
     assert len(ours.weights) == len(without.weights) + 1
@@ -74,6 +75,7 @@ def test_classes_must_be_a_count(classes):
         backbones.MLP(classes=classes)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("gamma_map", "names"), [(False, r"\[y, tokens, labels\]"), (True, r"tokens, gamma, labels\]")]
 )
@@ -83,6 +85,7 @@ def test_labels_must_be_given(gamma_map, names):
         network(inputs((7,)))
 
 
+@pytest.mark.once
 def test_labels_have_one_axis():
     *others, labels = batch("mlp")
     with pytest.raises(ValueError, match=r"labels of shape \(batch,\).*\(4, 1\)"):

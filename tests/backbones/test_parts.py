@@ -36,6 +36,7 @@ def test_unknown_names_suggest_the_nearest():
         backbones.get(3)
 
 
+@pytest.mark.once
 def test_mlp_refuses_images():
     with pytest.raises(ValueError, match="use `UNet`"):
         build(backbones.MLP(width=8), (8, 8, 1))

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from helpers.marks import once
 from helpers.networks import as_numpy, build, inputs, perturb
 from keras import ops
 
@@ -10,7 +11,6 @@ from keras_gud import backbones
 
 NETWORKS = {
     "mlp": (backbones.MLP, {"width": 8, "blocks": 2}, (7,)),
-    "one level": (backbones.UNet, {"widths": (8,), "blocks": 1}, (4, 3, 2)),
     "unet": (backbones.UNet, {"widths": (4, 8), "blocks": 2}, (6, 5, 2)),
     "ncsnpp": (backbones.NCSNpp, {"widths": (4, 8), "blocks": 1}, (6, 5, 2)),
 }
@@ -43,10 +43,7 @@ def step(make, arguments, shape, remat):
     return [as_numpy(w) for w in network.trainable_variables]
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["mlp", "one level", *(pytest.param(n, marks=pytest.mark.once) for n in ("unet", "ncsnpp"))],
-)
+@pytest.mark.parametrize("name", once(NETWORKS, but=["mlp"]))
 def test_gradients_agree(name):
     kept, again = (step(*NETWORKS[name], remat=remat) for remat in (False, True))
     assert len(kept) == len(again) > 10

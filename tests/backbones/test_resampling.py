@@ -54,6 +54,7 @@ def test_fir_filters(sizes, rng):
         np.testing.assert_allclose(as_numpy(result), expected, atol=1e-6)
 
 
+@pytest.mark.once
 def test_constants_stay_constant():
     x = ops.full((1, 5, 6, 2), 3.0)
     np.testing.assert_allclose(as_numpy(fir_downsample(x)), 3.0, rtol=1e-6)

@@ -8,6 +8,8 @@ from sklearn import decomposition
 from keras_gud import bases
 from keras_gud.bases.batches import to_numpy
 
+pytestmark = pytest.mark.once
+
 
 def distinct(rng, n, d):
     """Data whose covariance has clearly distinct eigenvalues."""

@@ -10,6 +10,7 @@ from keras_gud import bases
 from keras_gud.bases.batches import to_numpy
 
 SHAPES = [(8, 8, 3), (7, 10, 1), (9, 2), (15,), (3, 5, 4, 2)]
+EACH = [SHAPES[0], *(pytest.param(shape, marks=pytest.mark.once) for shape in SHAPES[1:])]
 # Every new shape is compiled anew by the eager backends, so few examples and no deadline.
 FEW = settings(max_examples=8, deadline=None, derandomize=True)
 ANY_SHAPE = hnp.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=7)
@@ -24,13 +25,14 @@ def hartley(x, shape):
     return f.real - f.imag
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", EACH)
 def test_dct_is_scipys(shape, rng):
     x = rng.normal(size=(3, *shape))
     expected = fft.dctn(x, axes=spatial_axes(shape), norm="ortho")
     np.testing.assert_allclose(to_numpy(bases.DCT()(x)), expected, atol=1e-5)
 
 
+@pytest.mark.once
 @FEW
 @given(shape=ANY_SHAPE)
 def test_dct_any_shape(shape):
@@ -41,6 +43,7 @@ def test_dct_any_shape(shape):
     np.testing.assert_allclose(to_numpy(basis.inverse(z)), x, atol=1e-5)
 
 
+@pytest.mark.once
 def test_dct_coordinates():
     basis = bases.DCT()
     basis.build((None, 4, 2, 3))
@@ -50,12 +53,13 @@ def test_dct_coordinates():
         assert (basis.coordinates["channel"][..., c] == c).all()
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", EACH)
 def test_fourier_is_re_minus_im_of_the_fft(shape, rng):
     x = rng.normal(size=(3, *shape))
     np.testing.assert_allclose(to_numpy(bases.Fourier()(x)), hartley(x, shape), atol=1e-5)
 
 
+@pytest.mark.once
 @FEW
 @given(shape=ANY_SHAPE)
 def test_fourier_any_shape_is_its_own_inverse(shape):
@@ -66,6 +70,7 @@ def test_fourier_any_shape_is_its_own_inverse(shape):
     np.testing.assert_allclose(to_numpy(basis(z)), x, atol=1e-5)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("shape", SHAPES[1:4])
 def test_fourier_variance_over_plus_and_minus_k_is_the_power_spectrum(shape, rng):
     # Anisotropic and correlated, so that single Hartley variances are *not* the power spectrum.
@@ -80,6 +85,7 @@ def test_fourier_variance_over_plus_and_minus_k_is_the_power_spectrum(shape, rng
     assert not np.allclose(variance, power, rtol=1e-2)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("shape", SHAPES[1:4])
 def test_an_even_gamma_is_exactly_the_diffusion_of_the_fft(shape, rng):
     basis = bases.Fourier()
@@ -95,6 +101,7 @@ def test_an_even_gamma_is_exactly_the_diffusion_of_the_fft(shape, rng):
     np.testing.assert_allclose(ours, complex_result.real, atol=1e-5)
 
 
+@pytest.mark.once
 def test_symmetrize_pairs_k_with_minus_k_jointly_on_all_axes():
     basis = bases.Fourier()
     basis.build((None, 4, 5, 1))
@@ -106,6 +113,7 @@ def test_symmetrize_pairs_k_with_minus_k_jointly_on_all_axes():
     np.testing.assert_array_equal(basis.symmetrize(values), expected)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("shape", SHAPES)
 def test_fourier_frequency_is_even_and_from_fftfreq(shape):
     basis = bases.Fourier()
@@ -118,6 +126,7 @@ def test_fourier_frequency_is_even_and_from_fftfreq(shape):
     np.testing.assert_allclose(first_channel, np.linalg.norm(grid, axis=0))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("shape", "names"),
     [

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from keras_gud import bases
 from keras_gud.bases.batches import to_numpy
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize("levels", [1, 2, 3])
 def test_bands_are_those_of_pywavelets(levels, rng):

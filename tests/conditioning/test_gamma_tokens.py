@@ -35,6 +35,7 @@ def test_one_token_per_group_with_gamma_first(columns):
     np.testing.assert_array_equal(got[..., [1, 3]], 0.0)
 
 
+@pytest.mark.once
 def test_states_of_other_shapes_are_averaged_or_repeated(columns, rng):
     _, _, layer = columns
     full = rng.normal(size=(2, 3, 5, 2))
@@ -67,6 +68,7 @@ def test_above_the_cap_neighbours_in_the_order_share_a_token(rng):
     assert got[:, 1].max() == pytest.approx(1)
 
 
+@pytest.mark.once
 def test_comes_back_from_its_config(columns, rng):
     _, _, layer = columns
     again = GammaTokens.from_config(layer.get_config())

@@ -70,6 +70,7 @@ def test_samples_do_not_depend_on_the_batch():
     np.testing.assert_allclose(alone[0], together[6], atol=1e-6)
 
 
+@pytest.mark.once
 def test_normal_is_standard_normal_and_uncorrelated():
     n = keras.ops.convert_to_numpy(counter_rng.normal(counter_rng.sample_keys(1, 400), 0, (50,)))
     assert stats.kstest(n.ravel(), "norm").pvalue > 1e-3
@@ -84,6 +85,7 @@ def test_normal_is_standard_normal_and_uncorrelated():
         assert abs(np.mean(a * b)) < bound * np.sqrt(n.size / a.size)
 
 
+@pytest.mark.once
 def test_uniform_is_uniform_and_open():
     u = keras.ops.convert_to_numpy(counter_rng.uniform(counter_rng.sample_keys(1, 100), 0, (101,)))
     assert u.shape == (100, 101)

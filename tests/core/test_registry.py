@@ -24,6 +24,7 @@ def registry():
     return registry
 
 
+@pytest.mark.once
 def test_a_part_by_name_and_by_itself(registry):
     registry.add("large", functools.partial(Part, size=9))
     assert registry.get("Large").size == 9
@@ -32,12 +33,14 @@ def test_a_part_by_name_and_by_itself(registry):
     assert registry.get(part) is part
 
 
+@pytest.mark.once
 def test_a_decorator_returns_what_it_registers():
     registry = Registry("part", Part)
     assert registry.register("other")(Other) is Other
     assert list(registry.factories) == ["other"]
 
 
+@pytest.mark.once
 def test_a_name_belongs_to_one_part(registry):
     registry.add("part", Part)  # the module of the part was reloaded, say
     with pytest.raises(ValueError, match=r"Expected a new `name`, .*Received: name='part'"):
@@ -45,11 +48,13 @@ def test_a_name_belongs_to_one_part(registry):
     assert type(registry.get("part")) is Part
 
 
+@pytest.mark.once
 def test_names_are_in_lower_case(registry):
     with pytest.raises(ValueError, match="`name` in lower case. Received: name='Part'"):
         registry.add("Part", Part)
 
 
+@pytest.mark.once
 def test_a_file_in_the_folder_is_enough(tmp_path, monkeypatch):
     folder = tmp_path / "family_of_parts"
     folder.mkdir()

@@ -12,6 +12,7 @@ def chunks(x, size):
     return [x[i : i + size] for i in range(0, len(x), size)]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("size", [1, 7, 64, 1000])
 def test_moments_equal_numpy(size, rng):
     x = rng.normal(size=(200, 3, 4)) * rng.uniform(0.1, 10, size=(3, 4)) + 2
@@ -23,6 +24,7 @@ def test_moments_equal_numpy(size, rng):
     np.testing.assert_allclose(moments.variance, x.var(axis=0), rtol=1e-12)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("size", [1, 7, 64, 1000])
 def test_covariance_equals_numpy(size, rng):
     x = rng.normal(size=(200, 5)) @ rng.normal(size=(5, 5)) + 2
@@ -34,6 +36,7 @@ def test_covariance_equals_numpy(size, rng):
     np.testing.assert_array_equal(fit.covariance, fit.covariance.T)
 
 
+@pytest.mark.once
 def test_a_large_offset_does_no_harm(rng):
     noise = rng.normal(size=(1000, 3))
     x = noise + 1e9
@@ -46,6 +49,7 @@ def test_a_large_offset_does_no_harm(rng):
     np.testing.assert_allclose(fit.covariance, np.cov(noise.T, bias=True), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.once
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(cut=st.integers(0, 50), offset=st.floats(-1e6, 1e6))
 def test_merging_parts_equals_the_whole(cut, offset):
@@ -58,6 +62,7 @@ def test_merging_parts_equals_the_whole(cut, offset):
         np.testing.assert_allclose(getattr(merged, name), getattr(whole, name), atol=1e-8)
 
 
+@pytest.mark.once
 def test_single_precision_and_integers_are_summed_in_double(rng):
     x = rng.integers(0, 256, size=(300, 4), dtype="uint8")
     moments = Moments().update(x[:100]).update(x[100:])
@@ -65,6 +70,7 @@ def test_single_precision_and_integers_are_summed_in_double(rng):
     assert moments.mean.dtype == "float64"
 
 
+@pytest.mark.once
 def test_what_is_read_is_not_what_is_kept(rng):
     moments = Moments().update(rng.normal(size=(5, 2)))
     before = moments.mean
@@ -72,6 +78,7 @@ def test_what_is_read_is_not_what_is_kept(rng):
     np.testing.assert_array_equal(moments.mean, before)
 
 
+@pytest.mark.once
 def test_constant_data_have_no_variance():
     moments = Moments()
     for _ in range(10):
@@ -79,6 +86,7 @@ def test_constant_data_have_no_variance():
     np.testing.assert_allclose(moments.variance, 0, atol=1e-30)
 
 
+@pytest.mark.once
 def test_errors():
     with pytest.raises(ValueError, match="at least one example before Moments is read"):
         _ = Moments().mean

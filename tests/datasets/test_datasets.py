@@ -22,6 +22,7 @@ def ramps(monkeypatch):
     monkeypatch.setattr(offline, "_photograph", ramp)
 
 
+@pytest.mark.once
 def test_digits_are_all_there_with_full_contrast():
     images = datasets.load("digits")
     assert images.shape == (1797, 8, 8, 1)
@@ -30,6 +31,7 @@ def test_digits_are_all_there_with_full_contrast():
     np.testing.assert_array_equal(levels, np.round(np.arange(17) * 255 / 16))
 
 
+@pytest.mark.once
 def test_digits_are_sklearns_in_another_order():
     from sklearn.datasets import load_digits
 
@@ -40,6 +42,7 @@ def test_digits_are_sklearns_in_another_order():
     assert rows(ours) == rows(load_digits().images)
 
 
+@pytest.mark.once
 def test_digit_splits_partition_the_data_for_every_pair_of_seeds():
     train = {x.tobytes() for x in datasets.load("digits", split="train", seed=3)}
     test = datasets.load("digits", split="test", seed=8)
@@ -48,6 +51,7 @@ def test_digit_splits_partition_the_data_for_every_pair_of_seeds():
     assert train.isdisjoint(x.tobytes() for x in test)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "shape"),
     [("patches", (16, 16, 3)), ("histology", (32, 32, 3)), ("textures", (32, 32, 1))],
@@ -60,11 +64,13 @@ def test_crops_have_their_default_shape(name, shape, split):
     assert images.std() > 10
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", CROPS)
 def test_default_number_and_own_size(name):
     assert datasets.load(name, size=10).shape[:3] == (4096, 10, 10)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["digits", *CROPS])
 def test_deterministic_by_seed(name):
     one, same = (datasets.load(name, n=20, seed=5, split="train") for _ in range(2))
@@ -73,6 +79,7 @@ def test_deterministic_by_seed(name):
     assert (one != other).any()
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("ramps")
 @pytest.mark.parametrize("name", CROPS)
 def test_train_and_test_crops_share_no_column(name):
@@ -87,6 +94,7 @@ def test_train_and_test_crops_share_no_column(name):
     assert everything.max() >= 198
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("ramps")
 def test_patches_come_at_two_scales_from_every_photograph():
     images = datasets.load("patches", n=400, size=8).astype(int)
@@ -96,16 +104,19 @@ def test_patches_come_at_two_scales_from_every_photograph():
     assert set(np.unique(images[..., 2])) == {6, 7, 9}  # coffee, rocket; chelsea; astronaut
 
 
+@pytest.mark.once
 def test_half_size_is_the_mean_of_blocks():
     image = np.array([[[0], [10], [9]], [[20], [30], [9]], [[9], [9], [9]]], "uint8")
     np.testing.assert_array_equal(offline._shrink(image, 2), [[[15]]])
 
 
+@pytest.mark.once
 def test_unknown_name_suggests_the_nearest():
     with pytest.raises(ValueError, match=r"name='patchs'\. Did you mean 'patches'\?"):
         datasets.load("patchs")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
@@ -123,6 +134,7 @@ def test_impossible_requests_say_what_is_possible(kwargs, message):
         datasets.load(**kwargs)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "module", "package"),
     [("digits", "sklearn.datasets", "scikit-learn"), ("patches", "skimage", "scikit-image")],

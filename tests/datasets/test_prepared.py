@@ -52,6 +52,7 @@ def as_set(images):
     return {image.tobytes() for image in images}
 
 
+@pytest.mark.once
 def test_every_image_of_the_archive_is_read(prepared, faces):
     images = datasets.load("celeb_a_hq/8", data_dir=prepared, verbose=0)
     assert images.dtype == np.uint8
@@ -59,6 +60,7 @@ def test_every_image_of_the_archive_is_read(prepared, faces):
     assert as_set(images) == as_set(faces)
 
 
+@pytest.mark.once
 def test_a_part_of_a_split_and_some_images_of_it(prepared):
     load = {"name": "celeb_a_hq/8", "data_dir": prepared, "verbose": 0}
     first, last = (datasets.load(split=s, **load) for s in ("train[:60%]", "train[60%:]"))
@@ -70,6 +72,7 @@ def test_a_part_of_a_split_and_some_images_of_it(prepared):
     np.testing.assert_array_equal(some, datasets.load(split="train[:60%]", n=4, seed=3, **load))
 
 
+@pytest.mark.once
 def test_images_are_means_over_blocks(prepared):
     load = {"name": "celeb_a_hq/8", "data_dir": prepared, "verbose": 0}
     large, small = datasets.load(**load).astype("float64"), datasets.load(size=4, **load)
@@ -97,6 +100,7 @@ def test_reading_takes_no_tensorflow(prepared, faces, monkeypatch):
         assert as_set(datasets.load("celeb_a_hq/8", **load)[0]) != as_set(faces)
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("mock")
 @pytest.mark.parametrize(
     ("name", "edge", "classes"), [("cifar10", 32, 10), ("pcam", 32, 2), ("mnist", 28, 10)]
@@ -110,11 +114,13 @@ def test_published_sets_come_in_the_papers_size(name, edge, classes, tmp_path):
     assert 0 <= y.min() <= y.max() < classes
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("mock")
 def test_faces_come_at_256_pixels(tmp_path):
     assert datasets.load("celeb_a_hq", n=2, data_dir=tmp_path, verbose=0).shape == (2, 256, 256, 3)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_stream_shows_every_image_once_an_epoch(prepared, faces, workers):
     stream = datasets.load("celeb_a_hq/8", batch_size=4, seed=5, data_dir=prepared, workers=workers)
@@ -130,6 +136,7 @@ def test_a_stream_shows_every_image_once_an_epoch(prepared, faces, workers):
     np.testing.assert_array_equal(np.concatenate(list(again)), epochs[1])
 
 
+@pytest.mark.once
 def test_unprepared_sets_name_the_command_that_prepares_them(tmp_path):
     with pytest.raises(FileNotFoundError) as error:
         datasets.load("cifar10", data_dir=tmp_path)
@@ -138,6 +145,7 @@ def test_unprepared_sets_name_the_command_that_prepares_them(tmp_path):
         datasets.load("celeb_a_hq", data_dir=tmp_path)
 
 
+@pytest.mark.once
 def test_sets_in_another_file_format_are_refused(prepared, faces, tmp_path):
     builder = tfds.builder("celeb_a_hq/8", data_dir=tmp_path, file_format="tfrecord")
     archive = tmp_path / "archive"
@@ -162,6 +170,7 @@ def damaged(prepared, tmp_path):
     return {"name": "celeb_a_hq/8", "data_dir": tmp_path / "copy"}, shard
 
 
+@pytest.mark.once
 def test_missing_files_are_named_and_how_to_prepare_them_again(damaged):
     known, shard = damaged
     stream = datasets.load(batch_size=4, **known)
@@ -173,6 +182,7 @@ def test_missing_files_are_named_and_how_to_prepare_them_again(damaged):
             assert words in str(error.value)
 
 
+@pytest.mark.once
 def test_files_that_were_cut_short_are_reported(damaged):
     known, shard = damaged
     for size in (len(shard.read_bytes()) // 2, 0):
@@ -181,6 +191,7 @@ def test_files_that_were_cut_short_are_reported(damaged):
             datasets.load(verbose=0, **known)
 
 
+@pytest.mark.once
 def test_unknown_names_and_impossible_requests(prepared):
     with pytest.raises(ValueError, match=r"name='cifar1'\. Did you mean 'cifar10'\?"):
         datasets.load("cifar1")
@@ -197,6 +208,7 @@ def test_unknown_names_and_impossible_requests(prepared):
         datasets.load(size=(1, 2, 3), **known)
 
 
+@pytest.mark.once
 def test_missing_packages_name_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     with pytest.raises(ImportError, match=r'tensorflow-datasets.*"keras-gud\[data\]"'):

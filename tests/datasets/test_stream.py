@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from helpers.marks import once
 from helpers.one_weight import OneWeightPerValue
 
 import keras_gud
@@ -16,6 +17,7 @@ def flip(images, rng):
     return np.where(flipped[:, None, None, None], images[:, :, ::-1], images)
 
 
+@pytest.mark.once
 def test_labels_stay_with_their_images():
     images, labels = datasets.load("digits", labels=True)
     label_of = {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
@@ -76,6 +78,7 @@ def test_layers_inside_a_layer_are_seeded_too(rng):
     np.testing.assert_array_equal(augment(images, seed=1), first)
 
 
+@pytest.mark.once
 def test_layers_of_keras_cv_depend_on_the_seed_alone(rng):
     keras_cv = pytest.importorskip("keras_cv")
     images = rng.integers(0, 256, (4, 8, 8, 3)).astype("uint8")
@@ -86,6 +89,7 @@ def test_layers_of_keras_cv_depend_on_the_seed_alone(rng):
     np.testing.assert_array_equal(first, again)
 
 
+@pytest.mark.once
 def test_random_numbers_from_elsewhere_are_refused(rng):
     images = rng.integers(0, 256, (4, 4, 4, 1)).astype("uint8")
 
@@ -96,6 +100,7 @@ def test_random_numbers_from_elsewhere_are_refused(rng):
         Augmentation(brighter)(images, seed=0)
 
 
+@pytest.mark.once
 def test_steps_of_an_augmentation_follow_each_other():
     def brighter(images, rng):
         return images + 1
@@ -115,7 +120,7 @@ def latent(**kwargs):
     return keras_gud.LatentGUD(keras.layers.Identity(), keras.layers.Identity(), **kwargs)
 
 
-@pytest.mark.parametrize("model", [keras_gud.GUD, latent])
+@pytest.mark.parametrize("model", once([keras_gud.GUD, latent], but=[keras_gud.GUD]))
 def test_training_that_is_taken_up_again_ends_with_the_same_weights(model, tmp_path):
     def make():
         return model(schedule="cosine", backbone=OneWeightPerValue(), seed=1)
@@ -142,6 +147,7 @@ def test_training_that_is_taken_up_again_ends_with_the_same_weights(model, tmp_p
         )
 
 
+@pytest.mark.once
 def test_a_stream_of_pairs_trains_a_model_with_classes():
     model = keras_gud.GUD(schedule="cosine", backbone="tiny", classes=10)
     stream = datasets.load("digits", n=40, batch_size=20, labels=True)
@@ -149,6 +155,7 @@ def test_a_stream_of_pairs_trains_a_model_with_classes():
     assert model.sample(2, labels=[3, 4], steps=2).shape == (2, 8, 8, 1)
 
 
+@pytest.mark.once
 def test_bad_input():
     with pytest.raises(ValueError, match="`augment` only with `batch_size`"):
         datasets.load("digits", augment=flip)
@@ -162,6 +169,7 @@ def test_bad_input():
         datasets.load("digits", batch_size=20)[90]
 
 
+@pytest.mark.once
 def test_unknown_augmentation_suggests_the_nearest():
     with pytest.raises(ValueError, match="augment='RandomFlips'. Did you mean 'RandomFlip'"):
         datasets.load("digits", batch_size=2, augment="RandomFlips")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.marks import once
 from keras import ops
 from scipy.stats import multivariate_normal
 
@@ -20,8 +21,8 @@ def covariances(rng, *leading):
     return (factors @ np.swapaxes(factors, -1, -2) / D).astype("float32")
 
 
-@pytest.mark.parametrize("rows", [1, BATCH])
-@pytest.mark.parametrize("leading", [(), (3,)])
+@pytest.mark.parametrize("rows", once([1, BATCH], but=[BATCH]))
+@pytest.mark.parametrize("leading", [(), pytest.param((3,), marks=pytest.mark.once)])
 def test_densities_scores_and_solutions_row_by_row(rng, rows, leading):
     covariance = covariances(rng, *leading, rows)
     mean = rng.normal(size=(*leading, rows, D)).astype("float32")
@@ -40,6 +41,7 @@ def test_densities_scores_and_solutions_row_by_row(rng, rows, leading):
         assert density[index] == pytest.approx(reference, abs=2e-4)
 
 
+@pytest.mark.once
 def test_independent_components_against_numpy(rng):
     z, variance = rng.normal(size=(5, 2, 3)), rng.uniform(0.1, 2.0, size=(2, 3))
     given = np.array([[True, False, False], [False, True, False]])
@@ -50,6 +52,7 @@ def test_independent_components_against_numpy(rng):
         np.testing.assert_allclose(density, expected.sum(axis=(1, 2)), rtol=1e-5)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("rows", [1, BATCH])
 def test_draws_are_the_triangular_map(rng, rows):
     covariance, mean = covariances(rng, rows), rng.normal(size=(rows, D)).astype("float32")

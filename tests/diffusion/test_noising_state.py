@@ -38,11 +38,13 @@ def test_amplitudes_stay_finite_and_positive_far_out(gamma):
         assert (numpy(values) > 0).all()
 
 
+@pytest.mark.once
 def test_gamma_is_recovered_from_the_amplitudes():
     s = state(GAMMA)
     np.testing.assert_allclose(2 * np.log(numpy(s.sigma) / numpy(s.alpha)), GAMMA, atol=2e-5)
 
 
+@pytest.mark.once
 def test_snr_and_marginal_variance_over_the_whole_range_of_gamma():
     s = state(GAMMA)
     for variance in (1e-4, 0.3, 1.0, 1e3):
@@ -51,6 +53,7 @@ def test_snr_and_marginal_variance_over_the_whole_range_of_gamma():
         np.testing.assert_allclose(numpy(s.marginal_variance(variance)), expected, rtol=1e-5)
 
 
+@pytest.mark.once
 def test_marginal_variance_is_the_variance_of_noised_data(rng):
     """Exactly that of z over a sample whose covariance with the noise is taken into account."""
     gamma = np.array([-4.0, -1.0, 0.0, 2.0])
@@ -69,6 +72,7 @@ def test_marginal_variance_is_the_variance_of_noised_data(rng):
     np.testing.assert_allclose(expected, expit(-gamma) * variance + expit(gamma), rtol=1e-5)
 
 
+@pytest.mark.once
 def test_add_noise_broadcasts_one_state_over_a_batch(rng):
     z0, eps = rng.normal(size=(2, 5, 3, 4, 2)).astype("float32")
     gamma = rng.uniform(-7, 5, size=(5, 1, 4, 1))
@@ -89,6 +93,7 @@ def sample(rng):
     return gamma, s, z0, eps, s.add_noise(z0, eps)
 
 
+@pytest.mark.once
 def test_z0_from_the_true_noise_is_the_data(sample):
     gamma, s, z0, eps, z = sample
     # Rounding of z is magnified by 1/alpha.
@@ -96,6 +101,7 @@ def test_z0_from_the_true_noise_is_the_data(sample):
     assert (error <= 2e-6 / np.sqrt(expit(-gamma)) * (1 + np.abs(numpy(z)))).all()
 
 
+@pytest.mark.once
 def test_conversions_follow_their_definitions(sample):
     gamma, s, z0, eps, z = sample
     alpha, sigma = np.sqrt(expit(-gamma)), np.sqrt(expit(gamma))
@@ -105,6 +111,7 @@ def test_conversions_follow_their_definitions(sample):
     np.testing.assert_allclose(v, alpha * numpy(eps) - sigma * numpy(z0), atol=3e-4)
 
 
+@pytest.mark.once
 def test_conversions_agree_with_each_other(sample):
     """Tweedie: z0 = (z + sigma^2 score)/alpha; and from v, z0 = alpha z - sigma v."""
     gamma, s, _, eps, z = sample
@@ -120,6 +127,7 @@ def test_conversions_agree_with_each_other(sample):
     )
 
 
+@pytest.mark.once
 def test_score_is_the_gradient_of_the_gaussian_marginal():
     """Of one Gaussian component the score is -z/Var(z), and eps = sigma z/Var(z) gives that."""
     variance, z = 0.7, np.float32(1.3)

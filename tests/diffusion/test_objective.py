@@ -37,6 +37,7 @@ def close(tensor, expected):
     np.testing.assert_allclose(ops.convert_to_numpy(tensor), expected, rtol=2e-4, atol=2e-5)
 
 
+@pytest.mark.once
 def test_predictions(case):
     gamma, slope, variance, z, _, output = case
     alpha2, sigma2 = expit(-gamma), expit(gamma)
@@ -50,6 +51,7 @@ def test_predictions(case):
     close(eps_from_linear(*arguments), np.sqrt(sigma2) * z / total + output)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", sorted(PREDICTIONS))
 def test_the_right_output_gives_eps(name, case):
     """Each prediction's target, put in as the output, gives the noise back."""
@@ -74,6 +76,7 @@ def test_the_right_output_gives_eps(name, case):
     np.testing.assert_allclose(ops.convert_to_numpy(result), eps, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.once
 def test_weightings(case):
     gamma, slope, variance, *_ = case
     state, sigma_i = NoisingState(*tensors(gamma, slope)), tensors(variance)[0]
@@ -84,6 +87,7 @@ def test_weightings(case):
     close(v_weight(state, sigma_i), 1 + np.exp(gamma))
 
 
+@pytest.mark.once
 def test_loss_leaves_frozen_components_out(case):
     gamma, slope, _variance, _, eps, guess = case
     state = NoisingState(*tensors(gamma, slope))
@@ -98,6 +102,7 @@ def test_loss_leaves_frozen_components_out(case):
     np.testing.assert_array_equal(*(ops.convert_to_numpy(s) for s in same))
 
 
+@pytest.mark.once
 def test_the_linear_baseline_scores_its_closed_form(rng):
     """E |eps_i - sigma z_i/V|^2 = alpha^2 Sigma/V."""
     n, variance = 200_000, np.array([1.0, 0.2, 0.01])

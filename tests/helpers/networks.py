@@ -4,9 +4,9 @@ from functools import cache
 
 import keras
 import numpy as np
-import pytest
 from keras import ops
 
+from helpers.marks import once
 from keras_gud import backbones, backend
 
 # The data shapes of the contract: square, odd and non-square, 1-d, 3-d, vector.
@@ -21,7 +21,7 @@ SMALLEST = {
     "mlp": (backbones.MLP, VECTORS, (7,)),
 }
 # What is joined how does not depend on the backend: one network is enough on the others.
-WIRED = ["mlp", *(pytest.param(name, marks=pytest.mark.once) for name in ("unet", "ncsnpp"))]
+WIRED = once(SMALLEST, but=["mlp"])
 
 
 def inputs(data_shape, batch=2, seed=0):

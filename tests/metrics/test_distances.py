@@ -29,6 +29,7 @@ def distance(x, y, features):
 # -- the Frechet distance --------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_the_formula_by_scipys_matrix_root():
     features = Features(moments, "moments")
     x, y = images(100), images(80, seed=1, shift=20.0)
@@ -40,6 +41,7 @@ def test_the_formula_by_scipys_matrix_root():
     assert distance(x, x, features) == pytest.approx(0.0, abs=1e-6 * np.trace(c1))
 
 
+@pytest.mark.once
 def test_diagonal_gaussians_in_closed_form():
     """Sum of (m1 - m2)^2 + (s1 - s2)^2."""
     rng = np.random.default_rng(0)
@@ -49,12 +51,14 @@ def test_diagonal_gaussians_in_closed_form():
     assert frechet_distance(*parts).value == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.once
 def test_singular_covariances():
     one = FeatureStatistics(np.zeros(2), np.diag([1.0, 0.0]), 100, "toy")
     other = FeatureStatistics(np.zeros(2), np.diag([0.0, 4.0]), 100, "toy")
     assert frechet_distance(one, other).value == pytest.approx(5.0)
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("torchvision")
 def test_an_established_package_finds_the_same_on_the_same_features():
     torch = pytest.importorskip("torch")
@@ -102,6 +106,7 @@ def test_any_keras_network_extracts():
     assert statistics.mean.shape == (4,)
 
 
+@pytest.mark.once
 def test_over_seeds():
     features = Features(moments, "moments")
     reference = features.statistics(images(100, seed=99), "reference")
@@ -121,6 +126,7 @@ def test_over_seeds():
 # -- unlike is not compared with unlike ------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_statistics_of_different_spaces():
     x = images(20)
     one = Features(moments, "moments").statistics(x)
@@ -129,6 +135,7 @@ def test_statistics_of_different_spaces():
             frechet_distance(one, other.statistics(x))
 
 
+@pytest.mark.once
 def test_scores_are_compared_with_their_like():
     features = Features(moments, "moments")
     reference = features.statistics(images(50), "reference")
@@ -147,11 +154,13 @@ def test_scores_are_compared_with_their_like():
             compare()
 
 
+@pytest.mark.once
 def test_too_few_images_say_how_many_are_needed():
     with pytest.raises(ValueError, match=r"at least 7 for moments.*Received: 6 images"):
         Features(moments, "moments").statistics(images(6))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("extractor", "message"),
     [
@@ -165,6 +174,7 @@ def test_bad_extractors(extractor, message):
         Features(extractor, "bad")(images(8))
 
 
+@pytest.mark.once
 def test_bad_arguments():
     with pytest.raises(ValueError, match="Expected `name` to be a non-empty text"):
         Features(moments, "")
@@ -177,12 +187,14 @@ def test_bad_arguments():
 # -- the power spectrum ----------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_white_noise_has_its_variance_at_every_scale(rng):
     k, power = metrics.radial_spectrum(3.0 + 2.0 * rng.normal(size=(3000, 8, 12, 2)))
     np.testing.assert_allclose(power, 4.0, rtol=0.08)
     assert (np.diff(k) > 0).all()
 
 
+@pytest.mark.once
 def test_a_wave_has_its_power_where_it_belongs(rng):
     phase = 2 * np.pi * rng.uniform(size=(500, 1, 1, 1))
     wave = np.cos(2 * np.pi * np.arange(16)[None, None, :, None] / 4 + phase)  # k = 1/4
@@ -191,6 +203,7 @@ def test_a_wave_has_its_power_where_it_belongs(rng):
     assert power.max() > 1e6 * np.sort(power)[-2]
 
 
+@pytest.mark.once
 def test_the_distance_is_that_of_log_powers(rng):
     noise = rng.normal(size=(300, 8, 8, 1))
     score = metrics.spectrum_distance(100 * noise, 50 * noise, "noise")

@@ -72,6 +72,7 @@ def mmd(x, y):
 # -- the figures -----------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_both_are_our_formulas_on_its_features(fidelity, weights):
     x, y = images(13), images(13, seed=1, shift=20.0)
     five = [np.concatenate(5 * [part]) for part in (x, y)]  # FID takes more images than features
@@ -84,6 +85,7 @@ def test_both_are_our_formulas_on_its_features(fidelity, weights):
     assert found["fid"].error is found["kid"].error is None
 
 
+@pytest.mark.once
 def test_equal_sets_have_no_distance(weights):
     x = images(5)
     near, far = (
@@ -93,6 +95,7 @@ def test_equal_sets_have_no_distance(weights):
     assert -0.1 * far.value < near.value < 0.0  # unbiased: two draws are further apart than equals
 
 
+@pytest.mark.once
 def test_features_of_the_published_layer(fidelity, weights):
     x, y = images(4), images(4, seed=1, shift=40.0)
     found = fid_and_kid(x, y, "kid", subset_size=4, subsets=1, weights=weights)["kid"]
@@ -102,6 +105,7 @@ def test_features_of_the_published_layer(fidelity, weights):
     assert "2048 features, images resized" in found.protocol
 
 
+@pytest.mark.once
 def test_the_error_of_kid_is_that_of_its_subsets_which_are_drawn_by_the_seed(weights):
     x, y = images(8), images(8, seed=1, shift=20.0)
     one, again, other = (
@@ -116,6 +120,7 @@ def test_the_error_of_kid_is_that_of_its_subsets_which_are_drawn_by_the_seed(wei
 # -- forms of images -------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_streams_folders_and_registered_sets_are_arrays(fidelity, weights, tmp_path, monkeypatch):
     import torch
 
@@ -155,6 +160,7 @@ def listed(tensors):
     return Listed()
 
 
+@pytest.mark.once
 def test_grey_images_are_three_equal_channels(weights):
     grey, y = images(5, channels=1), images(5, seed=1)
     found = fid_and_kid(grey, y, **FEW, weights=weights)
@@ -164,6 +170,7 @@ def test_grey_images_are_three_equal_channels(weights):
 # -- unlike is not compared with unlike ------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_the_protocol_names_what_the_figure_depends_on(fidelity, weights):
     x, y = images(6), images(6, seed=1)
     score = fid_and_kid(x, y, **FEW, data="toys", weights=weights)["kid"]
@@ -179,6 +186,7 @@ def test_the_protocol_names_what_the_figure_depends_on(fidelity, weights):
         assert score < fewer
 
 
+@pytest.mark.once
 def test_the_published_weights_are_known_by_their_hash(tmp_path):
     path = tmp_path / "copy.pth"
     path.write_bytes(b"weights")
@@ -192,6 +200,7 @@ def test_the_published_weights_are_known_by_their_hash(tmp_path):
 # -- mistakes --------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -215,11 +224,13 @@ def test_bad_arguments(fidelity, weights, change, message):
         fid_and_kid(**(arguments | FEW | change))
 
 
+@pytest.mark.once
 def test_an_empty_folder(fidelity, weights, tmp_path):
     with pytest.raises(ValueError, match="at least 4 for KID.*Received: 0 images"):
         fid_and_kid(images(6), tmp_path, **FEW, weights=weights)
 
 
+@pytest.mark.once
 def test_a_wrong_reference_is_found_before_images_are_drawn(fidelity, weights):
     def draw():
         pytest.fail("images were drawn")
@@ -229,11 +240,13 @@ def test_a_wrong_reference_is_found_before_images_are_drawn(fidelity, weights):
         fid_and_kid(draw(), images(3), **FEW, weights=weights)
 
 
+@pytest.mark.once
 def test_fewer_images_than_are_published_warn():
     with pytest.warns(UserWarning, match="FID with 3000 images is biased upwards.*of 50000 images"):
         inception._check_count("images", 3000, ("fid",), 2048, 1000)
 
 
+@pytest.mark.once
 def test_offline_the_error_says_where_the_weights_go(fidelity, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     for name in ("https_proxy", "HTTPS_PROXY"):
@@ -245,6 +258,7 @@ def test_offline_the_error_says_where_the_weights_go(fidelity, tmp_path, monkeyp
         fid_and_kid(images(6), images(6, seed=1), **FEW)
 
 
+@pytest.mark.once
 def test_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)  # makes the import statement fail
     with pytest.raises(ImportError, match=r'torch-fidelity.*pip install "keras-gud\[fid\]"'):

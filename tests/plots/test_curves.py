@@ -1,6 +1,7 @@
 """Curves over time and paths: the numbers that are drawn."""
 
 import numpy as np
+import pytest
 from keras import ops
 
 from keras_gud import plots, schedules
@@ -15,6 +16,7 @@ def sequential(b, columns=5, reverse=False):
     return schedule(TIMES)
 
 
+@pytest.mark.once
 def test_schedule_draws_sigma_gamma_and_log_snr():
     t = np.linspace(0, 1, 11)
     gamma = -7 + 12 * t[:, None] + np.array([0.0, 2.0])
@@ -30,6 +32,7 @@ def test_schedule_draws_sigma_gamma_and_log_snr():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["low", "high"]
 
 
+@pytest.mark.once
 def test_schedule_chooses_components_from_last_to_first_noised():
     offsets = np.random.default_rng(0).permutation(100).astype("float32")
     gamma = np.array([[0.0], [1.0]]) + offsets
@@ -40,6 +43,7 @@ def test_schedule_chooses_components_from_last_to_first_noised():
     assert (starts[0], starts[-1]) == (0, 99)
 
 
+@pytest.mark.once
 def test_schedule_takes_chosen_components_in_the_shape_of_the_data():
     gamma = np.arange(12.0).reshape(2, 3, 2)
     figure = plots.schedule(gamma, [0, 1], components=[5, 1])
@@ -49,6 +53,7 @@ def test_schedule_takes_chosen_components_in_the_shape_of_the_data():
         np.testing.assert_array_equal(line.get_color(), key.get_color())
 
 
+@pytest.mark.once
 def test_schedule_legend_stays_short_and_keeps_both_ends():
     figure = plots.schedule(np.zeros((2, 40)), [0, 1], components=range(40))
     names = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -57,6 +62,7 @@ def test_schedule_legend_stays_short_and_keeps_both_ends():
     assert (names[0], names[-1]) == ("0", "39")
 
 
+@pytest.mark.once
 def test_schedule_shows_the_rate_and_the_signal_of_a_state():
     """Paper fig. 6, against eqs. 13 and 21 written out: with three columns and b = 1/2, column 2
     moves from t = 1/4 to 3/4, by 12 in half the time.
@@ -74,6 +80,7 @@ def test_schedule_shows_the_rate_and_the_signal_of_a_state():
     assert [title.split(" ")[0] for title in titles] == ["noising", "noising", "signal"]
 
 
+@pytest.mark.once
 def test_several_schedules_have_a_column_each_with_one_scale():
     """Paper fig. 2: quantities in rows, each schedule with its own variances."""
     t = np.linspace(0, 1, 11)
@@ -99,6 +106,7 @@ def test_several_schedules_have_a_column_each_with_one_scale():
         assert not row[1].get_ylabel()
 
 
+@pytest.mark.once
 def test_several_schedules_show_the_same_components():
     gammas = {"up": np.arange(20.0)[None] + [[0.0], [1.0]]}
     gammas["down"] = gammas["up"][:, ::-1]
@@ -111,6 +119,7 @@ def test_several_schedules_show_the_same_components():
 # -- paths -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_paths_draw_gamma_against_gamma():
     """Paper fig. 1: all at once is the diagonal, one after the other the edges."""
     gammas = {f"b = {b}": sequential(b, columns=2).gamma for b in (0.0, 0.2, 0.5)}
@@ -133,6 +142,7 @@ def test_paths_draw_gamma_against_gamma():
     assert names == list(gammas)
 
 
+@pytest.mark.once
 def test_paths_mark_data_and_noise():
     gammas = {"one": np.array([[-7.0, -6.0], [5.0, 4.0]]), "two": np.array([[-5.0, -5], [3, 3]])}
     axes = plots.paths(gammas).axes[0]
@@ -145,6 +155,7 @@ def test_paths_mark_data_and_noise():
     ]
 
 
+@pytest.mark.once
 def test_paths_take_two_components_of_many_in_the_shape_of_the_data():
     gamma = np.arange(12.0).reshape(2, 3, 2)
     axes = plots.paths({"path": gamma}, components=(5, 1)).axes[0]
@@ -152,6 +163,7 @@ def test_paths_take_two_components_of_many_in_the_shape_of_the_data():
     assert axes.get_xlabel().endswith("of component 5")
 
 
+@pytest.mark.once
 def test_states_between_two_paths_are_shaded():
     left, right = (
         ops.convert_to_numpy(sequential(0.3, columns=2, reverse=reverse).gamma)

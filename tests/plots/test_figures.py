@@ -17,6 +17,7 @@ WINDOW = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "figure",
     [
@@ -45,6 +46,7 @@ def test_tensors_of_the_backend_are_welcome():
     assert len(plots.schedule(gamma, keras.ops.arange(3)).axes[0].lines) == 2
 
 
+@pytest.mark.once
 def test_pyplot_is_not_needed(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # any import of it now fails
     images = np.zeros((2, 8, 8, 1))
@@ -62,6 +64,7 @@ def test_pyplot_is_not_needed(monkeypatch):
         assert file.getvalue().startswith(b"\x89PNG")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -133,6 +136,7 @@ def test_errors_say_what_was_expected(call, message):
         call()
 
 
+@pytest.mark.once
 def test_missing_matplotlib_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r'matplotlib.*pip install "keras-gud\[demo\]"'):

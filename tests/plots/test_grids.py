@@ -10,6 +10,7 @@ from keras_gud import plots
 from keras_gud.plots import panels
 
 
+@pytest.mark.once
 def test_every_pixel_of_a_small_image_becomes_an_exact_square(rng):
     images = rng.integers(0, 256, (5, 8, 8, 1), dtype="uint8")
     figure = plots.image_grid(images, columns=3, scale=7)
@@ -22,6 +23,7 @@ def test_every_pixel_of_a_small_image_becomes_an_exact_square(rng):
     assert (empty == 255).all()
 
 
+@pytest.mark.once
 def test_colour_images_keep_their_colours(rng):
     images = rng.integers(0, 256, (2, 6, 4, 3), dtype="uint8")
     figure = plots.image_grid(images, columns=2, scale=5, title="two")
@@ -29,6 +31,7 @@ def test_colour_images_keep_their_colours(rng):
     np.testing.assert_array_equal(got[2::5, 2::5], images[1])
 
 
+@pytest.mark.once
 def test_float_images_equal_their_uint8_versions(rng):
     images = rng.integers(0, 256, (2, 8, 8, 3), dtype="uint8")
     expected = render(plots.image_grid(images))
@@ -36,6 +39,7 @@ def test_float_images_equal_their_uint8_versions(rng):
         np.testing.assert_array_equal(render(plots.image_grid(scaled)), expected)
 
 
+@pytest.mark.once
 def test_default_enlargement_makes_digits_readable_and_leaves_large_images():
     small = plots.image_grid(np.zeros((1, 8, 8, 1)))
     large = plots.image_grid(np.zeros((1, 256, 256, 1)))
@@ -43,6 +47,7 @@ def test_default_enlargement_makes_digits_readable_and_leaves_large_images():
     assert round(large.axes[0].get_window_extent().width) == 256
 
 
+@pytest.mark.once
 def test_other_channel_counts_show_the_first(rng):
     images = rng.uniform(size=(1, 4, 4, 5))
     np.testing.assert_array_equal(
@@ -50,6 +55,7 @@ def test_other_channel_counts_show_the_first(rng):
     )
 
 
+@pytest.mark.once
 def test_values_that_are_not_finite_are_magenta_and_do_not_move_the_range():
     images = np.array([0.0, 1.0, np.nan, np.inf]).reshape(1, 2, 2, 1)
     assert panels.value_range(images) == (0, 1)
@@ -57,6 +63,7 @@ def test_values_that_are_not_finite_are_magenta_and_do_not_move_the_range():
     assert colours == [[0, 0, 0], [255, 255, 255], [255, 0, 255], [255, 0, 255]]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
@@ -72,6 +79,7 @@ def test_value_range(values, expected):
     assert panels.value_range(np.array(values)) == expected
 
 
+@pytest.mark.once
 def test_volumes_show_their_middle_slice(rng):
     volumes = rng.integers(0, 256, (2, 5, 6, 6, 1), dtype="uint8")
     np.testing.assert_array_equal(
@@ -79,6 +87,7 @@ def test_volumes_show_their_middle_slice(rng):
     )
 
 
+@pytest.mark.once
 def test_signals_are_one_line_a_channel_on_one_scale():
     signals = np.zeros((3, 10, 2))
     signals[..., 1] = 4.0
@@ -92,17 +101,20 @@ def test_signals_are_one_line_a_channel_on_one_scale():
     assert axes.get_xlabel() == "each frame: -4 to 4"
 
 
+@pytest.mark.once
 def test_vectors_are_points_of_the_first_two_features(rng):
     vectors = rng.normal(size=(30, 5))
     axes = plots.image_grid(vectors).axes[0]
     np.testing.assert_allclose(axes.collections[0].get_offsets(), vectors[:, :2])
 
 
+@pytest.mark.once
 def test_one_feature_is_a_histogram(rng):
     axes = plots.image_grid(rng.normal(size=(30, 1))).axes[0]
     assert sum(bar.get_height() for bar in axes.patches) == 30
 
 
+@pytest.mark.once
 def test_side_by_side_shares_grey_levels_and_keeps_numbers(rng):
     real = rng.uniform(size=(4, 8, 8, 1))
     samples = np.full((9, 8, 8, 1), 0.5)
@@ -116,6 +128,7 @@ def test_side_by_side_shares_grey_levels_and_keeps_numbers(rng):
     assert left.get_window_extent().x1 < right.get_window_extent().x0
 
 
+@pytest.mark.once
 def test_side_by_side_vectors_share_axes_that_cut_nothing_off(rng):
     samples, real = rng.normal(size=(20, 2)) + 30, rng.normal(size=(50, 2))
     left, right = plots.side_by_side(samples, real).axes
@@ -124,6 +137,7 @@ def test_side_by_side_vectors_share_axes_that_cut_nothing_off(rng):
     assert left.get_xlim()[1] > samples[:, 0].max()
 
 
+@pytest.mark.once
 def test_forward_process_puts_images_in_rows_and_times_in_columns():
     states = np.arange(6, dtype="uint8").reshape(3, 2, 1, 1, 1) * np.ones((8, 8, 1), "uint8")
     figure = plots.forward_process(states, [0, 0.5, 1], row_labels=["one", "two"], scale=10)
@@ -136,6 +150,7 @@ def test_forward_process_puts_images_in_rows_and_times_in_columns():
     assert [t.get_text() for t in axes.get_yticklabels()] == ["one", "two"]
 
 
+@pytest.mark.once
 def test_forward_process_scales_by_the_earliest_state_in_any_order():
     clean = np.linspace(0, 1, 64).reshape(1, 8, 8, 1)
     forward = plots.forward_process(np.stack([clean, 50 * clean]), [0.0, 1.0], scale=4)
@@ -145,6 +160,7 @@ def test_forward_process_scales_by_the_earliest_state_in_any_order():
         np.testing.assert_array_equal(cell[::4, ::4, 0], np.round(255 * clean[0, ..., 0]))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("scale", [1, 2, 12])
 def test_column_labels_never_overlap(scale):
     figure = plots.forward_process(np.zeros((11, 1, 8, 8, 1)), np.linspace(0, 1, 11), scale=scale)
@@ -154,6 +170,7 @@ def test_column_labels_never_overlap(scale):
     assert all(a.x1 < b.x0 for a, b in itertools.pairwise(boxes))
 
 
+@pytest.mark.once
 def test_smooth_enlargement_has_values_in_between():
     images = np.zeros((1, 8, 8, 1), "uint8")
     images[0, :, 4:] = 255
@@ -161,6 +178,7 @@ def test_smooth_enlargement_has_values_in_between():
     assert len(np.unique(sharp)) < len(np.unique(soft))
 
 
+@pytest.mark.once
 def test_a_table_has_a_name_for_each_row_and_column(rng):
     images = rng.integers(0, 256, (2, 3, 8, 8, 3), dtype="uint8")
     rows, columns = ["ODE", "SDE"], ["a = 0.7", "a = 1.0", "a = 1.4"]
@@ -177,6 +195,7 @@ def test_a_table_has_a_name_for_each_row_and_column(rng):
     np.testing.assert_allclose(axes.get_xticks(), [48, 150, 252])
 
 
+@pytest.mark.once
 def test_a_table_has_one_range_for_all_its_images():
     images = np.zeros((2, 1, 8, 8, 1))
     images[0], images[1] = 1.0, 4.0
@@ -186,6 +205,7 @@ def test_a_table_has_one_range_for_all_its_images():
     assert np.unique(second.get_array()).tolist() == [0, 255]
 
 
+@pytest.mark.once
 def test_a_table_of_signals_has_names_too():
     axes = plots.image_table(np.zeros((2, 2, 16, 1)), ["one", "two"]).axes[0]
     assert len(axes.lines) == 4

@@ -6,6 +6,7 @@ import pytest
 from keras_gud import plots
 
 
+@pytest.mark.once
 def test_a_scan_has_a_panel_for_each_metric_and_a_curve_for_each_model():
     a = np.array([0.5, 1.0, 1.5])
     curves = {"white": (a, a / 10), "matching": (a + 1, None)}
@@ -19,6 +20,7 @@ def test_a_scan_has_a_panel_for_each_metric_and_a_curve_for_each_model():
         plots.scan(a, {"bits/dim": {"short": (a[:2], None)}}, "a")
 
 
+@pytest.mark.once
 def test_a_plane_shows_every_point_with_its_value():
     figure = plots.plane([0, 1], [0.5, 0.7], [3.04, 3.21], "r", "a", "bits/dim", marks=[(0, 1)])
     axes = figure.axes[0]

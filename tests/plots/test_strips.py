@@ -23,6 +23,7 @@ def window_of(figure):
     return axes.images[0].get_array(), names
 
 
+@pytest.mark.once
 def test_strips_of_any_width_stand_one_below_the_other(rng):
     images = [rng.integers(0, 256, (4, width, 3), dtype="uint8") for width in (40, 24)]
     figure = plots.strips(images, ["one", "two"], scale=5)
@@ -37,6 +38,7 @@ def test_strips_of_any_width_stand_one_below_the_other(rng):
     assert (picture[top + 30 : top + 50, left + 24 * 5 + 1 : left + 200] == 255).all()
 
 
+@pytest.mark.once
 def test_strips_share_their_grey_levels():
     images = [np.full((4, 8, 1), -2.0), np.full((4, 8, 1), 4.0)]
     images[1][0] = 1.0
@@ -45,6 +47,7 @@ def test_strips_share_their_grey_levels():
     assert np.unique(light.get_array()).tolist() == [128, 255]
 
 
+@pytest.mark.once
 def test_marks_stand_above_their_column():
     axes = plots.strips(np.zeros((2, 4, 16, 1)), marks=[None, 12], scale=10).axes[0]
     (line,) = axes.lines
@@ -52,6 +55,7 @@ def test_marks_stand_above_their_column():
     assert 40 < min(line.get_ydata()) < max(line.get_ydata()) < 50  # in the gap between the strips
 
 
+@pytest.mark.once
 def test_a_window_is_yellow_where_frozen_green_where_active_and_blue_where_to_come():
     """Columns of b = 3/4 move one after the other: at t = 5/8 the second is half-way."""
     figure = plots.strips(
@@ -70,6 +74,7 @@ def test_a_window_is_yellow_where_frozen_green_where_active_and_blue_where_to_co
         np.testing.assert_allclose(0.6 * 255 * np.array(patch.get_facecolor()[:3]), colour, atol=1)
 
 
+@pytest.mark.once
 def test_all_is_active_on_a_schedule_for_all_pixels_at_once():
     figure = plots.strips(
         np.zeros((1, 8, 16, 3)), window=np.ones((8, 4, 3)), state=columns(0.5, b=0.0)
@@ -80,6 +85,7 @@ def test_all_is_active_on_a_schedule_for_all_pixels_at_once():
     np.testing.assert_allclose(colours[0, 0], expected, atol=1)
 
 
+@pytest.mark.once
 def test_strips_say_what_they_expected():
     image, window = np.zeros((8, 16, 3)), np.zeros((8, 4, 3))
     rate = columns(0.5)

@@ -97,6 +97,7 @@ def test_the_map_and_its_inverse(fitted, rng):
     np.testing.assert_allclose(back, numpy(z), atol=1e-5 / scale.min())
 
 
+@pytest.mark.once
 def test_statistics(fitted):
     prior, scale = fitted
     np.testing.assert_allclose(numpy(prior.mean), MEAN, rtol=1e-6)
@@ -105,11 +106,13 @@ def test_statistics(fitted):
     np.testing.assert_allclose(numpy(prior.variance), VARIANCE / scale**2, rtol=1e-5)
 
 
+@pytest.mark.once
 def test_log_det_is_the_sum_of_log_scales(fitted):
     prior, scale = fitted
     assert float(prior.log_det()) == pytest.approx(-np.log(scale).sum(), rel=1e-5, abs=1e-5)
 
 
+@pytest.mark.once
 def test_variance_is_that_of_the_whitened_data(fitted, rng):
     prior, _ = fitted
     x = (MEAN + rng.normal(size=(300, *SHAPE)) * np.sqrt(VARIANCE)).astype("float32")
@@ -119,6 +122,7 @@ def test_variance_is_that_of_the_whitened_data(fitted, rng):
     np.testing.assert_allclose(z0.var(axis=0), numpy(prior.variance), rtol=1e-3)
 
 
+@pytest.mark.once
 def test_matching_whitens():
     prior = priors.Matching()
     prior.adapt(MEAN, VARIANCE)
@@ -138,6 +142,7 @@ def test_config_and_weights_restore_the_prior(fitted):
     assert prior.trainable_weights == []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", PRIORS)
 def test_config_restores_a_prior_that_is_not_fitted_yet(name):
     make, scale = PRIORS[name]
@@ -149,6 +154,7 @@ def test_config_restores_a_prior_that_is_not_fitted_yet(name):
         np.testing.assert_allclose(numpy(restored.scale), scale, rtol=1e-6)
 
 
+@pytest.mark.once
 def test_a_prior_can_be_fitted_again():
     prior = priors.Matching()
     prior.adapt(MEAN, VARIANCE)
@@ -160,6 +166,7 @@ def test_a_prior_can_be_fitted_again():
 # -- floors -----------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["isotropic", "matching"])
 @pytest.mark.parametrize("floor", [1e-6, 1e-3])
 def test_a_constant_component_gives_finite_everything(name, floor, rng):
@@ -180,6 +187,7 @@ def test_a_constant_component_gives_finite_everything(name, floor, rng):
     assert np.isfinite(numpy(prior.inverse(z))).all()
 
 
+@pytest.mark.once
 def test_the_floor_leaves_larger_variances_alone():
     prior = priors.Isotropic()
     prior.adapt(np.zeros(3), np.array([1.0, 2e-6, 0.5e-6]))

@@ -22,6 +22,7 @@ def state_of(view, t, **params):
     return np.broadcast_to(gamma, SHAPE).astype("float64")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("t", [0.0, 0.31, 0.77, 1.0])
 @pytest.mark.parametrize(
     ("basis", "schedule"),
@@ -38,6 +39,7 @@ def test_no_distance_on_the_paths(basis, schedule, t):
     assert distance(view, state_of(view, t)) < 0.3
 
 
+@pytest.mark.once
 def test_the_distance_of_one_component():
     view = make_view()
     state = state_of(view, 0.5)
@@ -46,6 +48,7 @@ def test_the_distance_of_one_component():
     assert distance(view, state) == pytest.approx(1.5, abs=0.1)
 
 
+@pytest.mark.once
 def test_observed_components_are_near_paths_with_observations():
     state = state_of(make_view(), 0.6)
     state[:3, :5] = -7.0
@@ -58,6 +61,7 @@ def test_observed_components_are_near_paths_with_observations():
     assert distance(make_view(observed=("noise",)), state) == pytest.approx(3.0, abs=0.1)
 
 
+@pytest.mark.once
 def test_a_warning_says_by_how_much():
     view = make_view("haar", schedules.Sequential(b=0.0, over="band"), ("band",))
     states = np.stack([state_of(view, t) for t in (0.2, 0.9)])
@@ -69,6 +73,7 @@ def test_a_warning_says_by_how_much():
         regions.check_region([view], view, states, gamma_map=False)
 
 
+@pytest.mark.once
 def test_what_tokens_cannot_tell():
     view = make_view(observed=("pixels",))
     state = state_of(view, 0.9)
@@ -80,6 +85,7 @@ def test_what_tokens_cannot_tell():
         regions.check_region([view], view, state[None], gamma_map=True)
 
 
+@pytest.mark.once
 def test_paths_in_another_basis_do_not_count():
     pixel, haar = make_view(observed=("pixels",)), make_view("haar")
     state = state_of(pixel, 0.9)

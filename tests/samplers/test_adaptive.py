@@ -25,6 +25,7 @@ def test_statistics_of_every_batch(parts):
         assert counts["evaluations"] == 2 + 6 * (counts["accepted"] + counts["rejected"]) + 4
 
 
+@pytest.mark.once
 def test_a_smaller_tolerance_takes_more_steps_and_is_nearer(parts):
     reference = samplers.RungeKutta("rk4")(*parts, n=16, steps=2000)
     errors, steps = [], []
@@ -37,6 +38,7 @@ def test_a_smaller_tolerance_takes_more_steps_and_is_nearer(parts):
     assert sorted(steps) == steps
 
 
+@pytest.mark.once
 def test_a_jump_of_the_field_is_met_exactly(parts):
     """The error estimate does not see a jump between two stages; the schedule tells of it."""
     truth, schedule = parts
@@ -51,6 +53,7 @@ def test_a_jump_of_the_field_is_met_exactly(parts):
     assert errors[0] < 3e-4 < 1e-3 < errors[1]
 
 
+@pytest.mark.once
 def test_a_field_that_stands_still_takes_one_step(parts):
     schedule = schedules.Cosine()
     schedule.adapt(variance=np.ones(3))
@@ -61,6 +64,7 @@ def test_a_field_that_stands_still_takes_one_step(parts):
         assert sampler.statistics[0]["accepted"] == 1
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "schedule",
     [
@@ -88,6 +92,7 @@ def test_kinks_are_where_dgamma_dt_jumps(schedule):
         assert np.abs(inside - change).min() < 3e-4
 
 
+@pytest.mark.once
 def test_progress_changes_nothing(parts, capsys):
     sampler = samplers.AdaptiveRungeKutta()
     quiet = sampler(*parts, n=4, seed=1)

@@ -15,6 +15,7 @@ def parts():
     return oracle.Gaussian(np.zeros(3), COVARIANCE), schedule
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["adaptive", "rk4", "tsit5", "heun"])
 def test_there_and_back(parts, rng, name):
     z = rng.normal(size=(6, 3)).astype("float32")
@@ -25,6 +26,7 @@ def test_there_and_back(parts, rng, name):
     np.testing.assert_allclose(back, z, atol=2e-3)
 
 
+@pytest.mark.once
 def test_the_flow_of_a_gaussian_keeps_its_distribution(parts, rng):
     truth, schedule = parts
     root = np.linalg.cholesky(truth.marginal(schedule(0.0))[1])
@@ -35,6 +37,7 @@ def test_the_flow_of_a_gaussian_keeps_its_distribution(parts, rng):
     assert np.abs(np.cov(noise.T) - expected).max() < 4.5 * np.sqrt(2.0 / 20000)
 
 
+@pytest.mark.once
 def test_parameters_batches_and_conditions_as_in_sampling(parts, rng):
     truth, schedule = parts
     z = rng.normal(size=(5, 3)).astype("float32")
@@ -63,6 +66,7 @@ def test_bad_times(parts, times, message):
         samplers.get("dpm++").integrate(*parts, np.zeros((1, 3)), times=times)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("spacing", sorted(samplers.SPACINGS))
 def test_steps_lie_where_the_spacing_says(spacing):
     expected = {

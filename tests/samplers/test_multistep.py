@@ -12,6 +12,7 @@ def tensor(x):
     return ops.convert_to_tensor(np.asarray(x, "float32"))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("h", [0.0, 1e-4, 0.03, 0.4, 0.499, 0.501, 1.0, 6.0])
 def test_moments(h):
     for k, j in enumerate(moments(tensor(h), 4)):
@@ -19,6 +20,7 @@ def test_moments(h):
         assert float(j) == pytest.approx(expected, rel=3e-5, abs=1e-30)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("nodes", [(0.0,), (0.0, -0.5), (0.0, -0.5, -1.3), (0.0, 0.8, -0.6, -1.0)])
 def test_integral_of_the_interpolating_polynomial(rng, nodes):
     h = 0.8
@@ -31,6 +33,7 @@ def test_integral_of_the_interpolating_polynomial(rng, nodes):
     assert float(got[0]) == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
+@pytest.mark.once
 def test_nodes_that_coincide_lower_the_order_of_their_component_alone():
     h = tensor([0.6, 0.6, 0.6])
     nodes = [tensor([0.0] * 3), tensor([-0.6, 0.0, -0.1]), tensor([-1.2, -0.6, -0.7])]
@@ -41,6 +44,7 @@ def test_nodes_that_coincide_lower_the_order_of_their_component_alone():
     assert full > 1.05 * constant
 
 
+@pytest.mark.once
 def test_no_step_no_change_and_nothing_infinite():
     zero = tensor([0.0])
     values = [tensor([3.0]), tensor([-7.0]), tensor([1e4])]

@@ -24,17 +24,20 @@ def covariance_error(parts, **arguments):
     return np.abs(np.cov(z.T) - truth.marginal(schedule(0.0))[1]).max()
 
 
+@pytest.mark.once
 def test_corrections_repair_a_predictor_of_too_few_steps(parts):
     plain = covariance_error(parts, steps=15, corrections=0)
     corrected = covariance_error(parts, steps=15, corrections=6, snr=0.3)
     assert plain > 0.2 > 0.12 > corrected
 
 
+@pytest.mark.once
 def test_many_steps_are_right(parts):
     # 4.5 standard errors of a covariance of unit size.
     assert covariance_error(parts, steps=200) < 4.5 * np.sqrt(2.0 / N)
 
 
+@pytest.mark.once
 def test_no_corrections_is_the_predictor(parts):
     plain = samplers.get("dpm++")(*parts, n=5, steps=10, seed=2)
     wrapped = samplers.PredictorCorrector("dpm++", corrections=0)(*parts, n=5, steps=10, seed=2)

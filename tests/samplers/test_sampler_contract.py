@@ -51,6 +51,7 @@ def test_config_seeds_batches_and_pieces(sampler, parts):
     np.testing.assert_allclose(pieces, whole, atol=1e-4 if steps(sampler, 1) else 1e-3)
 
 
+@pytest.mark.once
 def test_mean_and_covariance_of_the_samples(sampler, parts):
     """Those of the data noised to gamma(0), within sampling error and what 100 steps leave."""
     truth, schedule = parts

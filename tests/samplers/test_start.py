@@ -22,6 +22,7 @@ def at_start(parts, start, n=N, **params):
     return path[0]
 
 
+@pytest.mark.once
 def test_matched_has_the_moments_of_noised_data(parts):
     truth, schedule = parts
     z = at_start(parts, "matched", b=0.3)
@@ -33,17 +34,20 @@ def test_matched_has_the_moments_of_noised_data(parts):
     assert np.abs((np.cov(z.T) - covariance) / error).max() < 4.5
 
 
+@pytest.mark.once
 def test_matched_takes_one_parameter_for_each_sample(parts):
     z = at_start(parts, "matched", n=3, b=np.array([0.0, 0.2, 0.4]))
     np.testing.assert_allclose(z, at_start(parts, "matched", n=3, b=0.4), atol=1e-5)
 
 
+@pytest.mark.once
 def test_prior_is_standard_normal_whatever_the_data(parts):
     z = at_start(parts, "prior")
     assert np.abs(z.mean(0)).max() < 4.5 / np.sqrt(N)
     assert np.abs(np.cov(z.T) - np.eye(3)).max() < 4.5 * np.sqrt(2 / N)
 
 
+@pytest.mark.once
 def test_a_denoiser_that_knows_nothing_of_its_data_starts_from_the_prior(parts):
     truth, schedule = parts
 
@@ -54,6 +58,7 @@ def test_a_denoiser_that_knows_nothing_of_its_data_starts_from_the_prior(parts):
     np.testing.assert_array_equal(path[0], at_start(parts, "prior", n=5))
 
 
+@pytest.mark.once
 def test_a_matched_start_removes_the_error_of_the_prior(parts):
     """The flow carries the start's error to the end; with few steps of a good solver it is all."""
     truth, schedule = parts

@@ -50,10 +50,12 @@ def defects(weights, matrix, order):
     ]
 
 
+@pytest.mark.once
 def test_the_number_of_trees():
     assert [len(rooted_trees(n)) for n in range(1, 6)] == [1, 1, 2, 4, 9]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", tableaus.TABLEAUS)
 def test_order_conditions(name):
     tableau = tableaus.TABLEAUS[name]
@@ -64,6 +66,7 @@ def test_order_conditions(name):
     assert max(defects(weights, matrix, tableau.order + 1)) > 1e-6
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", [k for k, v in tableaus.TABLEAUS.items() if v.error])
 def test_the_embedded_method_is_of_one_order_less(name):
     tableau = tableaus.TABLEAUS[name]
@@ -74,6 +77,7 @@ def test_the_embedded_method_is_of_one_order_less(name):
     assert max(defects(embedded, matrix, tableau.order)) > 1e-6
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", tableaus.TABLEAUS)
 def test_order_on_an_oscillator(name):
     """On most other fields the leading error of tsit5 is too small to be seen in float64."""

@@ -33,6 +33,7 @@ def teach(schedule, rng, steps=60, spread=0.0):
     return schedule
 
 
+@pytest.mark.once
 def test_it_begins_as_a_line_and_its_ends_are_exact(rng):
     schedule = make(gamma_min=-9.0, gamma_max=4.0)
     t = np.linspace(0, 1, 33)
@@ -44,6 +45,7 @@ def test_it_begins_as_a_line_and_its_ends_are_exact(rng):
     assert gamma.tolist() == [-9.0, 4.0]
 
 
+@pytest.mark.once
 def test_slopes_are_those_of_the_curve_and_kinks_are_where_they_jump(rng):
     schedule = teach(make(pieces=4), rng, steps=5)
     kinks = ops.convert_to_numpy(schedule.kinks()).ravel()
@@ -55,6 +57,7 @@ def test_slopes_are_those_of_the_curve_and_kinks_are_where_they_jump(rng):
     np.testing.assert_allclose(slope, np.diff(gamma) / np.diff(edges), rtol=1e-3)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("spread", [0.0, 1.0])
 def test_the_variance_of_the_loss_falls_to_nearly_the_least_possible(rng, spread):
     """The least E[(gamma' e)^2] over all curves is (integral of sqrt(E e^2) dgamma)^2."""
@@ -72,6 +75,7 @@ def test_the_variance_of_the_loss_falls_to_nearly_the_least_possible(rng, spread
     assert second_moment() < 1.15 * least
 
 
+@pytest.mark.once
 def test_examples_of_other_paths_do_not_count(rng):
     one, other = make(), make()
     t, error = rng.uniform(size=(2, 32)).astype("float32")

@@ -1,5 +1,7 @@
 """What the schedules promise: special cases, exact end points, monotonicity, the default range."""
 
+from functools import cache
+
 import helpers.schedule_formulas as formulas
 import numpy as np
 import pytest
@@ -34,6 +36,7 @@ def adapted(schedule, variance=WHITE, data_variance=None, basis="pixel"):
 # -- linear -----------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("gamma_noise", [None, 4.0, "paper"])
 def test_linear_a_1_with_an_isotropic_prior_is_standard_diffusion(gamma_noise):
     schedule = adapted(schedules.Linear(a=1.0, gamma_noise=gamma_noise), VARIANCE)
@@ -45,6 +48,7 @@ def test_linear_a_1_with_an_isotropic_prior_is_standard_diffusion(gamma_noise):
     assert gamma[0, 0] == pytest.approx(-7.0 + np.log(VARIANCE.min()), abs=1e-5)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("variance", [VARIANCE, WHITE], ids=["isotropic", "matching"])
 def test_linear_a_0_gives_every_component_the_same_snr(variance):
     schedule = adapted(schedules.Linear(a=0.0), variance, VARIANCE)
@@ -54,6 +58,7 @@ def test_linear_a_0_gives_every_component_the_same_snr(variance):
     assert snr[0, 0] == pytest.approx(7.0, abs=1e-5)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("a", [0.0, 0.6, 1.0, 2.0])
 def test_whitening_does_not_change_the_snr_at_equal_gamma_noise(a):
     """Paper fig. 2c: the ordering is by the variance of the data, whitened or not."""
@@ -63,6 +68,7 @@ def test_whitening_does_not_change_the_snr_at_equal_gamma_noise(a):
     np.testing.assert_allclose(-gamma_of(matching, T), snr, atol=2e-5)
 
 
+@pytest.mark.once
 def test_larger_a_noises_small_variances_earlier():
     order = np.argsort(VARIANCE.ravel())
     spread = []
@@ -73,6 +79,7 @@ def test_larger_a_noises_small_variances_earlier():
     assert spread[0] < 1e-5 < spread[1] < spread[2]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
 @pytest.mark.parametrize("ordering", ["variance", "frequency", "mixed"])
 @pytest.mark.parametrize("a", [0.0, 0.4, 1.0, 2.0])
@@ -94,6 +101,7 @@ def test_default_gamma_noise_noises_everything_and_no_more(a, ordering, scale):
     assert tight or gamma_noise == pytest.approx(3.0, abs=2e-5)
 
 
+@pytest.mark.once
 def test_default_gamma_noise_follows_a_within_a_family():
     schedule = adapted(schedules.Linear(a=(0.0, 2.0)), VARIANCE)
     sigma = ops.convert_to_numpy(schedule(1.0, a=np.linspace(0, 2, 9, dtype="float32")).sigma)
@@ -101,6 +109,7 @@ def test_default_gamma_noise_follows_a_within_a_family():
     np.testing.assert_allclose(sigma.reshape(9, -1).min(axis=1), 0.99, atol=1e-6)
 
 
+@pytest.mark.once
 def test_the_papers_gamma_noise_is_sufficient():
     schedule = adapted(schedules.Linear(a=0.7, gamma_noise="paper"), VARIANCE)
     tight = adapted(schedules.Linear(a=0.7), VARIANCE)
@@ -108,36 +117,42 @@ def test_the_papers_gamma_noise_is_sufficient():
     assert gamma_of(tight, 1.0).min() == pytest.approx(logit(0.99**2), abs=2e-5)
 
 
+@pytest.mark.once
 @fast
 @given(a=st.floats(0.0, 10.0, width=32), r=st.floats(0.0, 1.0, width=32))
 def test_linear_never_decreases(a, r):
-    gamma = gamma_of(MIXED, T, a=a, r=r)
+    gamma = gamma_of(mixed(), T, a=a, r=r)
     assert np.isfinite(gamma).all()
     assert np.diff(gamma, axis=0).min() >= -1e-5
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("r", [0.0, 1.0])
 def test_mixed_orderings_end_at_the_pure_ones(r):
     name = "frequency" if r else "variance"
     pure = adapted(schedules.Linear(a=0.8, ordering=name), VARIANCE, basis="fourier")
     np.testing.assert_allclose(
-        gamma_of(MIXED, T, a=np.float32(0.8), r=np.float32(r)), gamma_of(pure, T), atol=2e-5
+        gamma_of(mixed(), T, a=np.float32(0.8), r=np.float32(r)), gamma_of(pure, T), atol=2e-5
     )
 
 
-MIXED = adapted(
-    schedules.Linear(a=(0.0, 10.0), ordering="mixed", r=(0.0, 1.0)), VARIANCE, basis="fourier"
-)
+@cache
+def mixed():
+    schedule = schedules.Linear(a=(0.0, 10.0), ordering="mixed", r=(0.0, 1.0))
+    return adapted(schedule, VARIANCE, basis="fourier")
 
 
 # -- sequential -------------------------------------------------------------------------------
 
-COLUMNS = schedules.Sequential(b=(0.0, 0.99))
-ROW_OF_FOUR = adapted(COLUMNS)
+
+@cache
+def row_of_four():
+    return adapted(schedules.Sequential(b=(0.0, 0.99)))
 
 
+@pytest.mark.once
 def test_sequential_b_0_is_standard_diffusion():
-    gamma = gamma_of(ROW_OF_FOUR, T, b=0.0)
+    gamma = gamma_of(row_of_four(), T, b=0.0)
     np.testing.assert_allclose(gamma, np.repeat(-7.0 + 12.0 * T[:, None], 4, axis=1), atol=1e-5)
 
 
@@ -146,17 +161,18 @@ def test_sequential_b_0_is_standard_diffusion():
 @example(b=0.0)
 @example(b=float(np.nextafter(np.float32(1), np.float32(0))))
 def test_sequential_goes_from_end_to_end_and_never_decreases(b):
-    gamma = gamma_of(ROW_OF_FOUR, T, b=b)
+    gamma = gamma_of(row_of_four(), T, b=b)
     assert (gamma[0] == -7.0).all()
     assert (gamma[-1] == 5.0).all()
     assert np.diff(gamma, axis=0).min() >= 0.0
 
 
+@pytest.mark.once
 @fast
 @given(b=st.floats(0.75, float(np.float32(0.999)), width=32), shift=st.floats(0.0, 1.0))
 def test_sequential_beyond_no_overlap_has_at_most_one_active_group(b, shift):
     t = np.float32(np.clip((np.arange(40) + shift) / 40, 0, 1))
-    state = ROW_OF_FOUR(t, b=b)
+    state = row_of_four()(t, b=b)
     gamma = ops.convert_to_numpy(state.gamma).reshape(len(t), -1)
     # Strictly inside, but for rounding where one group hands over to the next.
     inside = (gamma > -7.0 + 1e-3) & (gamma < 5.0 - 1e-3)
@@ -165,12 +181,14 @@ def test_sequential_beyond_no_overlap_has_at_most_one_active_group(b, shift):
     assert (slope[inside] > 0).all()
 
 
+@pytest.mark.once
 def test_sequential_just_below_no_overlap_has_two_active_groups():
     t = np.linspace(0, 1, 401, dtype="float32")
-    gamma = gamma_of(ROW_OF_FOUR, t, b=0.7)
+    gamma = gamma_of(row_of_four(), t, b=0.7)
     assert ((gamma > -7.0) & (gamma < 5.0)).sum(axis=1).max() == 2
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("reverse", [False, True])
 def test_sequential_noises_the_first_column_last(reverse):
     gamma = gamma_of(adapted(schedules.Sequential(over="column", reverse=reverse)), 0.5)[0]
@@ -179,6 +197,7 @@ def test_sequential_noises_the_first_column_last(reverse):
     assert gamma[0] < gamma[-1]
 
 
+@pytest.mark.once
 def test_sequential_takes_nearly_equal_labels_as_one_group():
     coordinate = np.array([0.1, 0.1 + 1e-12, 0.7])
     schedule = schedules.Sequential(b=0.5, over="k")
@@ -188,6 +207,7 @@ def test_sequential_takes_nearly_equal_labels_as_one_group():
     np.testing.assert_array_equal(gamma[:, 0], gamma[:, 1])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("shape", "shared"),
     [((5,), (5,)), ((5, 2), (5, 1)), ((3, 5, 2), (1, 5, 1)), ((2, 3, 5, 1), (1, 1, 5, 1))],
@@ -201,25 +221,36 @@ def test_sequential_defaults_to_the_last_spatial_axis(shape, shared):
 # -- hierarchical -----------------------------------------------------------------------------
 
 
-def hierarchical(height, width, levels, gamma_min=-7.0, gamma_max=5.0):
-    schedule = schedules.Hierarchical(
-        a=(0.0, 0.99), b=(0.0, 0.99), gamma_min=gamma_min, gamma_max=gamma_max
-    )
-    return adapted(schedule, np.ones((height, width, 1)), basis=bases.get("haar", levels=levels))
+def family(**kwargs):
+    return schedules.Hierarchical(a=(0.0, 0.99), b=(0.0, 0.99), **kwargs)
+
+
+def pyramid(height, width, levels, **kwargs):
+    basis = bases.get("haar", levels=levels)
+    return adapted(family(**kwargs), np.ones((height, width, 1)), basis=basis)
+
+
+def of_coordinates(level, column):
+    schedule = family(levels="level", columns="column")
+    schedule.adapt(np.ones(len(level)), coordinates={"level": level, "column": column})
+    return schedule
 
 
 HIERARCHICAL = {
-    "8x8, 3 levels": hierarchical(8, 8, 3),
+    "8x8, 3 levels": lambda: pyramid(8, 8, 3),
     # Numbers that float32 does not hold, whose difference added back misses the end.
-    "4x8, 2 levels": hierarchical(4, 8, 2, gamma_min=-6.3, gamma_max=3.1),
-    "2x2, 1 level": hierarchical(2, 2, 1),
+    "4x8, 2 levels": lambda: pyramid(4, 8, 2, gamma_min=-6.3, gamma_max=3.1),
+    "2x2, 1 level": lambda: pyramid(2, 2, 1),
+    "a single level": lambda: of_coordinates(np.zeros(4), np.arange(4)),
+    "one column per level": lambda: of_coordinates(np.arange(3), np.zeros(3)),
 }
-ONE_LEVEL = schedules.Hierarchical(a=(0.0, 0.99), b=(0.0, 0.99), levels="level", columns="column")
-ONE_LEVEL.adapt(np.ones(4), coordinates={"level": np.zeros(4), "column": np.arange(4)})
-HIERARCHICAL["a single level"] = ONE_LEVEL
-ONE_COLUMN = schedules.Hierarchical(a=(0.0, 0.99), b=(0.0, 0.99), levels="level", columns="column")
-ONE_COLUMN.adapt(np.ones(3), coordinates={"level": np.arange(3), "column": np.zeros(3)})
-HIERARCHICAL["one column per level"] = ONE_COLUMN
+
+
+@cache
+def hierarchical(name):
+    return HIERARCHICAL[name]()
+
+
 NEARLY_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 
 
@@ -231,40 +262,44 @@ NEARLY_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 @example(a=0.0, b=NEARLY_ONE)
 @example(a=NEARLY_ONE, b=NEARLY_ONE)
 def test_hierarchical_goes_from_end_to_end_and_never_decreases(name, a, b):
-    schedule = HIERARCHICAL[name]
+    schedule = hierarchical(name)
     gamma = gamma_of(schedule, T, a=a, b=b)
     assert (gamma[0] == np.float32(schedule.gamma_min)).all()
     assert (gamma[-1] == np.float32(schedule.gamma_max)).all()
     assert np.diff(gamma, axis=0).min() >= 0.0
 
 
+@pytest.mark.once
 def test_hierarchical_a_b_0_is_standard_diffusion():
-    gamma = gamma_of(HIERARCHICAL["8x8, 3 levels"], T, a=0.0, b=0.0)
+    gamma = gamma_of(hierarchical("8x8, 3 levels"), T, a=0.0, b=0.0)
     np.testing.assert_allclose(gamma, np.repeat(-7 + 12 * T[:, None], 64, axis=1), atol=1e-5)
 
 
+@pytest.mark.once
 def test_a_single_level_ignores_a_and_is_the_sequential_schedule():
     sequential = schedules.Sequential(b=0.6, over=0)
     sequential.adapt(np.ones(4))
     for a in (0.0, 0.9):
-        gamma = gamma_of(ONE_LEVEL, T, a=a, b=0.6)
+        gamma = gamma_of(hierarchical("a single level"), T, a=a, b=0.6)
         np.testing.assert_allclose(gamma, gamma_of(sequential, T), atol=1e-5)
 
 
+@pytest.mark.once
 def test_single_columns_ignore_b_and_are_the_sequential_schedule_over_levels():
     sequential = schedules.Sequential(b=0.6, over=0)
     sequential.adapt(np.ones(3))
     for b in (0.0, 0.9):
-        gamma = gamma_of(ONE_COLUMN, T, a=0.6, b=b)
+        gamma = gamma_of(hierarchical("one column per level"), T, a=0.6, b=b)
         np.testing.assert_allclose(gamma, gamma_of(sequential, T), atol=1e-5)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("a", [0.0, 0.5, 0.8])
 @pytest.mark.parametrize("b", [0.0, 0.5, 0.9])
 def test_hierarchical_generates_coarse_before_fine_and_left_before_right(a, b):
     """What is generated earlier has the smaller gamma, at any time."""
     level, column = (index.ravel() for index in formulas.haar_levels(8, 8, 3))
-    gamma = gamma_of(HIERARCHICAL["8x8, 3 levels"], T, a=a, b=b)
+    gamma = gamma_of(hierarchical("8x8, 3 levels"), T, a=a, b=b)
     finished = []
     for i in range(1, 5):
         here = [gamma[:, (level == i) & (column == j)] for j in range(1, 9)]
@@ -278,6 +313,7 @@ def test_hierarchical_generates_coarse_before_fine_and_left_before_right(a, b):
 # -- scalar schedules, functions, warps -------------------------------------------------------
 
 
+@pytest.mark.once
 def test_cosine_is_the_cosine():
     schedule = adapted(schedules.Cosine())
     t = formulas.times(50)[1:-1]
@@ -292,6 +328,7 @@ def test_ends_that_the_curve_never_reaches(name):
     assert np.isfinite(ops.convert_to_numpy(schedule.kinks())).all()
 
 
+@pytest.mark.once
 def test_vp_has_a_linear_beta():
     schedule = adapted(schedules.VP(beta_min=0.5, beta_max=9.0))
     t = formulas.times(50)[1:]
@@ -299,6 +336,7 @@ def test_vp_has_a_linear_beta():
     np.testing.assert_allclose(beta, 0.5 + 8.5 * t, rtol=1e-5)
 
 
+@pytest.mark.once
 def test_function_of_linear_equals_linear():
     function = adapted(schedules.Function(lambda t: -7.0 + 12.0 * t))
     np.testing.assert_allclose(gamma_of(function, T)[:, 0], -7.0 + 12.0 * T, atol=1e-5)
@@ -315,6 +353,7 @@ def test_function_may_be_constant():
     assert (ops.convert_to_numpy(state.beta) == 0.0).all()
 
 
+@pytest.mark.once
 def test_function_groups_components_by_its_coordinates():
     coordinates = {"row": np.array([0, 0, 1, 1]), "column": np.array([0, 1, 0, 1])}
     schedule = schedules.Function(
@@ -326,6 +365,7 @@ def test_function_groups_components_by_its_coordinates():
     np.testing.assert_allclose(gamma_of(schedule, T), expected, atol=1e-6)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
 def test_time_warp_visits_the_same_states_at_other_times(power):
     inner = adapted(schedules.Linear(a=0.4), VARIANCE)
@@ -339,6 +379,7 @@ def test_time_warp_visits_the_same_states_at_other_times(power):
         np.testing.assert_allclose(gamma_of(warp, t), gamma_of(inner, t), rtol=0, atol=1e-5)
 
 
+@pytest.mark.once
 def test_time_warp_of_a_family_is_a_family():
     warp = adapted(schedules.TimeWarp(schedules.Linear(a=(0.0, 2.0)), power=0.5), VARIANCE)
     inner = adapted(schedules.Linear(a=(0.0, 2.0)), VARIANCE)
@@ -349,6 +390,7 @@ def test_time_warp_of_a_family_is_a_family():
     np.testing.assert_allclose(gamma_of(warp, 0.5), gamma_of(inner, 0.5, a=1.0), atol=1e-5)
 
 
+@pytest.mark.once
 def test_linear_end_points_noise_as_stated():
     """At t = 0 the largest SNR exponent is 7; at t = 1 every sigma has reached 0.99."""
     schedule = adapted(schedules.Linear(a=0.5), VARIANCE)

@@ -13,7 +13,8 @@ from keras_gud import bases, schedules
 
 SHAPE = (4, 4, 2)
 VARIANCE = np.exp(np.random.default_rng(4).uniform(-4.0, 1.0, SHAPE))
-T = np.linspace(0.0, 1.0, 21, dtype="float32")
+# Float64, which float32 holds exactly; one number of times for all tests, compiled once.
+T = np.linspace(0.0, 1.0, 1025)
 
 
 @keras.saving.register_keras_serializable(package="test_schedules")
@@ -84,7 +85,7 @@ def _every(request):
 def assert_same_states(one, other):
     for field in ("gamma", "dgamma_dt"):
         np.testing.assert_array_equal(
-            *(ops.convert_to_numpy(getattr(s(T), field)) for s in (one, other))
+            *(ops.convert_to_numpy(getattr(s(T.astype("float32")), field)) for s in (one, other))
         )
 
 
@@ -92,10 +93,9 @@ def assert_same_states(one, other):
 
 
 def test_gamma_never_decreases_and_has_the_derivative_that_it_says(every):
-    t = np.linspace(0.0, 1.0, 1025)
-    state = every(t.astype("float32"))
+    state = every(T.astype("float32"))
     gamma, slope = (
-        np.broadcast_to(ops.convert_to_numpy(x).astype("float64"), (len(t), *SHAPE))
+        np.broadcast_to(ops.convert_to_numpy(x).astype("float64"), (len(T), *SHAPE))
         for x in (state.gamma, state.dgamma_dt)
     )
     assert np.isfinite(slope).all()
@@ -104,7 +104,7 @@ def test_gamma_never_decreases_and_has_the_derivative_that_it_says(every):
     # By the trapezoidal rule, but for the few steps with a kink or a steep end of a time warp.
     first, last = slope[:-1], slope[1:]
     smooth = np.abs(first - last) <= 0.1 * np.abs(first + last)
-    expected = 0.5 * (first + last) / (len(t) - 1)
+    expected = 0.5 * (first + last) / (len(T) - 1)
     np.testing.assert_allclose(expected[smooth], risen[smooth], rtol=0.02, atol=3e-5)
     assert (risen * smooth).sum() > 0.4 * risen.sum() > 0.0
 
@@ -123,6 +123,7 @@ def test_config_and_weights_restore_the_schedule(every):
     assert_same_states(restored, every)
 
 
+@pytest.mark.once
 def test_config_alone_restores_the_schedule_before_it_is_adapted():
     for name, (make, basis) in EVERY.items():
         schedule = make()
@@ -140,6 +141,7 @@ def test_weights_are_not_trainable(every):
     assert all("seed" not in w.path for w in every.weights)
 
 
+@pytest.mark.once
 def test_a_schedule_survives_a_weights_file(every, tmp_path):
     """Inside a model, as a sub-layer: what `save_weights` sees."""
 
@@ -172,6 +174,7 @@ def test_draw_is_affine_in_the_uniforms_and_stays_in_range(rng):
     assert drawn["a"].max() <= np.float32(0.6) + 1e-7
 
 
+@pytest.mark.once
 def test_draw_of_a_fixed_parameter_is_that_number():
     drawn = schedules.Sequential(b=0.3).draw_parameters(ops.array(np.float32([[0.1], [0.9]])))
     np.testing.assert_allclose(ops.convert_to_numpy(drawn["b"]), 0.3, rtol=1e-6)
@@ -184,6 +187,7 @@ def test_schedules_without_parameters_draw_nothing(cls):
     assert schedule.resolve({}) == {}
 
 
+@pytest.mark.once
 def test_resolve_fills_in_the_middle_of_each_range():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -382,6 +386,7 @@ def test_a_function_must_be_callable():
         schedules.Function("square")
 
 
+@pytest.mark.once
 def test_a_value_that_leads_beyond_float32():
     schedule = schedules.Linear(a=(0.0, 3.0))
     schedule.adapt(VARIANCE, coordinates=coordinates("pixel"))

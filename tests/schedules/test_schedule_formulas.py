@@ -206,6 +206,7 @@ def _case(request):
     return CASES[request.param]
 
 
+@pytest.mark.once
 def test_matches_the_formula(case):
     t = formulas.times()
     state = case.build()(t.astype("float32"))
@@ -228,6 +229,7 @@ def test_matches_the_formula(case):
     assert (actual["dgamma_dt"] >= 0).all()
 
 
+@pytest.mark.once
 def test_derivative_is_that_of_its_own_gamma(case):
     """Central differences, wherever no kink lies within the step."""
     h = 2.0**-11
@@ -277,6 +279,7 @@ PARAMETERS = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("warping", [False, True], ids=["plain", "warped"])
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_times_and_parameters_per_sample(name, warping):
@@ -300,6 +303,7 @@ def test_times_and_parameters_per_sample(name, warping):
         np.testing.assert_allclose(slope[i][~kink], expected_slope[~kink], rtol=1e-4)
 
 
+@pytest.mark.once
 def test_one_time_with_many_parameters():
     schedule = schedules.Sequential(b=(0.0, 0.9), over=1)
     schedule.adapt(WHITE)
@@ -311,6 +315,7 @@ def test_one_time_with_many_parameters():
         np.testing.assert_allclose(gamma[i, 0, :, 0], expected[0], atol=1e-4)
 
 
+@pytest.mark.once
 def test_parameters_default_to_the_middle_of_their_range():
     schedule = schedules.Linear(a=(0.5, 1.5), gamma_noise=4.0)
     schedule.adapt(DATA_VARIANCE)
@@ -321,6 +326,7 @@ def test_parameters_default_to_the_middle_of_their_range():
     )
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "group_shape"),
     [
@@ -350,6 +356,7 @@ def test_gamma_has_one_entry_where_it_does_not_change(name, group_shape):
     )
 
 
+@pytest.mark.once
 def test_adapting_again_follows_the_new_data():
     schedule = schedules.Linear(a=0.5)
     schedule.adapt(DATA_VARIANCE)

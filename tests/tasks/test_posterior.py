@@ -26,6 +26,7 @@ def schedule():
     return make_schedule()
 
 
+@pytest.mark.once
 def test_the_start_by_the_estimate_knows_what_was_observed():
     """At gamma(1) = 3 the rest still knows of the data; noise alone loses that for the flow."""
     low = make_schedule(gamma_max=3.0, b=0.0)
@@ -60,39 +61,43 @@ def test_a_draw_depends_on_seed_example_and_number_alone(schedule):
     assert np.abs(other - whole)[0][:, moving].min() > 1e-5
 
 
+@pytest.mark.once
 def test_pairs_have_numbers_of_their_own():
     i, r = np.indices((60, 90))
-    assert len(np.unique(posterior.pair(i, r))) == i.size
+    assert len(np.unique(posterior.cantor_pair(i, r))) == i.size
 
 
+@pytest.mark.once
 def test_work_begins_when_something_moves(schedule):
     """With b = 0, gamma = -9 + 14 t: nothing above gamma = -2 is needed."""
-    plan = posterior.Plan(
+    path = posterior.ObservedPath(
         make_schedule(b=0.0), Observation([[0.0] * 3], [[-2.0, -4.0, -np.inf]]), {}
     )
-    assert plan.begin == pytest.approx(0.5, abs=1e-5)
-    assert (plan.gamma() <= np.array([-2.0, -4.0, -9.0])).all()
+    assert path.begin == pytest.approx(0.5, abs=1e-5)
+    assert (path.gamma_on_path() <= np.array([-2.0, -4.0, -9.0])).all()
     # With b = 0.3 the first entry moves until t = 1, the second one until 0.85.
-    assert posterior.Plan(schedule, FIRST, {}).begin == pytest.approx(0.85, abs=1e-5)
+    assert posterior.ObservedPath(schedule, FIRST, {}).begin == pytest.approx(0.85, abs=1e-5)
     others = Observation([[0.0] * 3], [[np.inf, -np.inf, -np.inf]])
-    assert posterior.Plan(schedule, others, {}).begin == pytest.approx(1.0, abs=1e-5)
+    assert posterior.ObservedPath(schedule, others, {}).begin == pytest.approx(1.0, abs=1e-5)
 
 
+@pytest.mark.once
 def test_nothing_to_do():
     values = np.array([[1.0, -2.0, 0.5]])
     schedule = make_schedule()
     exact = draw(TRUTH, schedule, Observation(values, -np.inf), 2)
     np.testing.assert_array_equal(exact, np.float32([[values[0]] * 2]))
     # Less noise than gamma(0): there is nothing to integrate, but an estimate to be made.
-    plan = posterior.Plan(schedule, Observation(values, -11.0), {})
-    assert plan.begin == 0.0
-    assert not plan.noisy
+    path = posterior.ObservedPath(schedule, Observation(values, -11.0), {})
+    assert path.begin == 0.0
+    assert not path.noisy
     nearly = draw(TRUTH, schedule, Observation(values, -11.0), 4000, sampler=FLOW)[0]
     sigma = np.exp(-4.5)
     np.testing.assert_allclose(nearly.mean(axis=0), values[0], atol=4.5 * sigma / 60 + 1e-3)
     assert (nearly.std(axis=0) < 1.1 * sigma).all()
 
 
+@pytest.mark.once
 def test_more_noise_than_the_schedule_has_is_no_observation(schedule):
     nothing = Observation([[50.0, -50.0, 50.0]], [5.5, np.inf, 9.0])
     z0 = draw(TRUTH, schedule, nothing, 4000, sampler=FLOW)[0]
@@ -100,6 +105,7 @@ def test_more_noise_than_the_schedule_has_is_no_observation(schedule):
     assert np.abs(np.cov(z0.T) - COVARIANCE).max() < 4.5 * np.sqrt(2 / 4000) + 0.01
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["adaptive", "euler_maruyama", "predictor_corrector", "tsit5"])
 def test_other_samplers(schedule, name):
     steps = {"adaptive": 10_000, "tsit5": 20}.get(name, 200)
@@ -126,9 +132,10 @@ def test_a_new_mask_needs_no_new_loop(schedule):
     assert len(sampler._compiled) == 1
     capped = Capped.of(schedule)
     assert capped is Capped.of(schedule)
-    assert len(capped.beginnings) == 1
+    assert len(capped.compiled) == 1
 
 
+@pytest.mark.once
 def test_the_state_itself(schedule):
     z0 = draw(TRUTH, schedule, FIRST, 2000, denoise=False, sampler=FLOW)[0]
     sigma = np.exp(-4.5)
@@ -136,6 +143,7 @@ def test_the_state_itself(schedule):
     assert abs(z0[:, 0].mean() - 2.0) < 1e-3
 
 
+@pytest.mark.once
 def test_a_function_sees_the_path(schedule):
     seen = []
     draw(TRUTH, schedule, FIRST, steps=1, on_path=seen.append)

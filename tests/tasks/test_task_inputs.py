@@ -39,6 +39,7 @@ def call(model, task, x=None, **keywords):
     return getattr(tasks, task)(model, **(usable | {"steps": 2, "seed": 0} | keywords))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("task", "name"),
     [
@@ -66,6 +67,7 @@ def test_bad_images(model, task, name):
         call(model, task, **{name: batch > 1.0})
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("task", "name"), [("inpaint", "image"), ("complete", "partly_noised")])
 def test_batches(model, task, name):
     batch = np.stack([image(seed=seed) for seed in range(3)]).astype("float32")
@@ -90,6 +92,7 @@ def test_observed_pixels_are_bit_exact(model):
     assert (kept[:, ~MASK] == odd[~MASK]).all()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "shape", [(4, 4), (4, 4, 3), (4, 4, 1), (1, 4, 4), (2, 4, 4), (2, 4, 4, 3)]
 )
@@ -103,12 +106,14 @@ def test_masks(model, shape):
     np.testing.assert_array_equal(draws[:, 0][kept], x[kept])
 
 
+@pytest.mark.once
 def test_nothing_observed_gives_samples(model):
     draws = call(model, "inpaint", mask=np.ones((4, 4), bool), draws=500, steps=30, as_float=True)
     error = np.abs(draws.mean(axis=0) - model.mean) / np.sqrt(np.diag(model.covariance)).max()
     assert error.max() < 4.5 / np.sqrt(500)
 
 
+@pytest.mark.once
 def test_the_units_of_8_bit_models(model):
     """One grey value known to be 100 +- 10 moves the mean as Bayes' rule in raw units says."""
     noise_std = np.full(COLOURED, 1e6)
@@ -124,6 +129,7 @@ def test_the_units_of_8_bit_models(model):
     assert abs(draws[:, 0, 0, 0].std() / spread - 1.0) < 4.5 / np.sqrt(4000) + 0.02
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("task", ["upscale", "colorize"])
 def test_8_bit_averages(model, task):
     """Means of the draws are the observed ones, whatever the offset of the model's units."""
@@ -135,6 +141,7 @@ def test_8_bit_averages(model, task):
     np.testing.assert_allclose(again, np.broadcast_to(given, again.shape), atol=2e-3)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("boundary", ["reflect", "wrap"])
 def test_8_bit_blur(model, boundary):
     """A brightening kernel: the offset of the units is scaled with the image."""
@@ -183,12 +190,14 @@ BAD = [
 ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("task", "keywords", "message"), BAD)
 def test_bad_arguments(model, task, keywords, message):
     with pytest.raises(ValueError, match=f"(?s){message}"):
         call(model, task, **keywords)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("task", ["inpaint", "upscale", "colorize", "deblur"])
 def test_a_model_without_the_basis_is_told_what_to_train(task):
     other = ExactModel(["dct" if task != "deblur" else "pixel"], COLOURED)
@@ -196,16 +205,19 @@ def test_a_model_without_the_basis_is_told_what_to_train(task):
         call(other, task)
 
 
+@pytest.mark.once
 def test_noise_of_many_sizes_needs_pixels(floats):
     with pytest.raises(ValueError, match=r'region=\["denoise"\]'):
         tasks.denoise(floats, np.zeros(SHAPE), np.linspace(0, 1, 16).reshape(SHAPE))
 
 
+@pytest.mark.once
 def test_8_bit_images_for_a_model_of_floats(floats):
     with pytest.raises(ValueError, match="which are floats"):
         tasks.denoise(floats, image(SHAPE), 1.0)
 
 
+@pytest.mark.once
 def test_the_view_with_observed_components_is_preferred():
     model = ExactModel(["dct", "fourier"])
     model.views[0].observed = ()
@@ -215,6 +227,7 @@ def test_the_view_with_observed_components_is_preferred():
     assert model.checked[-1][0] is model.views[0]
 
 
+@pytest.mark.once
 def test_seeds(floats):
     noisy = np.zeros(SHAPE)
     one, two = (tasks.denoise(floats, noisy, 1.0, steps=2, seed=5) for _ in range(2))

@@ -1,13 +1,16 @@
-"""Which way images are extended: an axis of the data, and the order of its columns."""
+"""In which direction images are extended: an axis of the data, and the order of its columns."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from keras import ops
 
 from keras_gud.core.data_shape import axis_names, spatial_shape
 from keras_gud.core.registry import near_match
+from keras_gud.regions import View
 from keras_gud.schedules import Sequential
+from keras_gud.tasks.contract import Model
 
 # Axis of the data, counted from the last spatial one, and whether its last entry is the first one
 # that is generated.
@@ -15,14 +18,25 @@ _DIRECTIONS = {"right": (-1, False), "left": (-1, True), "down": (-2, False), "u
 
 
 @dataclass(frozen=True)
-class Side:
-    """An axis of the data, and the order of its entries ("columns") in generation."""
+class Direction:
+    """An axis of the data, and the order in which its entries ("columns") are generated.
+
+    Attributes:
+        axis: The axis, counted from the end, < 0.
+        reverse: Whether the last entry is generated first.
+        length: Size of the axis in one example of the model's data.
+
+    Example:
+
+    >>> Direction(axis=-1, reverse=True, length=4).cut(np.arange(4), 0, 2).tolist()
+    [2, 3]
+    """
 
     axis: int
     reverse: bool
     length: int
 
-    def cut(self, array, begin: int, end: int):
+    def cut(self, array: Any, begin: int, end: int) -> Any:
         """Columns begin .. end - 1 of an array ``(..., *data_shape)``, counted in generation."""
         length = array.shape[self.axis]
         if self.reverse:
@@ -31,18 +45,22 @@ class Side:
         index[self.axis] = slice(begin, end)
         return array[tuple(index)]
 
-    def join(self, first, second):
+    def join(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Two arrays one after the other, in generation."""
         parts = [second, first] if self.reverse else [first, second]
         return np.concatenate(parts, axis=self.axis)
 
-    def width(self, array) -> int:
+    def width(self, array: Any) -> int:
         """Number of columns of an array ``(..., *data_shape)``."""
         return array.shape[self.axis]
 
 
-def find(model, direction: str):
-    """The view of a model that is generated in this direction, and its `Side`.
+def find_direction(model: Model, direction: str) -> tuple[View, Direction]:
+    """The view of a model that is generated in a direction, and the `Direction`.
+
+    Args:
+        model: The model.
+        direction: ``"right"``, ``"left"``, ``"down"`` or ``"up"``.
 
     Raises:
         ValueError: if there is none; the message says what to train.
@@ -61,7 +79,7 @@ def find(model, direction: str):
     order = np.arange(length)[::-1] if reverse else np.arange(length)
     order = np.broadcast_to(order.reshape(-1, *[1] * (-from_end - 1)), shape)
 
-    def goes_there(view):
+    def is_generated_so(view: View) -> bool:
         groups = ops.convert_to_numpy(view.schedule.groups)
         return (
             isinstance(view.schedule, Sequential)
@@ -70,8 +88,8 @@ def find(model, direction: str):
         )
 
     for view in model.views:
-        if goes_there(view):
-            return view, Side(from_end, reverse, length)
+        if is_generated_so(view):
+            return view, Direction(from_end, reverse, length)
     wanted = f'schedules.Sequential(b=(0.5, 0.8), over="{name}"{", reverse=True" * reverse})'
     received = sorted({type(view.schedule).__name__ for view in model.views})
     raise ValueError(

@@ -1,4 +1,13 @@
-"""Where the columns of a window stand while a strip moves through it (DESIGN sec. 3.12)."""
+"""The times of a window that moves along an image as it is generated (DESIGN sec. 3.12).
+
+On a sequential schedule (paper eq. 21) column i + k at time ``t - k b/(L - 1)`` has the gamma of
+column i at time t: after this time, a window that moves on by k columns has the noise levels that
+it had before. The columns that enter are noise, and the first k are finished, if::
+
+    1 - b + b (k - 1)/(L - 1) <= begin <= b L/(L - 1),    b >= (L - 1)/(2 L - k)
+
+(paper sec. 5.2; its condition corrected).
+"""
 
 import math
 import warnings
@@ -8,21 +17,15 @@ _ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
-class Front:
-    """The way of one shift: from time `begin` to `end`, after which `shift` columns move out.
+class RollingWindow:
+    """A window of L columns that integrates from `begin` to `end` and moves on by k, repeatedly.
 
-    On a sequential schedule (paper eq. 21) column i + k at time ``t - k b/(L - 1)`` is as noisy as
-    column i at t: moved on by k columns, the window looks as it did before. The columns that move
-    in are noise, and the first k are finished at the end, if::
-
-        1 - b + b (k - 1)/(L - 1) <= begin <= b L/(L - 1),    b >= (L - 1)/(2 L - k)
-
-    (paper sec. 5.2; its condition corrected). The earliest such time is taken: then as many columns
-    as possible are finished, context for those that are not.
+    `begin` is the earliest time that the condition above allows: then as many columns as possible
+    are finished, context for those that are not.
 
     Attributes:
         length: L, columns of the window.
-        shift: k, columns that move out at a time.
+        shift: k, columns that leave the window at a time.
         begin: Time before a shift.
         end: Time after it.
         finished: Columns, counted from the first one generated, that are finished at `begin`.
@@ -30,8 +33,8 @@ class Front:
 
     Example:
 
-    >>> front = Front.of(length=32, b=0.8)
-    >>> front.shift, round(front.begin, 3), round(front.end, 3), front.finished
+    >>> window = RollingWindow.of(length=32, b=0.8)
+    >>> window.shift, round(window.begin, 3), round(window.end, 3), window.finished
     (4, 0.277, 0.174, 21)
     """
 
@@ -43,18 +46,23 @@ class Front:
     exact: bool = True
 
     @classmethod
-    def of(cls, length: int, b: float, shift: int | None = None, approximate: bool = False):
-        """The front of a schedule.
+    def of(
+        cls, length: int, b: float, shift: int | None = None, approximate: bool = False
+    ) -> "RollingWindow":
+        """The window of a schedule.
 
         Args:
-            length: L.
+            length: L, >= 2.
             b: Autoregressiveness of the schedule.
-            shift: k; default: an eighth of the window, or as many as b allows.
-            approximate: Whether to do with a smaller b what is possible: columns move in at
-                another noise level than pure noise. Warns.
+            shift: k, from 1 to L - 1; default: an eighth of the window, or as many as b allows.
+            approximate: Whether a smaller b than the condition allows is taken as well: columns
+                then enter at a lower noise level than that of pure noise.
 
         Raises:
             ValueError: for a window of one column, a shift outside [1, L - 1], or b too small.
+
+        Warns:
+            UserWarning: where b is too small and `approximate`.
         """
         if length < 2:
             raise ValueError(f"Expected a window of at least 2 columns. Received: {length}.")
@@ -68,7 +76,7 @@ class Front:
             )
         smallest = smallest_b(length, shift)
         exact = b >= smallest - _ROUNDING
-        if not exact and not (approximate and b > 0.0):  # at b = 0 no column ever gets ahead
+        if not exact and not (approximate and b > 0.0):  # at b = 0 all columns have one gamma
             raise ValueError(
                 f"Expected b >= {smallest:.3f} to extend images of {length} columns by {shift} at "
                 f"a time: at a smaller b a column would be finished before another one can begin "
@@ -87,16 +95,16 @@ class Front:
         return cls(length, shift, begin, begin - shift * step, finished, exact)
 
     def steps(self, per_unit: int) -> int:
-        """Steps from `begin` to `end`, so many that none is longer than ``1/per_unit``.
+        """Number of steps from `begin` to `end`, the least for which none exceeds ``1/per_unit``.
 
-        >>> Front.of(length=32, b=0.8).steps(50)
+        >>> RollingWindow.of(length=32, b=0.8).steps(50)
         6
         """
         return math.ceil(per_unit * (self.begin - self.end) - _ROUNDING)
 
 
 def smallest_b(length: int, shift: int) -> float:
-    """The smallest b with which an image of so many columns can be extended by `shift` at a time.
+    """The smallest b with which images of `length` columns can be extended by `shift` at a time.
 
     >>> round(smallest_b(32, 9), 3)
     0.564

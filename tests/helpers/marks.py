@@ -1,0 +1,19 @@
+"""Cases of tests that are mathematics, and run on one backend, beside those that run on all."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import pytest
+
+
+def once(cases: Iterable[Any], but: Collection[Any] = ()) -> list[Any]:
+    """Values for `pytest.mark.parametrize`, marked ``once``, but for those that run everywhere.
+
+    A tuple is taken as the values of several arguments.
+    """
+    return [
+        case
+        if case in but
+        else pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.once)
+        for case in cases
+    ]
