@@ -15,6 +15,12 @@ def parts():
     return oracle.Gaussian(np.zeros(3), covariance), schedule
 
 
+@pytest.fixture(scope="module")
+def reference(parts):
+    """Where the flow ends, with all kinks of the schedule on the grid of steps."""
+    return samplers.RungeKutta("rk4")(*parts, n=16, steps=500)
+
+
 def test_statistics_of_every_batch(parts):
     sampler = samplers.AdaptiveRungeKutta()
     sampler(*parts, n=5, batch_size=2)
@@ -26,8 +32,7 @@ def test_statistics_of_every_batch(parts):
 
 
 @pytest.mark.once
-def test_a_smaller_tolerance_takes_more_steps_and_is_nearer(parts):
-    reference = samplers.RungeKutta("rk4")(*parts, n=16, steps=2000)
+def test_a_smaller_tolerance_takes_more_steps_and_is_nearer(parts, reference):
     errors, steps = [], []
     for tolerance in (1e-2, 1e-3, 1e-4):
         sampler = samplers.AdaptiveRungeKutta(rtol=tolerance, atol=tolerance)
@@ -39,10 +44,9 @@ def test_a_smaller_tolerance_takes_more_steps_and_is_nearer(parts):
 
 
 @pytest.mark.once
-def test_a_jump_of_the_field_is_met_exactly(parts):
+def test_a_jump_of_the_field_is_met_exactly(parts, reference):
     """The error estimate does not see a jump between two stages; the schedule tells of it."""
     truth, schedule = parts
-    reference = samplers.RungeKutta("rk4")(*parts, n=16, steps=2000)
     blind = schedules.Sequential(b=0.4, over=0, gamma_min=-5.0, gamma_max=4.0)
     blind.adapt(variance=np.ones(3))
     blind.kinks = lambda **params: None
