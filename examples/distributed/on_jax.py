@@ -23,7 +23,8 @@ def main():
     parser.add_argument("--address", default="localhost:12345", help="of process 0")
     given = parser.parse_args()
     if given.cpus:  # before jax looks at its devices
-        os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={given.cpus}"
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={given.cpus}"
     import keras
 
     if given.hosts > 1:

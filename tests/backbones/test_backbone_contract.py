@@ -113,6 +113,7 @@ def test_examples_do_not_mix(case):
     assert np.abs(changed[1] - before[1]).max() > 1e-3
 
 
+@pytest.mark.once
 def test_saved_inside_a_model_gives_the_same_outputs(case, tmp_path):
     network, _, y, tokens = case
     expected = run(network, y, tokens)

@@ -8,6 +8,8 @@ from helpers.networks import SMALLEST, WIRED, build, inputs, run, smallest
 import keras_gud
 from keras_gud import backbones, schedules
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize("name", WIRED)
 def test_the_output_depends_on_the_gamma_of_every_value(name):
@@ -47,7 +49,6 @@ def test_a_model_gives_it_where_components_are_pixels(shape, over, rng, tmp_path
     np.testing.assert_allclose(samples[0], samples[1], atol=1e-5)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("parts", [{"basis": "haar"}, {"schedule": "cosine"}], ids=str)
 def test_a_model_does_not_where_it_means_nothing(parts, rng):
     x = rng.normal(size=(32, 4, 4, 1)).astype("float32")
@@ -56,7 +57,6 @@ def test_a_model_does_not_where_it_means_nothing(parts, rng):
     assert not model.network.gamma_map
 
 
-@pytest.mark.once
 def test_a_basis_that_mixes_pixels_is_refused(rng):
     x = rng.normal(size=(32, 4, 4, 1)).astype("float32")
     backbone = backbones.UNet(widths=(4,), blocks=1, gamma_map=True)

@@ -52,6 +52,7 @@ def as_numpy(x):
     return np.array(keras.ops.convert_to_numpy(x))
 
 
+@pytest.mark.once
 @everywhere
 def test_it_is_read_whole_as_often_as_needed(make):
     source = Source(make())
@@ -65,6 +66,7 @@ def test_it_is_read_whole_as_often_as_needed(make):
         np.testing.assert_array_equal(np.concatenate([batch[0] for batch in seen]), X)
 
 
+@pytest.mark.once
 @everywhere
 @pytest.mark.parametrize("form", ["dict", "x, y", "x, y, weight"])
 def test_labels_and_weights_come_along(make, form):
@@ -75,6 +77,7 @@ def test_labels_and_weights_come_along(make, form):
     assert np.concatenate(weights or [[]]).tolist() == [*range(1, 22)] * ("weight" in form)
 
 
+@pytest.mark.once
 @everywhere
 def test_every_batch_is_checked(make):
     x = np.ones((21, 3), "float32")
@@ -118,6 +121,7 @@ def test_training_and_evaluation_are_those_of_the_same_batches_of_another_kind()
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@pytest.mark.once
 def test_a_map_dataset_shuffles_anew_in_every_epoch_and_only_by_the_epoch():
     shuffled = grain.MapDataset.source(rows()).shuffle(seed=1).batch(8)
     batches = Source(shuffled).shuffler
@@ -135,6 +139,7 @@ def test_a_map_dataset_shuffles_anew_in_every_epoch_and_only_by_the_epoch():
     np.testing.assert_array_equal(np.concatenate(whole), np.concatenate([first, second]))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "make",
     [
@@ -152,11 +157,13 @@ def test_of_endless_data_the_head_is_measured(make, monkeypatch):
     assert len(list(source)) == 4
 
 
+@pytest.mark.once
 def test_a_batch_that_was_filtered_out_says_what_to_do():
     with pytest.raises(ValueError, match="to_iter_dataset"):
         Source(of_map().filter(lambda batch: len(batch) == 5))
 
 
+@pytest.mark.once
 def test_an_empty_data_set_is_refused():
     with pytest.raises(ValueError, match="Expected at least one batch"):
         Source(grain.MapDataset.range(0).batch(8))

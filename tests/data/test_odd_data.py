@@ -7,6 +7,8 @@ from helpers.one_weight import OneWeightPerValue
 
 import keras_gud
 
+pytestmark = pytest.mark.once
+
 RNG = np.random.default_rng(0)
 
 
@@ -73,7 +75,6 @@ def test_from_fit_to_file(name, tmp_path):
     np.testing.assert_array_equal(loaded.sample(64, steps=60, seed=0), samples)
 
 
-@pytest.mark.once
 def test_a_matching_prior_does_not_blow_up_a_constant_pixel():
     x = huge_with_a_constant_pixel()
     model = keras_gud.GUD(prior="matching", schedule="cosine", backbone=OneWeightPerValue(), seed=0)

@@ -27,6 +27,7 @@ def test_labels_stay_with_their_images():
     assert images[labels == 0].mean(0)[4, 4] < images[labels == 8].mean(0)[4, 4]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("augment", [keras.layers.RandomFlip("horizontal"), flip])
 def test_augmentation_is_random_and_repeatable(augment):
     plain = datasets.load("patches", n=64, batch_size=64, shuffle=False)[0]
@@ -42,6 +43,7 @@ def test_augmentation_is_random_and_repeatable(augment):
     assert (stream[0] != first).any()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
@@ -60,6 +62,7 @@ def test_layers_depend_on_the_seed_alone(name, arguments, rng):
         np.testing.assert_array_equal(again(images, seed=[3, 0, 0]), first)
 
 
+@pytest.mark.once
 def test_a_layer_by_name_is_that_of_keras_and_keeps_its_own_random_state(rng):
     images = rng.integers(0, 256, (8, 4, 4, 1)).astype("uint8")
     layer = keras.layers.RandomFlip(seed=5)
@@ -69,6 +72,7 @@ def test_a_layer_by_name_is_that_of_keras_and_keeps_its_own_random_state(rng):
     np.testing.assert_array_equal(layer.variables[0], state)
 
 
+@pytest.mark.once
 def test_layers_inside_a_layer_are_seeded_too(rng):
     images = rng.integers(0, 256, (8, 4, 4, 1)).astype("uint8")
     pair = [keras.layers.RandomFlip("horizontal"), keras.layers.RandomFlip("vertical")]

@@ -98,6 +98,7 @@ def posterior():
     return mean, COVARIANCE - np.outer(gain, WEIGHTS @ COVARIANCE)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("sampler", "guide"),
     once(
@@ -143,6 +144,7 @@ def test_clean_values_within_bounds(schedule):
 # -- models and tasks ------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("sampler", once(["dpm++sde", "heun"], but=["dpm++sde"]))
 @pytest.mark.parametrize("guidance", once([1.0, 2.0], but=[2.0]))
 def test_a_guide_that_changes_nothing_changes_no_bit(model, guidance, sampler):
@@ -212,6 +214,7 @@ class Counting:
         return self(eps, z, state)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", once(["__call__", "method", "itself"], but=["itself"]))
 def test_the_same_guide_is_compiled_once(model, name):
     guide, calls = Counting(), []
@@ -223,6 +226,7 @@ def test_the_same_guide_is_compiled_once(model, name):
         assert calls[1:] == calls[:1] * 2
 
 
+@pytest.mark.once
 def test_the_wrapper_is_the_same_as_long_as_it_is_in_use():
     one = Guided.of(TRUTH, unchanged)
     assert Guided.of(TRUTH, unchanged) is one
@@ -260,6 +264,7 @@ class Shift(keras.layers.Layer):
         return eps + self.by * state.sigma
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("how", once(["layer", "method", "function"], but=["layer"]))
 def test_new_values_of_variables_take_effect(schedule, how):
     layer = Shift()
@@ -281,6 +286,7 @@ def test_new_values_of_variables_take_effect(schedule, how):
     assert means[0] == pytest.approx(plain, abs=1e-5)
 
 
+@pytest.mark.once
 def test_variables_of_both_are_listed_once(model):
     denoiser = model.denoiser
     layer = Shift()

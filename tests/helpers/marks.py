@@ -3,7 +3,11 @@
 from collections.abc import Collection, Iterable
 from typing import Any
 
+import keras
 import pytest
+
+# Processes that are started one after another spend their time on compiling, but on torch.
+slow_but_on_torch = pytest.mark.slow if keras.backend.backend() != "torch" else pytest.mark.once
 
 
 def once(cases: Iterable[Any], but: Collection[Any] = ()) -> list[Any]:

@@ -108,6 +108,7 @@ def test_hutchinson_is_unbiased_and_reports_its_error(columns):
     assert (more["log_prob"] - exact).std() < 0.65 * error.std()
 
 
+@pytest.mark.once
 def test_probes_belong_to_their_example():
     probes = np.asarray(ops.convert_to_numpy(signs(sample_keys(1, 4), 2, (3,))))
     assert probes.shape == (2, 4, 3)
@@ -116,6 +117,7 @@ def test_probes_belong_to_their_example():
     np.testing.assert_array_equal(alone[:, 0], probes[:, 2])
 
 
+@pytest.mark.once
 def test_batches_seeds_and_progress_change_nothing(columns, capsys):
     truth, schedule = columns
     z = truth.sample(7, schedule(0.0), seed=6)
@@ -203,6 +205,7 @@ def test_the_bound_is_never_above_and_the_same_on_every_path():
     assert bits(loss.mean()) < 0.05
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -225,6 +228,7 @@ def test_bad_arguments(columns, arguments, error, message):
         likelihood.log_prob(truth, schedule, np.zeros((2, *SHAPE)), **arguments)
 
 
+@pytest.mark.once
 def test_nan_in_the_states(columns):
     z = np.zeros((3, *SHAPE))
     z[1, 0, 0, 0] = np.nan
@@ -232,6 +236,7 @@ def test_nan_in_the_states(columns):
         likelihood.log_prob(*columns, z)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("gamma", once([-20.0, 20.0], but=[-20.0]))
 def test_extreme_ends_stay_finite(gamma):
     schedule = schedules.Function(lambda t: min(gamma, 0.0) + abs(gamma) * t)

@@ -11,6 +11,8 @@ from helpers.one_weight import OneWeightPerValue
 import keras_gud
 from keras_gud import backbones, bases, priors, samplers, schedules
 
+pytestmark = pytest.mark.once
+
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (24, 4, 4, 1)).astype("uint8")
 FLOATS = RNG.normal(size=(24, 4, 4, 1)).astype("float32")

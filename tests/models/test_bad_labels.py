@@ -8,6 +8,8 @@ from helpers.tiny_model import as_numpy
 import keras_gud
 from keras_gud import backbones
 
+pytestmark = pytest.mark.once
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(24, 3)).astype("float32")
 Y = np.arange(24) % 4

@@ -83,6 +83,7 @@ def test_groups_given_the_others(exact):
     np.testing.assert_allclose(bits, -terms["log_prob"] / (left * math.log(2.0)), rtol=1e-12)
 
 
+@pytest.mark.once
 @one_basis
 def test_the_others_have_no_say(exact):
     """Conditional, not joint: another value of what is given is another mean of the rest."""
@@ -96,6 +97,7 @@ def test_the_others_have_no_say(exact):
     assert abs(got[0] - got[1]) > 0.1
 
 
+@pytest.mark.once
 @one_basis
 def test_nothing_given_is_the_joint_density(exact):
     model, _ = exact
@@ -118,6 +120,7 @@ BAD = {
 }
 
 
+@pytest.mark.once
 @one_basis
 @pytest.mark.parametrize("what", BAD)
 @pytest.mark.parametrize("call", ["log_prob", "bits_per_dim"])
@@ -128,6 +131,7 @@ def test_bad_masks(exact, call, what):
         getattr(model, call)(data(2), given=given)
 
 
+@pytest.mark.once
 @one_basis
 def test_a_mask_must_not_split_a_group(exact):
     model, _ = exact

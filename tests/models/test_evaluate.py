@@ -36,6 +36,7 @@ def test_averaged_weights_are_used(trained):
     assert trained.evaluate(held, verbose=0)[0] == before
 
 
+@pytest.mark.once
 def test_the_training_stream_is_not_touched(trained):
     state = as_numpy([trained.objective.random.state])[0]
     trained.evaluate(vectors(20), verbose=0)
@@ -58,6 +59,7 @@ def test_predict_is_the_bound_per_example(trained):
     np.testing.assert_allclose(total / (4 * math.log(2)), bits, atol=1e-5)
 
 
+@pytest.mark.once
 def test_the_bound_is_above_the_entropy_but_not_far(trained):
     """-E log p of the true Gaussian is its entropy; no model can be below it in expectation."""
     bits = trained.predict(vectors(2000, seed=3), verbose=0)
@@ -66,6 +68,7 @@ def test_the_bound_is_above_the_entropy_but_not_far(trained):
     assert entropy - 3 * error < bits.mean() < entropy + 0.6
 
 
+@pytest.mark.once
 def test_more_draws_give_the_same_mean(trained):
     held = vectors(400, seed=4)
     few, many = (trained.elbo(held, draws=d)["bits_per_dim"] for d in (8, 64))
@@ -73,6 +76,7 @@ def test_more_draws_give_the_same_mean(trained):
     assert abs(few.mean() - many.mean()) < 4 * error
 
 
+@pytest.mark.once
 def test_eight_bit_data_count_their_scaling():
     model, x = make(prior="matching"), images(32)
     model.adapt(x, verbose=0)

@@ -3,13 +3,12 @@
 import keras
 import numpy as np
 import pytest
-from helpers.mixed_precision import require_bfloat16_convolutions
+from helpers.marks import once
 from helpers.tiny_model import (
     TinyNet,
     as_numpy,
     assert_same,
     everything,
-    images,
     make,
     raw_and_average,
     vectors,
@@ -29,6 +28,7 @@ def test_nothing_before_fit_and_the_papers_settings():
     assert int(as_numpy([model.optimizer.iterations])[0]) == 2 * 3
 
 
+@pytest.mark.once
 def test_untrained_models_start_where_their_prediction_says():
     """With its last layer at zero, the Wiener form is the best linear model; eps predicts 0."""
     x = vectors(512)
@@ -67,6 +67,7 @@ def test_validation_does_not_change_training():
     assert_same(everything(with_it), everything(without))
 
 
+@pytest.mark.once
 def test_a_second_fit_does_not_adapt_again_unless_asked():
     model, x = make(), vectors(64)
     model.fit(x, verbose=0)
@@ -130,16 +131,15 @@ def test_frozen_layers_keep_their_weights():
     assert np.isfinite(model.sample(3, steps=3, seed=0)).all()
 
 
-@pytest.mark.parametrize("globally", [False, True])
+@pytest.mark.parametrize("globally", once([False, True], but=[False]))
 def test_mixed_precision_is_for_the_network_alone(globally):
-    require_bfloat16_convolutions()
     policy = keras.config.dtype_policy()
     if globally:
         keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         kwargs = {} if globally else {"backbone_dtype": "mixed_bfloat16"}
         model = keras_gud.GUD(schedule="cosine", backbone="tiny", seed=0, **kwargs)
-        x = images(16)
+        x = vectors(16)
         history = model.fit(x, epochs=1, verbose=0)
     finally:
         keras.config.set_dtype_policy(policy)
@@ -150,6 +150,7 @@ def test_mixed_precision_is_for_the_network_alone(globally):
     assert {keras.backend.standardize_dtype(v.dtype) for v in model(x).values()} == {"float32"}
 
 
+@pytest.mark.once
 def test_summary_and_single_batches(capsys):
     model, x = make(), vectors(16)
     model.adapt(x, verbose=0)
@@ -228,6 +229,7 @@ def test_an_error_inside_the_step_loses_nothing(survivor, batch_size):
     still_works(survivor)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("bad", [vectors(8)[:, :3], vectors(8) * np.nan, vectors(8).astype(int)])
 def test_bad_data_lose_nothing(survivor, bad):
     before = everything(survivor)
@@ -243,6 +245,7 @@ class BreakValidation(keras.callbacks.Callback):
         raise KeyboardInterrupt
 
 
+@pytest.mark.once
 def test_interrupted_in_validation(survivor):
     steps = int(as_numpy([survivor.optimizer.iterations])[0])
     kwargs = {"validation_data": vectors(32), "callbacks": [BreakValidation()]}

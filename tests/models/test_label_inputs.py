@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from helpers.marks import once
 from helpers.tiny_model import as_numpy
 from keras import ops
 
@@ -166,7 +167,7 @@ FITS = {
 }
 
 
-@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize("name", once(FITS, but=["weighted array", "tf.data"]))
 def test_fit_and_evaluate_are_given_them(probe, name):
     probe.fit(**FITS[name](), batch_size=8, verbose=0)
     assert probe.counts() == (N, 0)
@@ -182,6 +183,7 @@ HELD = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", HELD)
 @pytest.mark.parametrize("form", ["array", "dict"])
 def test_validation_is_given_them(probe, name, form):

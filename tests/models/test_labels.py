@@ -46,6 +46,7 @@ def briefly():
     return model
 
 
+@pytest.mark.once
 def test_each_class_is_generated_when_asked_for(trained):
     asked = np.arange(400) % 2
     x = trained.sample(400, asked, steps=60, seed=0, batch_size=150)
@@ -54,6 +55,7 @@ def test_each_class_is_generated_when_asked_for(trained):
         np.testing.assert_allclose(x[asked == label].std(0), SPREAD, atol=0.15)
 
 
+@pytest.mark.once
 def test_without_labels_all_data_are_generated(trained):
     x = trained.sample(400, steps=60, seed=0, batch_size=150)
     share = (x[:, 0] > 0).mean()
@@ -62,6 +64,7 @@ def test_without_labels_all_data_are_generated(trained):
         np.testing.assert_allclose(x[side].mean(0), centre, atol=0.4)
 
 
+@pytest.mark.once
 def test_guidance_0_is_the_unconditional_and_1_the_conditional_sample(trained):
     def sample(*args):
         return trained.sample(6, *args, steps=10, seed=1, batch_size=3)
@@ -71,6 +74,7 @@ def test_guidance_0_is_the_unconditional_and_1_the_conditional_sample(trained):
     assert np.abs(sample(1) - sample()).max() > 0.5
 
 
+@pytest.mark.once
 def test_guidance_may_differ_from_sample_to_sample(trained):
     """Both ends also come out where the network is evaluated twice."""
     strengths = [0.0, 1.0, 2.0]
@@ -81,6 +85,7 @@ def test_guidance_may_differ_from_sample_to_sample(trained):
         assert np.abs(mixed[(i + 1) % 3 :: 3] - alone[(i + 1) % 3 :: 3]).max() > 1e-2
 
 
+@pytest.mark.once
 def test_more_guidance_pushes_further(trained):
     means = [trained.sample(150, 0, w, steps=30, seed=0)[:, 0].mean() for w in (0, 0.5, 1, 2)]
     assert means[0] < means[1] - 0.2 < means[2] - 0.4
@@ -104,6 +109,7 @@ def test_the_guided_estimate(trained):
     assert np.abs(label - null).max() > 0.1
 
 
+@pytest.mark.once
 def test_a_sample_depends_on_its_seed_index_and_label_alone(trained):
     asked = np.arange(7) % 2
     whole = trained.sample(7, asked, 2.0, steps=10, seed=4)
@@ -116,6 +122,7 @@ def test_a_sample_depends_on_its_seed_index_and_label_alone(trained):
         np.testing.assert_allclose(every[asked == 1], mixed[asked == 1], atol=1e-3)
 
 
+@pytest.mark.once
 def test_denoise_is_told_labels(trained):
     """Where most is noise, the best guess is near the centre of the class."""
     noisy = NoisingState(ops.full((1, 1), 2.0))
@@ -126,6 +133,7 @@ def test_denoise_is_told_labels(trained):
     assert guess[1, 0] + 0.4 < middle[0, 0] < guess[0, 0] - 0.4
 
 
+@pytest.mark.once
 def test_a_label_shortens_the_description_of_an_example(trained):
     x, y = pairs(200, seed=1)
     right, wrong, none = (
@@ -137,6 +145,7 @@ def test_a_label_shortens_the_description_of_an_example(trained):
     np.testing.assert_allclose(of_0[y == 0], right[y == 0], rtol=1e-4)
 
 
+@pytest.mark.once
 def test_predict_takes_labels_from_a_dictionary_and_else_none(trained):
     x, y = pairs(20, seed=1)
     told = trained.predict({"x": x, "label": y}, verbose=0)
@@ -146,6 +155,7 @@ def test_predict_takes_labels_from_a_dictionary_and_else_none(trained):
     )
 
 
+@pytest.mark.once
 def test_evaluation_hides_no_label(trained):
     x, y = pairs(300, seed=1)
     right, wrong = (trained.evaluate(x, y_, verbose=0)[0] for y_ in (y, 1 - y))
@@ -162,6 +172,7 @@ def test_saved_and_loaded(briefly, tmp_path):
     assert_same(everything(loaded), everything(briefly))
 
 
+@pytest.mark.once
 def test_a_configuration_of_before_there_were_labels():
     config = make(classes=None).get_config()
     del config["classes"], config["label_dropout"]
@@ -190,6 +201,7 @@ def for_loss(label, dropout, classes=4):
     return {k: ops.convert_to_numpy(v) for k, v in told.items()}, drawn
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("rate", [0.0, 0.25, 0.9])
 def test_the_share_of_hidden_labels(rate):
     label = np.arange(8000) % 4
@@ -202,6 +214,7 @@ def test_the_share_of_hidden_labels(rate):
         assert hidden[label == k].mean() == pytest.approx(rate, abs=0.04)
 
 
+@pytest.mark.once
 def test_nothing_is_drawn_without_need():
     label = np.arange(4)
     told, drawn = for_loss(label, None)
@@ -229,6 +242,7 @@ class Offsets(keras.layers.Layer):
         return ops.take(self.offsets, label, axis=0) + 0.0 * y
 
 
+@pytest.mark.once
 def test_a_network_of_ones_own_is_told_labels_last():
     model = make(backbone=Offsets(), prediction="eps")
     model.adapt(pairs()[0], verbose=0)

@@ -89,6 +89,7 @@ def test_it_is_the_model_of_the_latents_decoded():
     np.testing.assert_allclose(ours, theirs @ axes + x.mean(axis=0), atol=1e-4)
 
 
+@pytest.mark.once
 def test_samples_are_those_of_the_diffusion_model_decoded():
     model = fitted()
     alone = model.diffusion()
@@ -106,6 +107,7 @@ def test_samples_are_those_of_the_diffusion_model_decoded():
     )
 
 
+@pytest.mark.once
 def test_units_of_8_bit_data():
     model = make(keras.layers.Rescaling(1.0), keras.layers.Rescaling(1.0))
     model.adapt(WIDE, verbose=0)
@@ -115,12 +117,14 @@ def test_units_of_8_bit_data():
     assert model.from_latents(np.full((1, 4, 8, 1), 9.0)).max() == 255
 
 
+@pytest.mark.once
 def test_states_on_the_way_are_decoded():
     samples, path = fitted().sample(2, states=2, **FEW)
     assert path.shape == (3, *samples.shape)
     assert path.dtype == "uint8"
 
 
+@pytest.mark.once
 def test_noise_of_data_and_back():
     x = vectors()
     encoder, decoder, _ = principal(x)
@@ -134,6 +138,7 @@ def test_noise_of_data_and_back():
     assert model.interpolate(x[0], x[1], n=3).shape == (3, 6)
 
 
+@pytest.mark.once
 def test_the_scale_of_the_latents_does_not_matter():
     """No scale factor: the prior measures it."""
     x = vectors()
@@ -149,6 +154,7 @@ def test_the_scale_of_the_latents_does_not_matter():
     np.testing.assert_allclose(*samples, atol=1e-3)
 
 
+@pytest.mark.once
 def test_priors_that_are_given_stay():
     """Also those of a preset."""
     for kwargs in ({"preset": "edm"}, {"prior": "isotropic"}, {"prior": "matching"}):
@@ -160,6 +166,7 @@ def test_priors_that_are_given_stay():
 # -- training --------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_training_lowers_the_loss_and_leaves_the_autoencoder_alone():
     model = pooled()
     encoder, decoder = model.encoder, model.decoder
@@ -246,6 +253,7 @@ def trained(autoencoder, classes, x, **kwargs):
     return history.history, weights(model)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("name", "classes"), CASES)
 def test_streams_train_as_the_array_does(name, classes):
     autoencoder, expected_logs, expected = trained_on_the_array(classes)
@@ -259,6 +267,7 @@ def test_streams_train_as_the_array_does(name, classes):
         np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.once
 def test_a_stream_in_order_is_not_shuffled():
     """It cannot be: the batches come as they are, all of them."""
     autoencoder, expected_logs, _ = trained_on_the_array(None)
@@ -267,6 +276,7 @@ def test_a_stream_in_order_is_not_shuffled():
     np.testing.assert_allclose(history.history["loss"], expected_logs["loss"], rtol=1e-4)
 
 
+@pytest.mark.once
 def test_threads_read_ahead_but_no_other_process_encodes():
     source = Source(Batches(workers=2, use_multiprocessing=True), classes=3)
     batches = encoded.encode_stream(source, lambda x: x[:, 0, 0])
@@ -295,6 +305,7 @@ def test_a_file_holds_the_autoencoder(tmp_path):
     np.testing.assert_array_equal(loaded.sample(3, **FEW), model.sample(3, **FEW))
 
 
+@pytest.mark.once
 def test_an_interrupted_training_goes_on(tmp_path):
     autoencoder = pooled()
 
@@ -318,6 +329,7 @@ def test_an_interrupted_training_goes_on(tmp_path):
 # -- what cannot be --------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["log_prob", "bits_per_dim", "elbo", "predict"])
 def test_likelihoods_are_of_latents(name):
     model = pooled()
@@ -329,6 +341,7 @@ def test_likelihoods_are_of_latents(name):
         assert np.isfinite(model.diffusion().elbo(latents, draws=2)["bits_per_dim"]).all()
 
 
+@pytest.mark.once
 def test_likelihood_metrics_are_refused():
     with pytest.raises(ValueError, match="Expected a question about latents"):
         pooled().compile(metrics=[keras_gud.metrics.NegativeElbo()])
@@ -341,6 +354,7 @@ class TwoOutputs(keras.layers.Layer):
         return x, ops.zeros_like(x)
 
 
+@pytest.mark.once
 def test_something_that_is_no_layer_is_refused():
     with pytest.raises(TypeError, match=r"Expected `encoder` to be a Keras layer .* Received: enc"):
         keras_gud.LatentGUD(lambda x: x, SAME)
@@ -348,6 +362,7 @@ def test_something_that_is_no_layer_is_refused():
         keras_gud.LatentGUD(SAME, None)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("encoder", "decoder", "message"),
     [
@@ -363,6 +378,7 @@ def test_pairs_that_do_not_fit_the_data_are_refused(encoder, decoder, message):
         make(encoder, decoder, basis="haar").fit(WIDE, verbose=0)
 
 
+@pytest.mark.once
 def test_other_data_are_refused():
     model = pooled()
     with pytest.raises(ValueError, match="know its data before it encodes"):
@@ -376,6 +392,7 @@ def test_other_data_are_refused():
         model.from_latents(WIDE.astype("float32"))
 
 
+@pytest.mark.once
 def test_misspelt_arguments_name_the_nearest():
     with pytest.raises(ValueError, match="Did you mean 'schedule'"):
         keras_gud.LatentGUD(SAME, SAME, shedule="cosine")

@@ -28,6 +28,7 @@ def true_bits(x):
     return -oracle.Gaussian(MEAN, COVARIANCE).log_prob(x) / (4 * math.log(2))
 
 
+@pytest.mark.once
 def test_bits_per_dim_are_near_those_of_the_data(trained):
     held = vectors(300, seed=1)
     bits, bound = trained.bits_per_dim(held), trained.predict(held, verbose=0)
@@ -58,6 +59,7 @@ def as_numpy_tensor(x):
     return np.asarray(keras.ops.convert_to_numpy(x))
 
 
+@pytest.mark.once
 def test_streams_and_batches_give_the_same(trained, capsys):
     held = vectors(10, seed=3)
     whole = trained.bits_per_dim(held, trace="hutchinson", probes=2)
@@ -83,6 +85,7 @@ def test_to_noise_and_from_noise_are_inverse(trained):
     assert np.abs(np.cov(noise.T) - np.eye(4)).max() < 0.25
 
 
+@pytest.mark.once
 def test_interpolation_goes_from_one_to_the_other(trained):
     a, b = vectors(2, seed=6)
     path = trained.interpolate(a, b, n=7)
@@ -93,6 +96,7 @@ def test_interpolation_goes_from_one_to_the_other(trained):
     assert steps.max() < 0.6 * np.linalg.norm(b - a)
 
 
+@pytest.mark.once
 def test_the_full_covariance_is_what_sampling_starts_from(trained, tmp_path):
     covariance = as_numpy([trained.moments.covariance])[0]
     np.testing.assert_allclose(covariance, np.cov(vectors(2048).T, bias=True), atol=1e-4)
@@ -109,6 +113,7 @@ def test_the_full_covariance_is_what_sampling_starts_from(trained, tmp_path):
     np.testing.assert_allclose(loaded.bits_per_dim(held), trained.bits_per_dim(held), atol=1e-4)
 
 
+@pytest.mark.once
 def test_some_components_given_the_others():
     model = make(schedule=schedules.Sequential(b=0.5, over="column"), start_covariance=True)
     x = images(40)
@@ -126,6 +131,7 @@ def test_some_components_given_the_others():
         model.log_prob(x[:2], given=one)
 
 
+@pytest.mark.once
 def test_eight_bit_and_scaled_data_are_consistent():
     """The same network on the same images as integers and as floats: 7 bits of scaling apart."""
     x = images(40)
@@ -141,6 +147,7 @@ def test_eight_bit_and_scaled_data_are_consistent():
     assert np.abs(integers.from_noise(integers.to_noise(x[:3])).astype(int) - x[:3]).max() <= 1
 
 
+@pytest.mark.once
 def test_a_change_of_basis_is_no_change_of_density():
     """An untrained network is the same Gaussian model in every basis with equal variances."""
     x, results = vectors(64), []
@@ -173,6 +180,7 @@ def test_metrics_in_evaluate_and_validation(trained):
     assert not names & set(again)
 
 
+@pytest.mark.once
 def test_a_metric_that_fails_is_nan_and_no_number():
     model = make(schedule="vp")
     model.compile("adam", metrics=[metrics.BitsPerDim(steps=2)])
@@ -180,6 +188,7 @@ def test_a_metric_that_fails_is_nan_and_no_number():
     assert math.isnan(model.evaluate(vectors(8), verbose=0, return_dict=True)["bits_per_dim"])
 
 
+@pytest.mark.once
 def test_metrics_need_their_model():
     with pytest.raises(ValueError, match=r"NegativeElbo in `compile\(metrics"):
         metrics.NegativeElbo().update_state(1, 2)
@@ -187,6 +196,7 @@ def test_metrics_need_their_model():
         metrics.NegativeElbo(draws=0)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("call", ["log_prob", "bits_per_dim", "to_noise"])
 def test_bad_data(trained, call):
     function = getattr(trained, call)
@@ -202,6 +212,7 @@ def test_bad_data(trained, call):
         function(vectors(2), aa=0.5)
 
 
+@pytest.mark.once
 def test_bad_latents(trained):
     with pytest.raises(ValueError, match="finite `z` of shape"):
         trained.from_noise(np.zeros((2, 5)))
@@ -211,6 +222,7 @@ def test_bad_latents(trained):
         trained.interpolate(*vectors(2), n=1)
 
 
+@pytest.mark.once
 def test_too_many_components_for_a_covariance():
     model = make(start_covariance=True)
     with pytest.raises(ValueError, match="at most 4096 components with start_covariance"):

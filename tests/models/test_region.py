@@ -33,6 +33,7 @@ def fitted():
     return model
 
 
+@pytest.mark.once
 def test_equal_bases_are_shared_and_tokens_fit_one_network(fitted):
     views = fitted.views
     assert views[1].basis is views[0].basis
@@ -46,6 +47,7 @@ def test_equal_bases_are_shared_and_tokens_fit_one_network(fitted):
     assert marks[3] == [0, 0, 1]
 
 
+@pytest.mark.once
 def test_statistics_of_other_bases_are_those_of_the_data(fitted):
     x = (images().astype("float64") + 0.5) / 128 - 1
     for view in fitted.views:
@@ -55,6 +57,7 @@ def test_statistics_of_other_bases_are_those_of_the_data(fitted):
         np.testing.assert_allclose(ops.convert_to_numpy(view.prior.variance), expected, rtol=1e-4)
 
 
+@pytest.mark.once
 def test_losses_fall_in_every_basis_and_are_the_same_whatever_the_batch(fitted):
     x = images(seed=4)
     loss = fitted.evaluate(x, verbose=0)
@@ -78,6 +81,7 @@ def test_a_saved_region_is_the_same_region(fitted, tmp_path):
     )
 
 
+@pytest.mark.once
 def test_paths_of_great_weight_are_all_that_is_trained_on():
     """The same loss as a model whose own basis and schedule these are; before training."""
     x = images()
@@ -88,6 +92,7 @@ def test_paths_of_great_weight_are_all_that_is_trained_on():
     np.testing.assert_allclose(region.evaluate(x, verbose=0), own.evaluate(x, verbose=0), rtol=1e-5)
 
 
+@pytest.mark.once
 def test_the_loss_of_each_example_is_that_of_its_view():
     """Half in pixels, half in wavelets: each row is one of the two losses, and both occur."""
     x, losses = images(64), {}
@@ -102,6 +107,7 @@ def test_the_loss_of_each_example_is_that_of_its_view():
     assert 12 < (is_other & ~is_own).sum() < 52
 
 
+@pytest.mark.once
 def test_no_loss_where_nothing_is_unknown(monkeypatch):
     model = make(
         schedule=schedules.Sequential(b=0.0), region=[Paths(observed="pixels", weight=1e9)]
@@ -116,12 +122,14 @@ def test_no_loss_where_nothing_is_unknown(monkeypatch):
 # -- mistakes -----------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_a_whitening_prior_cannot_be_shared_by_bases():
     with pytest.raises(ValueError, match="isotropic `prior` with a `region` in other bases"):
         make(prior="matching", region=["upscale"])
     assert len(make(basis="haar", prior="matching", region=[Paths(observed="band")]).region) == 1
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("make_region", "error", "message"),
     [
@@ -137,6 +145,7 @@ def test_bad_regions(make_region, error, message):
         make(region=make_region())
 
 
+@pytest.mark.once
 def test_a_region_that_does_not_fit_the_data_leaves_the_model_usable():
     model = make(schedule=schedules.Sequential(b=0.0), region=[Paths(observed="band")])
     with pytest.raises(ValueError, match="coordinate of the Pixel basis"):

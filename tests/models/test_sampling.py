@@ -39,6 +39,7 @@ def test_same_seed_same_sample_whatever_the_batch(trained):
     assert np.abs(trained.sample(7, steps=20) - trained.sample(7, steps=20)).max() > 0.1
 
 
+@pytest.mark.once
 def test_states_on_the_way_and_the_noise_left_at_the_end(trained):
     x, path = trained.sample(3, steps=20, seed=0, states=4)
     assert path.shape == (5, 3, 4)
@@ -49,6 +50,7 @@ def test_states_on_the_way_and_the_noise_left_at_the_end(trained):
     assert 0 < gap < 6 * sigma
 
 
+@pytest.mark.once
 def test_parameters_choose_the_path(trained):
     low, middle, high = (trained.sample(4, steps=20, seed=0, a=a) for a in (0.5, 1.0, 1.5))
     assert np.abs(low - high).max() > 1e-3
@@ -58,6 +60,7 @@ def test_parameters_choose_the_path(trained):
         trained.sample(1, steps=2, a=3.0)
 
 
+@pytest.mark.once
 def test_weights_are_never_baked_in(trained):
     old = as_numpy(trained.ema.average)
     before = trained.sample(3, steps=10, seed=0)
@@ -70,6 +73,7 @@ def test_weights_are_never_baked_in(trained):
     np.testing.assert_array_equal(trained.sample(3, steps=10, seed=0), before)
 
 
+@pytest.mark.once
 def test_progress(trained, capsys):
     trained.sample(2, steps=10, seed=0, progress=True)
     assert "10/10" in capsys.readouterr().out
@@ -84,6 +88,7 @@ def test_eight_bit_samples():
     assert samples.shape == (5, 4, 4, 1)
 
 
+@pytest.mark.once
 def test_denoise_gives_the_clean_data_back_where_there_is_no_noise(trained):
     x = vectors(6, seed=8)
     clean = NoisingState(keras.ops.full((1, 1), -12.0))

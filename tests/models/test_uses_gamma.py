@@ -11,6 +11,8 @@ from keras_gud import schedules
 from keras_gud.core import counter_rng
 from keras_gud.diffusion.loss import weighted_error
 
+pytestmark = pytest.mark.once
+
 LENGTH = 6
 
 

@@ -239,6 +239,7 @@ def test_start_has_the_moments_of_noised_data(truth, rng):
     assert_moments(z, *truth.marginal(STATE))
 
 
+@pytest.mark.once
 def test_log_start_against_scipy(truth, rng):
     z = rng.normal(size=(6, *SHAPE)).astype("float32")
     mean, covariance = truth.marginal(STATE)
@@ -389,6 +390,7 @@ def test_jvp_of_a_gaussian_is_linear_algebra(normal, rng):
         np.testing.assert_allclose(to_numpy(got)[..., 0], expected, atol=1e-5)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "gammas",
     [pytest.param(g, marks=pytest.mark.once) for g in [(-20.0, -20.0), (20.0, 20.0)]]
@@ -453,6 +455,7 @@ NAN = np.array([[1.0, np.nan], [np.nan, 1.0]])
 ROWS = state_of(np.zeros((3, 2)))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -479,6 +482,7 @@ def test_bad_models(call, message):
     assert "Received" in str(error.value)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -503,6 +507,7 @@ def test_bad_questions(mixture, call, message):
     assert "Expected" in str(error.value)
 
 
+@pytest.mark.once
 def test_a_singular_component_cannot_be_observed_exactly():
     truth = oracle.Gaussian([0.0, 0.0], np.diag([0.0, 1.0]))
     with pytest.raises(ValueError, match="positive definite"):

@@ -16,6 +16,8 @@ from helpers.one_weight import OneWeightPerValue
 import keras_gud
 from keras_gud.persistence import inspection
 
+pytestmark = pytest.mark.once
+
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 RNG = np.random.default_rng(0)
 VECTORS = RNG.normal(size=(32, 4)).astype("float32")
@@ -128,7 +130,6 @@ def test_a_latent_model_and_its_functional_encoder(tmp_path):
     np.testing.assert_allclose(*samples, atol=1e-5)
 
 
-@pytest.mark.once
 def test_objects_of_the_user_are_loaded_where_they_are_known(write_config):
     class Mine(OneWeightPerValue):
         pass
@@ -144,7 +145,6 @@ def test_objects_of_the_user_are_loaded_where_they_are_known(write_config):
 # -- the archive -----------------------------------------------------------------------------------
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("length", [0, 10, 0.5, 0.99])
 def test_truncated_files(write, length):
     path = write()
@@ -153,7 +153,6 @@ def test_truncated_files(write, length):
     refused(path, "a whole file that `model.save` wrote")
 
 
-@pytest.mark.once
 def test_a_flipped_bit(write, entries):
     path = write()
     content = bytearray(path.read_bytes())
@@ -162,7 +161,6 @@ def test_a_flipped_bit(write, entries):
     refused(path, "whole file.*CRC")
 
 
-@pytest.mark.once
 def test_files_that_are_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="Expected an existing file"):
         keras_gud.load(tmp_path / "m.keras")
@@ -170,7 +168,6 @@ def test_files_that_are_not_there(tmp_path):
         keras_gud.load(pathlib.Path("m.h5"))
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     "changes",
     [
@@ -187,7 +184,6 @@ def test_other_entries(write, changes):
     refused(write(changes), "a file with exactly the entries")
 
 
-@pytest.mark.once
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_an_entry_twice(write, entries):
     path = write()
@@ -196,7 +192,6 @@ def test_an_entry_twice(write, entries):
     refused(path, "a file with exactly the entries")
 
 
-@pytest.mark.once
 def test_bombs(write):
     path = write({CONFIG: b" " * 20 * 2**20}, zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 2**20
@@ -209,13 +204,11 @@ def test_bombs(write):
 # -- the configuration -----------------------------------------------------------------------------
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 10**5], ids=len)
 def test_what_is_no_json(write, content):
     refused(write({CONFIG: content}), "JSON in config.json")
 
 
-@pytest.mark.once
 def test_deep_nesting(write, write_config):
     refused(write({"metadata.json": b"[" * 500 + b"]" * 500}), "metadata.json nested at most 100")
     basis = "pixel"
@@ -225,13 +218,11 @@ def test_deep_nesting(write, write_config):
     refused(write_config("config", "basis", value=basis), "config.json nested at most 100")
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("value", [[], 3, "GUD", None])
 def test_a_configuration_of_nothing(write, value):
     refused(write({CONFIG: json.dumps(value)}), "a model that keras_gud saved")
 
 
-@pytest.mark.once
 def test_models_of_others(tmp_path):
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     other.save(tmp_path / "m.keras")
@@ -265,7 +256,6 @@ HOSTILE = {
 PLACES = [("config", "backbone"), ("config", "weighting"), ("config", "basis"), ("note",)]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("what", HOSTILE)
 @pytest.mark.parametrize("place", PLACES, ids="/".join)
 def test_objects_that_are_not_known_to_be_safe(write_config, what, place, tmp_path, monkeypatch):
@@ -277,7 +267,6 @@ def test_objects_that_are_not_known_to_be_safe(write_config, what, place, tmp_pa
     assert not (tmp_path / "SENTINEL").exists()
 
 
-@pytest.mark.once
 def test_code_is_refused_by_plain_loading_too(model, write_config, tmp_path):
     sentinel = tmp_path / "SENTINEL"
     name = str(sentinel)
@@ -293,14 +282,12 @@ def test_code_is_refused_by_plain_loading_too(model, write_config, tmp_path):
     assert not sentinel.exists()
 
 
-@pytest.mark.once
 def test_the_optimizer_is_looked_at_if_it_is_loaded(write_config):
     path = write_config("compile_config", "optimizer", value=layer("Popen", "subprocess"))
     refused(path, "only objects of keras", compile=True)
     assert keras_gud.load(path).built
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
@@ -332,7 +319,6 @@ def test_layers_larger_than_the_file(write_config, whole):
     refused(write_config("config", "backbone", value=backbone), "as many weights|can be made")
 
 
-@pytest.mark.once
 def test_a_table_of_labels_larger_than_the_file(entries, write):
     tree = json.loads(entries[CONFIG])
     tree["config"] |= {"backbone": "tiny", "classes": 10**9}
@@ -414,7 +400,6 @@ DAMAGE = {
 }  # fmt: skip
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("what", DAMAGE)
 def test_weights_that_are_no_plain_arrays(write_weights, what):
     make, message = DAMAGE[what]
@@ -426,7 +411,6 @@ def test_weights_that_are_no_plain_arrays(write_weights, what):
         refused(path, message)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("cut", [0, 100, 0.5])
 def test_weights_cut_short(write, entries, cut):
     content = entries[WEIGHTS]

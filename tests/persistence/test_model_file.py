@@ -39,6 +39,7 @@ def test_a_loaded_model_goes_on_as_if_it_had_never_been_saved(trained, tmp_path)
     assert_same(everything(loaded), everything(trained))
 
 
+@pytest.mark.once
 def test_weights_alone(trained, tmp_path):
     trained.save_weights(tmp_path / "m.weights.h5")
     fresh = make(dropout=0.2, schedule=schedules.Linear(a=(0.5, 1.5)))

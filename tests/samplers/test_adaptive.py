@@ -21,6 +21,7 @@ def reference(parts):
     return samplers.RungeKutta("rk4")(*parts, n=16, steps=500)
 
 
+@pytest.mark.once
 def test_statistics_of_every_batch(parts):
     sampler = samplers.AdaptiveRungeKutta()
     sampler(*parts, n=5, batch_size=2)
@@ -104,6 +105,7 @@ def test_progress_changes_nothing(parts, capsys):
     assert "10000/10000" in capsys.readouterr().out
 
 
+@pytest.mark.once
 def test_a_limit_on_steps_is_an_error_with_statistics(parts):
     sampler = samplers.AdaptiveRungeKutta()
     message = r"reach t=0 within steps=7 tries.*stopped at t=0\.\d+ after \d accepted and \d reject"
@@ -122,6 +124,7 @@ def test_nan_is_an_error_and_never_a_result(parts, finite_above):
         samplers.AdaptiveRungeKutta(steps=200)(broken, schedule, n=2, shape=(3,))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["rtol", "atol"])
 @pytest.mark.parametrize("value", [0.0, -1e-3, float("nan"), "tight", True])
 def test_bad_tolerances(name, value):
@@ -129,6 +132,7 @@ def test_bad_tolerances(name, value):
         samplers.AdaptiveRungeKutta(**{name: value})
 
 
+@pytest.mark.once
 def test_methods_without_an_error_estimate_are_refused():
     with pytest.raises(ValueError, match=r"`method` to be one of.*'tsit5'.*method='rk4'"):
         samplers.AdaptiveRungeKutta("rk4")

@@ -35,6 +35,7 @@ def test_steps_need_no_new_compilation_and_matter(parts):
     assert len(sampler._compiled) == 1
 
 
+@pytest.mark.once
 def test_intermediate_states(parts):
     sampler, truth, schedule = parts
     z, path = sampler(truth, schedule, n=6, seed=1, states=4, batch_size=4)
@@ -46,6 +47,7 @@ def test_intermediate_states(parts):
     np.testing.assert_array_equal(other[0], path[0])
 
 
+@pytest.mark.once
 def test_progress_is_shown_and_changes_nothing(parts, capsys):
     sampler, truth, schedule = parts
     quiet = sampler(truth, schedule, n=4, seed=2)
@@ -80,12 +82,14 @@ def test_a_condition_reaches_the_denoiser_row_by_row(parts):
         assert len(calls) == traced
 
 
+@pytest.mark.once
 def test_a_condition_has_one_row_or_one_for_each_sample(parts):
     sampler, truth, schedule = parts
     with pytest.raises(ValueError, match="one value of `to`.*each of n=3 samples.*2 values"):
         sampler(truth, schedule, 3, condition={"to": np.zeros(2)})
 
 
+@pytest.mark.once
 def test_parameters_per_sample(parts):
     sampler, truth, schedule = parts
     both = sampler(truth, schedule, n=2, seed=0, a=np.array([0.5, 1.5]))
@@ -106,6 +110,7 @@ def test_a_schedule_adapted_anew_takes_effect():
     np.testing.assert_allclose(after, fresh, atol=1e-5)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -122,6 +127,7 @@ def test_bad_arguments(parts, arguments, message):
         sampler(truth, schedule, **arguments)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -136,11 +142,13 @@ def test_bad_orders(arguments, message):
         samplers.DPMSolver(**arguments)
 
 
+@pytest.mark.once
 def test_unknown_method_suggests_the_nearest():
     with pytest.raises(ValueError, match="Did you mean 'heun'"):
         samplers.RungeKutta("huen")
 
 
+@pytest.mark.once
 def test_unknown_sampler_suggests_the_nearest():
     with pytest.raises(ValueError, match="Did you mean 'euler_maruyama'"):
         samplers.get("euler")
@@ -148,6 +156,7 @@ def test_unknown_sampler_suggests_the_nearest():
         samplers.EulerMaruyama(steps=0)
 
 
+@pytest.mark.once
 def test_bad_covariances():
     with pytest.raises(ValueError, match="positive semi-definite"):
         oracle.Gaussian(np.zeros(2), [[1.0, 2.0], [2.0, 1.0]])

@@ -96,6 +96,7 @@ def test_training_teaches_it(rng):
     np.testing.assert_array_equal(squares, again)
 
 
+@pytest.mark.once
 def test_bad_arguments():
     with pytest.raises(ValueError, match="`gamma_min` < `gamma_max`"):
         schedules.Learned(gamma_min=3.0, gamma_max=2.0)

@@ -12,6 +12,8 @@ from scipy.special import expit, logit
 
 from keras_gud import bases, schedules
 
+pytestmark = pytest.mark.once
+
 VARIANCE = np.exp(np.random.default_rng(3).uniform(-6.0, 1.0, (4, 4, 1)))
 WHITE = np.ones_like(VARIANCE)
 T = np.linspace(0.0, 1.0, 41, dtype="float32")
@@ -36,7 +38,6 @@ def adapted(schedule, variance=WHITE, data_variance=None, basis="pixel"):
 # -- linear -----------------------------------------------------------------------------------
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("gamma_noise", [None, 4.0, "paper"])
 def test_linear_a_1_with_an_isotropic_prior_is_standard_diffusion(gamma_noise):
     schedule = adapted(schedules.Linear(a=1.0, gamma_noise=gamma_noise), VARIANCE)
@@ -48,7 +49,6 @@ def test_linear_a_1_with_an_isotropic_prior_is_standard_diffusion(gamma_noise):
     assert gamma[0, 0] == pytest.approx(-7.0 + np.log(VARIANCE.min()), abs=1e-5)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("variance", [VARIANCE, WHITE], ids=["isotropic", "matching"])
 def test_linear_a_0_gives_every_component_the_same_snr(variance):
     schedule = adapted(schedules.Linear(a=0.0), variance, VARIANCE)
@@ -58,7 +58,6 @@ def test_linear_a_0_gives_every_component_the_same_snr(variance):
     assert snr[0, 0] == pytest.approx(7.0, abs=1e-5)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("a", [0.0, 0.6, 1.0, 2.0])
 def test_whitening_does_not_change_the_snr_at_equal_gamma_noise(a):
     """Paper fig. 2c: the ordering is by the variance of the data, whitened or not."""
@@ -68,7 +67,6 @@ def test_whitening_does_not_change_the_snr_at_equal_gamma_noise(a):
     np.testing.assert_allclose(-gamma_of(matching, T), snr, atol=2e-5)
 
 
-@pytest.mark.once
 def test_larger_a_noises_small_variances_earlier():
     order = np.argsort(VARIANCE.ravel())
     spread = []
@@ -79,7 +77,6 @@ def test_larger_a_noises_small_variances_earlier():
     assert spread[0] < 1e-5 < spread[1] < spread[2]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
 @pytest.mark.parametrize("ordering", ["variance", "frequency", "mixed"])
 @pytest.mark.parametrize("a", [0.0, 0.4, 1.0, 2.0])
@@ -101,7 +98,6 @@ def test_default_gamma_noise_noises_everything_and_no_more(a, ordering, scale):
     assert tight or gamma_noise == pytest.approx(3.0, abs=2e-5)
 
 
-@pytest.mark.once
 def test_default_gamma_noise_follows_a_within_a_family():
     schedule = adapted(schedules.Linear(a=(0.0, 2.0)), VARIANCE)
     sigma = ops.convert_to_numpy(schedule(1.0, a=np.linspace(0, 2, 9, dtype="float32")).sigma)
@@ -109,7 +105,6 @@ def test_default_gamma_noise_follows_a_within_a_family():
     np.testing.assert_allclose(sigma.reshape(9, -1).min(axis=1), 0.99, atol=1e-6)
 
 
-@pytest.mark.once
 def test_the_papers_gamma_noise_is_sufficient():
     schedule = adapted(schedules.Linear(a=0.7, gamma_noise="paper"), VARIANCE)
     tight = adapted(schedules.Linear(a=0.7), VARIANCE)
@@ -117,7 +112,6 @@ def test_the_papers_gamma_noise_is_sufficient():
     assert gamma_of(tight, 1.0).min() == pytest.approx(logit(0.99**2), abs=2e-5)
 
 
-@pytest.mark.once
 @fast
 @given(a=st.floats(0.0, 10.0, width=32), r=st.floats(0.0, 1.0, width=32))
 def test_linear_never_decreases(a, r):
@@ -126,7 +120,6 @@ def test_linear_never_decreases(a, r):
     assert np.diff(gamma, axis=0).min() >= -1e-5
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("r", [0.0, 1.0])
 def test_mixed_orderings_end_at_the_pure_ones(r):
     name = "frequency" if r else "variance"
@@ -150,7 +143,6 @@ def row_of_four():
     return adapted(schedules.Sequential(b=(0.0, 0.99)))
 
 
-@pytest.mark.once
 def test_sequential_b_0_is_standard_diffusion():
     gamma = gamma_of(row_of_four(), T, b=0.0)
     np.testing.assert_allclose(gamma, np.repeat(-7.0 + 12.0 * T[:, None], 4, axis=1), atol=1e-5)
@@ -167,7 +159,6 @@ def test_sequential_goes_from_end_to_end_and_never_decreases(b):
     assert np.diff(gamma, axis=0).min() >= 0.0
 
 
-@pytest.mark.once
 @fast
 @given(b=st.floats(0.75, float(np.float32(0.999)), width=32), shift=st.floats(0.0, 1.0))
 def test_sequential_beyond_no_overlap_has_at_most_one_active_group(b, shift):
@@ -181,14 +172,12 @@ def test_sequential_beyond_no_overlap_has_at_most_one_active_group(b, shift):
     assert (slope[inside] > 0).all()
 
 
-@pytest.mark.once
 def test_sequential_just_below_no_overlap_has_two_active_groups():
     t = np.linspace(0, 1, 401, dtype="float32")
     gamma = gamma_of(row_of_four(), t, b=0.7)
     assert ((gamma > -7.0) & (gamma < 5.0)).sum(axis=1).max() == 2
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("reverse", [False, True])
 def test_sequential_noises_the_first_column_last(reverse):
     gamma = gamma_of(adapted(schedules.Sequential(over="column", reverse=reverse)), 0.5)[0]
@@ -197,7 +186,6 @@ def test_sequential_noises_the_first_column_last(reverse):
     assert gamma[0] < gamma[-1]
 
 
-@pytest.mark.once
 def test_sequential_takes_nearly_equal_labels_as_one_group():
     coordinate = np.array([0.1, 0.1 + 1e-12, 0.7])
     schedule = schedules.Sequential(b=0.5, over="k")
@@ -207,7 +195,6 @@ def test_sequential_takes_nearly_equal_labels_as_one_group():
     np.testing.assert_array_equal(gamma[:, 0], gamma[:, 1])
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("shape", "shared"),
     [((5,), (5,)), ((5, 2), (5, 1)), ((3, 5, 2), (1, 5, 1)), ((2, 3, 5, 1), (1, 1, 5, 1))],
@@ -269,13 +256,11 @@ def test_hierarchical_goes_from_end_to_end_and_never_decreases(name, a, b):
     assert np.diff(gamma, axis=0).min() >= 0.0
 
 
-@pytest.mark.once
 def test_hierarchical_a_b_0_is_standard_diffusion():
     gamma = gamma_of(hierarchical("8x8, 3 levels"), T, a=0.0, b=0.0)
     np.testing.assert_allclose(gamma, np.repeat(-7 + 12 * T[:, None], 64, axis=1), atol=1e-5)
 
 
-@pytest.mark.once
 def test_a_single_level_ignores_a_and_is_the_sequential_schedule():
     sequential = schedules.Sequential(b=0.6, over=0)
     sequential.adapt(np.ones(4))
@@ -284,7 +269,6 @@ def test_a_single_level_ignores_a_and_is_the_sequential_schedule():
         np.testing.assert_allclose(gamma, gamma_of(sequential, T), atol=1e-5)
 
 
-@pytest.mark.once
 def test_single_columns_ignore_b_and_are_the_sequential_schedule_over_levels():
     sequential = schedules.Sequential(b=0.6, over=0)
     sequential.adapt(np.ones(3))
@@ -293,7 +277,6 @@ def test_single_columns_ignore_b_and_are_the_sequential_schedule_over_levels():
         np.testing.assert_allclose(gamma, gamma_of(sequential, T), atol=1e-5)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("a", [0.0, 0.5, 0.8])
 @pytest.mark.parametrize("b", [0.0, 0.5, 0.9])
 def test_hierarchical_generates_coarse_before_fine_and_left_before_right(a, b):
@@ -313,7 +296,6 @@ def test_hierarchical_generates_coarse_before_fine_and_left_before_right(a, b):
 # -- scalar schedules, functions, warps -------------------------------------------------------
 
 
-@pytest.mark.once
 def test_cosine_is_the_cosine():
     schedule = adapted(schedules.Cosine())
     t = formulas.times(50)[1:-1]
@@ -328,7 +310,6 @@ def test_ends_that_the_curve_never_reaches(name):
     assert np.isfinite(ops.convert_to_numpy(schedule.kinks())).all()
 
 
-@pytest.mark.once
 def test_vp_has_a_linear_beta():
     schedule = adapted(schedules.VP(beta_min=0.5, beta_max=9.0))
     t = formulas.times(50)[1:]
@@ -336,7 +317,6 @@ def test_vp_has_a_linear_beta():
     np.testing.assert_allclose(beta, 0.5 + 8.5 * t, rtol=1e-5)
 
 
-@pytest.mark.once
 def test_function_of_linear_equals_linear():
     function = adapted(schedules.Function(lambda t: -7.0 + 12.0 * t))
     np.testing.assert_allclose(gamma_of(function, T)[:, 0], -7.0 + 12.0 * T, atol=1e-5)
@@ -353,7 +333,6 @@ def test_function_may_be_constant():
     assert (ops.convert_to_numpy(state.beta) == 0.0).all()
 
 
-@pytest.mark.once
 def test_function_groups_components_by_its_coordinates():
     coordinates = {"row": np.array([0, 0, 1, 1]), "column": np.array([0, 1, 0, 1])}
     schedule = schedules.Function(
@@ -365,7 +344,6 @@ def test_function_groups_components_by_its_coordinates():
     np.testing.assert_allclose(gamma_of(schedule, T), expected, atol=1e-6)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
 def test_time_warp_visits_the_same_states_at_other_times(power):
     inner = adapted(schedules.Linear(a=0.4), VARIANCE)
@@ -379,7 +357,6 @@ def test_time_warp_visits_the_same_states_at_other_times(power):
         np.testing.assert_allclose(gamma_of(warp, t), gamma_of(inner, t), rtol=0, atol=1e-5)
 
 
-@pytest.mark.once
 def test_time_warp_of_a_family_is_a_family():
     warp = adapted(schedules.TimeWarp(schedules.Linear(a=(0.0, 2.0)), power=0.5), VARIANCE)
     inner = adapted(schedules.Linear(a=(0.0, 2.0)), VARIANCE)
@@ -390,7 +367,6 @@ def test_time_warp_of_a_family_is_a_family():
     np.testing.assert_allclose(gamma_of(warp, 0.5), gamma_of(inner, 0.5, a=1.0), atol=1e-5)
 
 
-@pytest.mark.once
 def test_linear_end_points_noise_as_stated():
     """At t = 0 the largest SNR exponent is 7; at t = 1 every sigma has reached 0.99."""
     schedule = adapted(schedules.Linear(a=0.5), VARIANCE)

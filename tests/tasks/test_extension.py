@@ -156,6 +156,7 @@ def test_colours_that_are_mixed_are_extended_too():
     assert strip.dtype == np.uint8
 
 
+@pytest.mark.once
 def test_strips_depend_on_seed_and_number_alone():
     model = strip_model()
     how = {"sampler": SDE, "steps": 20}
@@ -179,6 +180,7 @@ def test_estimates_pass_through_a_guide():
     np.testing.assert_allclose(strip_of(strip_model(), guide=flat, **how), MEAN, atol=1e-4)
 
 
+@pytest.mark.once
 def test_endless_work_is_the_same_for_every_column():
     """The denoiser is traced once, whatever the width, and each turn makes `shift` columns."""
     model, calls = StripModel(), []
@@ -261,6 +263,7 @@ def test_b_of_a_family_can_be_chosen():
         tasks.extend(family, columns=4, b=[0.6, 0.7])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -116,6 +116,7 @@ def test_other_samplers(schedule, name):
     assert np.abs(z0[:, 1:].std(axis=0) / spread - 1.0).max() < 4.5 / np.sqrt(4000) + 0.03
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["dpm++", "adaptive", "predictor_corrector"])
 def test_noisy_observations_need_the_reverse_sde(schedule, name):
     noisy = Observation([[1.0, 0.0, 0.0]], [0.0, np.inf, np.inf])
@@ -123,6 +124,7 @@ def test_noisy_observations_need_the_reverse_sde(schedule, name):
         draw(TRUTH, schedule, noisy, sampler=name)
 
 
+@pytest.mark.once
 def test_a_new_mask_needs_no_new_loop(schedule):
     sampler = samplers.DPMSolver(steps=3)
     for i in range(3):
@@ -153,6 +155,7 @@ def test_a_function_sees_the_path(schedule):
     assert gamma[0, 1] == 5.0
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("z0", "gamma"),
     [
@@ -168,6 +171,7 @@ def test_bad_observations(z0, gamma):
         Observation(z0, gamma)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
@@ -185,6 +189,7 @@ def test_bad_arguments(schedule, keywords, message):
         draw(TRUTH, schedule, FIRST, **keywords)
 
 
+@pytest.mark.once
 def test_a_condition_goes_with_its_example(schedule):
     """Each example's label moves the mean of its data, and its draws with it."""
 

@@ -38,6 +38,7 @@ def test_shapes_types_and_seeds(name, model, image):
     np.testing.assert_array_equal(np.clip(np.floor(floats + 0.5), 0, 255), draws)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", TASKS)
 def test_what_was_observed_without_noise_comes_back(name, model, image):
     task = tasks.registry[name]
@@ -50,6 +51,7 @@ def test_what_was_observed_without_noise_comes_back(name, model, image):
             np.testing.assert_allclose(again, arguments[argument], atol=0.02, err_msg=argument)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", TASKS)
 def test_bad_options(name, model, image):
     task = tasks.registry[name]
@@ -62,6 +64,7 @@ def test_bad_options(name, model, image):
             task.function(model, **task.observe(image), **HOW, **options)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", TASKS)
 def test_a_model_that_has_seen_no_data(name, image):
     task, network = tasks.registry[name], layers.Dense(3)

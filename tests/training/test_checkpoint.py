@@ -47,6 +47,7 @@ def test_callbacks_see_the_batches_that_are_left(resumed):
     assert resumed[2] == [(1, 2), (1, 3), (2, 0), (2, 1), (2, 2), (2, 3)]
 
 
+@pytest.mark.once
 def test_only_the_last_are_kept(resumed):
     names = ["step-000000000010", "step-000000000012"]
     assert sorted(path.name for path in resumed[3].iterdir()) == names
@@ -68,12 +69,14 @@ def test_an_interrupted_model_can_be_sampled_without_its_data(resumed):
     assert checkpoint.latest() == resumed[3] / "step-000000000012"
 
 
+@pytest.mark.once
 def test_nothing_to_restore(tmp_path):
     assert Checkpoint(tmp_path).latest() is None
     with pytest.raises(FileNotFoundError, match="Expected a checkpoint in"):
         Checkpoint(tmp_path).restore(make())
 
 
+@pytest.mark.once
 def test_more_epochs_go_on(tmp_path):
     train(arrays, [Checkpoint(tmp_path)], epochs=1)
     seen = Kill()
@@ -82,6 +85,7 @@ def test_more_epochs_go_on(tmp_path):
     assert {epoch for epoch, _ in seen.seen} == {1}
 
 
+@pytest.mark.once
 def test_interrupted_before_the_first_step_is_over(tmp_path):
     """Not even adapting is done again."""
     run = interrupted(arrays, tmp_path, at=(0, 0), every=None, epochs=1)
@@ -97,6 +101,7 @@ def test_a_drawn_seed_is_that_of_the_run(tmp_path):
     assert models[1].objective.seed == models[0].objective.seed
 
 
+@pytest.mark.once
 def test_sigterm_waits_for_the_end_of_the_step(tmp_path, monkeypatch):
     class Terminate(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
@@ -118,6 +123,7 @@ def test_sigterm_waits_for_the_end_of_the_step(tmp_path, monkeypatch):
     assert_same_run(run, train(arrays, epochs=1))
 
 
+@pytest.mark.once
 def test_other_callbacks_keep_their_counters(tmp_path):
     def others():
         saved = str(tmp_path / "best.weights.h5")
@@ -143,6 +149,7 @@ def test_other_callbacks_keep_their_counters(tmp_path):
 # -- writing fails --------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_a_full_disk_keeps_the_weights(tmp_path, monkeypatch):
     def full(model, folder):
         raise OSError(28, "No space left on device")
@@ -160,6 +167,7 @@ def test_a_full_disk_keeps_the_weights(tmp_path, monkeypatch):
     assert all(np.isfinite(value).all() for value in everything(model).values())
 
 
+@pytest.mark.once
 def test_a_damaged_one_is_left_out_and_redone(tmp_path):
     train(arrays, [Checkpoint(tmp_path)], epochs=2)
     (tmp_path / "step-000000000008" / "model.weights.h5").write_bytes(b"\0" * 100)
@@ -188,6 +196,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("said", OTHERS)
 def test_another_model_is_refused(said, folder):
     model = make(**({"dropout": 0.3, "schedule": "linear"} | OTHERS[said]))
@@ -198,6 +207,7 @@ def test_another_model_is_refused(said, folder):
     assert [path.name for path in folder.iterdir()] == before
 
 
+@pytest.mark.once
 def test_another_optimizer_is_refused(folder):
     model = make(dropout=0.3, schedule="linear")
     model.compile("sgd")
@@ -219,6 +229,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("said", REFUSED)
 def test_what_cannot_be_exact_is_refused(said, tmp_path):
     arguments, error = REFUSED[said]
@@ -236,6 +247,7 @@ def test_what_cannot_be_exact_is_refused(said, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("arguments", [{"every": 0}, {"every": 1.5}, {"keep": 0}])
 def test_bad_arguments(arguments, tmp_path):
     (name,) = arguments
@@ -243,6 +255,7 @@ def test_bad_arguments(arguments, tmp_path):
         Checkpoint(tmp_path, **arguments)
 
 
+@pytest.mark.once
 def test_models_that_are_not_ours_are_refused(tmp_path):
     model = keras.Sequential([keras.layers.Dense(1)])
     model.compile("sgd", "mse")
@@ -270,6 +283,7 @@ PARTS = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("parts", PARTS)
 def test_a_model_is_built_from_its_checkpoint(parts, tmp_path):
     trained, fresh = PARTS[parts](), PARTS[parts]()

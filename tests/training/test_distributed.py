@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import IMPORTABLE, ROOT
+from helpers.marks import slow_but_on_torch
 
 import keras_gud
 from keras_gud import backend
@@ -77,13 +78,20 @@ def assert_same(got: dict, alone: dict):
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution is jax's")
-@pytest.mark.parametrize("options", [(), ("--model-parallel", 2)], ids=["data", "data and model"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param((), marks=pytest.mark.slow, id="data"),
+        pytest.param(("--model-parallel", 2), id="data and model"),
+    ],
+)
 def test_four_devices(alone, tmp_path, options):
     script = EXAMPLES / "on_jax.py"
     finish(start(script, "--quick", "--cpus", 4, "--out", tmp_path, *options))
     assert_same(results(tmp_path), alone)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution is jax's")
 def test_two_hosts(alone, tmp_path):
     options = ["--quick", "--hosts", 2, "--address", f"localhost:{free_port()}"]
@@ -99,6 +107,7 @@ def test_two_replicas(alone, tmp_path):
     assert_same(results(tmp_path), alone)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.distribute")
 def test_two_workers(alone, tmp_path):
     cluster = {"worker": [f"localhost:{port}" for port in free_ports(2)]}
@@ -119,6 +128,7 @@ def test_two_processes(alone, tmp_path):
 
 
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="its strategies divide data by themselves")
+@slow_but_on_torch
 def test_what_processes_tell_each_other():
     worker, port = ROOT / "tests" / "helpers" / "two_processes.py", free_port()
     outputs = finish(*(start(worker, i, port) for i in range(2)))
@@ -128,6 +138,7 @@ def test_what_processes_tell_each_other():
 # -- without other devices ------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_parts_of_batches_make_them_whole():
     whole = EpochOrder(11, 4, shuffle=True, seed=3)
     parts = [EpochOrder(11, 4, shuffle=True, seed=3, part=(i, 2)) for i in range(2)]
@@ -143,6 +154,7 @@ def test_parts_of_batches_make_them_whole():
     ("n", "batch_size", "said"),
     [(50, 16, "48 or 52 examples"), (48, 18, "a multiple of 4"), (3, 16, "0 or 4 examples")],
 )
+@pytest.mark.once
 def test_what_devices_cannot_divide(monkeypatch, n, batch_size, said):
     source = Source(np.zeros((n, 4), "float32"), batch_size=batch_size)
     source.check_divides()
@@ -151,6 +163,7 @@ def test_what_devices_cannot_divide(monkeypatch, n, batch_size, said):
         source.check_divides()
 
 
+@pytest.mark.once
 def test_streams_are_divided_as_they_are_read(monkeypatch):
     monkeypatch.setattr(backend, "batch_shards", lambda: 4)
     batches = iter([np.zeros((8, 2), "float32"), np.ones((6, 2), "float32")])
@@ -160,6 +173,7 @@ def test_streams_are_divided_as_they_are_read(monkeypatch):
         list(source.keras_data)
 
 
+@pytest.mark.once
 def test_a_stream_reads_its_part():
     stream = keras_gud.datasets.load("digits", "train", n=32, batch_size=8, shuffle=True)
     whole = stream[1]
@@ -168,12 +182,14 @@ def test_a_stream_reads_its_part():
     np.testing.assert_array_equal(stream[1], whole[4:])
 
 
+@pytest.mark.once
 def test_a_layout_needs_an_axis_of_the_mesh():
     mesh = keras.distribution.DeviceMesh((1, 2), ("batch", "model"), ["cpu:0", "cpu:1"])
     with pytest.raises(ValueError, match="one of .*'batch', 'model'.* axis='models'"):
         keras_gud.backbones.layout_map(mesh, axis="models")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["tiny", "small"])
 @pytest.mark.parametrize("shape", [(16, 16, 3), (8,), (16, 2)], ids=str)
 def test_the_layout_divides_most_weights_and_their_averages(name, shape):

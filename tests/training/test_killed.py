@@ -11,8 +11,10 @@ import sys
 import keras
 import pytest
 from helpers import ROOT
+from helpers.marks import slow_but_on_torch
 
 
+@slow_but_on_torch
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_killed_run_equals_one_that_was_not(tmp_path):
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]

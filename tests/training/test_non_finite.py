@@ -108,6 +108,7 @@ def test_the_last_good_epoch_is_kept():
     assert_same(everything(model), everything(one_epoch))
 
 
+@pytest.mark.once
 def test_long_epochs_are_checked_in_between(trained, monkeypatch):
     monkeypatch.setattr(non_finite, "SHORTEST", 0.0)
     monkeypatch.setattr(non_finite, "SHARE", np.inf)
@@ -118,6 +119,7 @@ def test_long_epochs_are_checked_in_between(trained, monkeypatch):
     still_works(trained)
 
 
+@pytest.mark.once
 def test_checks_take_their_share_of_the_time(trained, monkeypatch):
     """Once a look has cost a second, the next one is a hundred seconds away."""
     monkeypatch.setattr(non_finite, "SHORTEST", 1.0)
@@ -167,6 +169,7 @@ class Poison(keras.callbacks.Callback):
             kernel.assign(np.full(kernel.shape, np.nan))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("validate", [False, True])
 def test_weights_broken_by_the_last_step(trained, validate):
     before = everything(trained)
@@ -177,6 +180,7 @@ def test_weights_broken_by_the_last_step(trained, validate):
     assert_same(everything(trained), before)
 
 
+@pytest.mark.once
 def test_weights_broken_before_are_suspected(trained):
     error = fails(trained, Batches(), callbacks=[Poison(1)])
     assert error.batch == 3
@@ -192,6 +196,7 @@ def late_weight(state, variance):
     return ops.where(state.gamma > 0.0, np.inf, ops.ones_like(state.gamma))
 
 
+@pytest.mark.once
 def test_weightings_and_sample_weights_are_named(trained):
     error = fails(make(weighting=late_weight), vectors(64))
     assert error.statistics["largest_weight"] == np.inf
@@ -203,6 +208,7 @@ def test_weightings_and_sample_weights_are_named(trained):
     assert "finite sample weights" in str(error)
 
 
+@pytest.mark.once
 def test_steps_that_loss_scaling_skips_are_no_failure():
     model = make(weighting=lambda state, variance: 1e3 * ops.ones_like(state.gamma))
     scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(), initial_scale=2e38)
@@ -214,6 +220,7 @@ def test_steps_that_loss_scaling_skips_are_no_failure():
     assert float(as_numpy([scaled.dynamic_scale])[0]) == pytest.approx(2e38 / 2**skipped)
 
 
+@pytest.mark.once
 def test_a_bad_start_is_refused(trained):
     kernel = trained.network.out.kernel
     (good,) = as_numpy([kernel])
@@ -230,6 +237,7 @@ def test_a_bad_start_is_refused(trained):
     still_works(trained)
 
 
+@pytest.mark.once
 def test_learning_rates_that_become_nan(trained):
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch, rate: np.nan if epoch else rate)
     error = fails(trained, Batches(), epochs=2, callbacks=[schedule])
@@ -239,6 +247,7 @@ def test_learning_rates_that_become_nan(trained):
     still_works(trained)
 
 
+@pytest.mark.once
 def test_validation_that_is_not_finite_is_a_warning(trained):
     held = vectors(16)
     held[2] = HUGE
@@ -258,6 +267,7 @@ class Break(keras.callbacks.Callback):
             raise RuntimeError("out of memory, or so")
 
 
+@pytest.mark.once
 def test_an_error_after_a_bad_batch_keeps_no_bad_weights(trained):
     before = everything(trained)
     with pytest.raises(RuntimeError, match="or so") as caught:
@@ -311,6 +321,7 @@ def steps_since(steps, model):
     return int(as_numpy([model.optimizer.iterations])[0]) - steps
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", [as_pydataset, as_generator, as_tensorflow, as_torch])
 def test_data_that_fail_in_the_middle_lose_nothing(trained, kind):
     steps = int(as_numpy([trained.optimizer.iterations])[0])
@@ -321,6 +332,7 @@ def test_data_that_fail_in_the_middle_lose_nothing(trained, kind):
     still_works(trained)
 
 
+@pytest.mark.once
 def test_data_that_end_early_are_a_warning(trained):
     steps = int(as_numpy([trained.optimizer.iterations])[0])
     data = Batches()
@@ -330,12 +342,14 @@ def test_data_that_end_early_are_a_warning(trained):
     still_works(trained)
 
 
+@pytest.mark.once
 def test_empty_data_are_refused(trained):
     for data in (iter(()), Batches(n=0), vectors(0)):
         with pytest.raises(ValueError, match="Expected at least one"):
             trained.fit(data, verbose=0)
 
 
+@pytest.mark.once
 def test_the_record_is_in_no_file(trained, tmp_path):
     names = {v.path for v in trained.variables}
     assert not any("health" in name for name in names)

@@ -68,6 +68,7 @@ def test_the_random_states_are_among_what_is_compared(uninterrupted):
     assert "iteration" in names
 
 
+@pytest.mark.once
 def test_initial_epoch_sees_the_batches_of_that_epoch(uninterrupted):
     """Training in two calls of `fit` is the same as in one."""
     model = make(dropout=0.3, schedule="linear")

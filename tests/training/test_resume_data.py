@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from helpers.interrupted import assert_same_run, interrupted, train
+from helpers.marks import once
 from helpers.tiny_model import vectors
 
 from keras_gud import datasets
@@ -68,7 +69,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", once(KINDS, but=["tf.data"]))
 def test_an_interrupted_run_equals_one_that_was_not(kind, tmp_path):
     data, kwargs = KINDS[kind]
     expected = train(data, **kwargs)
