@@ -52,5 +52,7 @@ class CompiledWithVariables:
             with keras.StatelessScope(state_mapping=mapping):
                 return function(*arguments)
 
+        # What profiles and compiled programs are called by.
+        with_values.__name__ = getattr(function, "__name__", type(function).__name__)
         compiled = backend.compile(with_values)
         return lambda *arguments: compiled([v.value for v in self.variables], *arguments)
