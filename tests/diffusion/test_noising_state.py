@@ -5,7 +5,13 @@ import pytest
 from keras import ops
 from scipy.special import expit
 
-from keras_gud.diffusion.noising_state import NoisingState, score_from_eps, v_from_eps, z0_from_eps
+from keras_gud.diffusion.noising_state import (
+    NoisingState,
+    probability_flow,
+    score_from_eps,
+    v_from_eps,
+    z0_from_eps,
+)
 
 GAMMA = np.concatenate([np.linspace(-20.0, 20.0, 401), [-1e-3, 0.0, 1e-3]])
 GAMMA = GAMMA.astype("float32").astype("float64")
@@ -135,6 +141,30 @@ def test_score_is_the_gradient_of_the_gaussian_marginal():
     marginal = variance * expit(-GAMMA) + expit(GAMMA)
     eps = ops.convert_to_tensor((np.sqrt(expit(GAMMA)) * z / marginal).astype("float32"))
     np.testing.assert_allclose(numpy(score_from_eps(eps, s)), -z / marginal, rtol=1e-5)
+
+
+@pytest.mark.once
+def test_the_probability_flow_scales_a_gaussian_with_its_standard_deviation():
+    """The exact one of data N(0, v) moves z as the marginal's standard deviation s: dz/dt = z s'/s.
+
+    By finite differences in float64; gamma rises at another rate in each component.
+    """
+    gamma, slope, v, z = (
+        np.array([-3.0, 0.5, 4.0]),
+        np.array([0.5, 2.0, 7.0]),
+        np.array([0.3, 1.0, 5.0]),
+        np.array([1.5, -0.7, 2.0]),
+    )
+
+    def std(t):
+        sigma_squared = expit(gamma + slope * t)
+        return np.sqrt((1.0 - sigma_squared) * v + sigma_squared)
+
+    eps = z * np.sqrt(expit(gamma)) / std(0.0) ** 2  # E[eps | z]
+    expected = z * (std(1e-5) - std(-1e-5)) / 2e-5 / std(0.0)
+    z, eps = (ops.convert_to_tensor(x.astype("float32")) for x in (z, eps))
+    found = probability_flow(z, eps, state(gamma, slope))
+    np.testing.assert_allclose(ops.convert_to_numpy(found), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_capped_components_are_frozen_at_their_cap_and_others_untouched():

@@ -92,6 +92,7 @@ def test_more_guidance_pushes_further(trained):
     assert means[2] < means[3] - 0.02
 
 
+@pytest.mark.once
 def test_the_guided_estimate(trained):
     rng = np.random.default_rng(0)
     z = ops.convert_to_tensor(rng.normal(size=(4, 3)).astype("float32"))

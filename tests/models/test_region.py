@@ -65,6 +65,7 @@ def test_losses_fall_in_every_basis_and_are_the_same_whatever_the_batch(fitted):
     assert np.isfinite(loss).all()
 
 
+@pytest.mark.once
 def test_a_saved_region_is_the_same_region(fitted, tmp_path):
     fitted.save(tmp_path / "m.keras")
     loaded = keras.models.load_model(tmp_path / "m.keras")
@@ -79,6 +80,16 @@ def test_a_saved_region_is_the_same_region(fitted, tmp_path):
     np.testing.assert_array_equal(
         fitted.sample(2, steps=3, seed=0), loaded.sample(2, steps=3, seed=0)
     )
+
+
+def test_two_views_are_trained_evaluated_and_sampled():
+    """The least that every backend must do with a region; the rest is the same on all."""
+    model = make(schedule=schedules.Sequential(b=0.0), region=[band_paths()])
+    history = model.fit(images(), epochs=2, batch_size=16, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert history["loss"][1] != history["loss"][0]
+    assert np.isfinite(model.evaluate(images(seed=4), batch_size=16, verbose=0)).all()
+    assert model.sample(2, steps=3, seed=0).shape == (2, 4, 4, 1)
 
 
 @pytest.mark.once
