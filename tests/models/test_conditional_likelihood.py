@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from helpers.marks import once
 from helpers.one_weight import OneWeightPerValue
 from keras import ops
 from scipy.stats import multivariate_normal
@@ -32,7 +33,7 @@ def data(n, seed=1):
     return x.reshape(-1, *SHAPE).astype("float32")
 
 
-@pytest.fixture(scope="module", params=CASES)
+@pytest.fixture(scope="module", params=once(CASES, but=["haar"]))
 def exact(request):
     """A model whose denoiser is that of the Gaussian, and a mask of whole groups."""
     prior, over, choose = CASES[request.param]
