@@ -8,6 +8,8 @@ from keras import ops
 
 from keras_gud import bases, likelihood, oracle, priors, schedules
 from keras_gud.core.counter_rng import sample_keys
+from keras_gud.diffusion.noising_state import NoisingState
+from keras_gud.likelihood import elbo
 from keras_gud.likelihood.divergence import signs
 from keras_gud.oracle.space import matrix_of
 
@@ -182,6 +184,18 @@ def test_invariance_under_a_change_of_basis():
         z = prior(basis(x.astype("float32")))
         results.append(likelihood.log_prob(truth, schedule, z, trace="exact")["log_prob"])
     np.testing.assert_allclose(bits(results[0]), bits(results[1]), atol=1e-3)
+
+
+@pytest.mark.once
+def test_the_divergence_from_the_prior_is_that_of_gaussians():
+    """By the textbook's formula for N(alpha z0, sigma^2) and N(0, 1), in NumPy."""
+    gamma, z0 = np.array([[-1.0, 0.5, 4.0]]), np.array([[1.0, -2.0, 0.3], [0.0, 0.5, 3.0]])
+    variance = 1.0 / (1.0 + np.exp(-gamma))
+    mean = np.sqrt(1.0 - variance) * z0
+    expected = (-0.5 * np.log(variance) + 0.5 * (variance + mean**2) - 0.5).sum(axis=1)
+    state = NoisingState(ops.convert_to_tensor(gamma.astype("float32")))
+    found = elbo.prior_kl(ops.convert_to_tensor(z0.astype("float32")), state)
+    np.testing.assert_allclose(ops.convert_to_numpy(found), expected, rtol=1e-5)
 
 
 @pytest.mark.once

@@ -45,6 +45,18 @@ def test_a_smaller_tolerance_takes_more_steps_and_is_nearer(parts, reference):
 
 
 @pytest.mark.once
+def test_steps_of_too_large_an_error_are_taken_again(parts):
+    """The steps have grown where little happens when they meet a steep rise of gamma."""
+    schedule = schedules.Function(lambda t: -5.0 + 9.0 * ops.sigmoid(60.0 * (t - 0.5)) + 0.1 * t)
+    schedule.adapt(variance=np.ones(3))
+    sampler = samplers.AdaptiveRungeKutta(rtol=1e-4, atol=1e-4)
+    error = sampler(parts[0], schedule, n=16)
+    error = error - samplers.RungeKutta("rk4")(parts[0], schedule, n=16, steps=1000)
+    assert sampler.statistics[0]["rejected"] > 0
+    assert np.abs(error).max() < 1e-3
+
+
+@pytest.mark.once
 def test_a_jump_of_the_field_is_met_exactly(parts, reference):
     """The error estimate does not see a jump between two stages; the schedule tells of it."""
     truth, schedule = parts
