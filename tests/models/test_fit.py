@@ -4,11 +4,13 @@ import keras
 import numpy as np
 import pytest
 from helpers.marks import once
+from helpers.mixed_precision import require_bfloat16_convolutions
 from helpers.tiny_model import (
     TinyNet,
     as_numpy,
     assert_same,
     everything,
+    images,
     make,
     raw_and_average,
     vectors,
@@ -133,13 +135,14 @@ def test_frozen_layers_keep_their_weights():
 
 @pytest.mark.parametrize("globally", once([False, True], but=[False]))
 def test_mixed_precision_is_for_the_network_alone(globally):
+    require_bfloat16_convolutions()
     policy = keras.config.dtype_policy()
     if globally:
         keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         kwargs = {} if globally else {"backbone_dtype": "mixed_bfloat16"}
         model = keras_gud.GUD(schedule="cosine", backbone="tiny", seed=0, **kwargs)
-        x = vectors(16)
+        x = images(16)
         history = model.fit(x, epochs=1, verbose=0)
     finally:
         keras.config.set_dtype_policy(policy)

@@ -51,7 +51,7 @@ def test_steps_of_too_large_an_error_are_taken_again(parts):
     schedule.adapt(variance=np.ones(3))
     sampler = samplers.AdaptiveRungeKutta(rtol=1e-4, atol=1e-4)
     error = sampler(parts[0], schedule, n=16)
-    error = error - samplers.RungeKutta("rk4")(parts[0], schedule, n=16, steps=1000)
+    error = error - samplers.RungeKutta("rk4")(parts[0], schedule, n=16, steps=300)
     assert sampler.statistics[0]["rejected"] > 0
     assert np.abs(error).max() < 1e-3
 

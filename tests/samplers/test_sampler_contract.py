@@ -51,6 +51,13 @@ def test_config_seeds_batches_and_pieces(sampler, parts):
 
 
 @pytest.mark.once
+def test_a_copy_gives_the_same_bits(sampler, parts):
+    how = {"n": 5, "seed": 3, **steps(sampler, 12)}
+    copy = type(sampler).from_config(sampler.get_config())
+    np.testing.assert_array_equal(copy(*parts, **how), sampler(*parts, **how))
+
+
+@pytest.mark.once
 def test_mean_and_covariance_of_the_samples(sampler, parts):
     """Those of the data noised to gamma(0), within sampling error and what 100 steps leave."""
     truth, schedule = parts

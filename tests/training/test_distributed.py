@@ -127,8 +127,8 @@ def test_two_processes(alone, tmp_path):
         assert_same(results(tmp_path / f"out-{i}"), alone)
 
 
-@pytest.mark.skipif(BACKEND == "tensorflow", reason="its strategies divide data by themselves")
 @slow_but_on_torch
+@pytest.mark.skipif(BACKEND == "tensorflow", reason="its strategies divide data by themselves")
 def test_what_processes_tell_each_other():
     worker, port = ROOT / "tests" / "helpers" / "two_processes.py", free_port()
     outputs = finish(*(start(worker, i, port) for i in range(2)))
@@ -150,11 +150,11 @@ def test_parts_of_batches_make_them_whole():
     assert EpochOrder(8, 4, shuffle=False, seed=0).sizes() == {4}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("n", "batch_size", "said"),
     [(50, 16, "48 or 52 examples"), (48, 18, "a multiple of 4"), (3, 16, "0 or 4 examples")],
 )
-@pytest.mark.once
 def test_what_devices_cannot_divide(monkeypatch, n, batch_size, said):
     source = Source(np.zeros((n, 4), "float32"), batch_size=batch_size)
     source.check_divides()
