@@ -104,8 +104,10 @@ def test_hutchinson_is_unbiased_and_reports_its_error(columns):
     # Of few probes, the spread estimates the error on average.
     ratio = np.mean(terms["standard_error"] ** 2) / np.mean(error**2)
     assert 0.7 < ratio < 1.4
-    single = likelihood.log_prob(truth, schedule, z[:3], trace="hutchinson")
+    single = likelihood.log_prob(truth, schedule, z, trace="hutchinson")
     assert np.isnan(single["standard_error"]).all()
+    error_of_one = single["log_prob"] - exact
+    assert abs(error_of_one.mean()) < 3.0 * error_of_one.std() / np.sqrt(len(z))
     more = likelihood.log_prob(truth, schedule, z, trace="hutchinson", probes=16)
     assert (more["log_prob"] - exact).std() < 0.65 * error.std()
 
