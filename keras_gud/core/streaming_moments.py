@@ -198,6 +198,23 @@ class Covariance(_StreamingMoments):
         result._merge(self.count, matrix @ self._mean + offset, matrix @ self._m2 @ matrix.T)
         return result
 
+    def with_noise(self, variance: ArrayLike) -> "Covariance":
+        """The accumulator of the same examples with independent noise added to their values.
+
+        Args:
+            variance: Of the noise of each value, ``(d,)``.
+
+        Example:
+        >>> fit = Covariance().update(np.array([[0.0, 0.0], [2.0, 2.0]]))
+        >>> fit.with_noise([0.5, 0.0]).covariance.tolist()
+        [[1.5, 1.0], [1.0, 1.0]]
+        """
+        self._require_examples()
+        result = Covariance()
+        noise = np.diag(np.asarray(variance, "float64"))
+        result._merge(self.count, self._mean, self._m2 + self.count * noise)
+        return result
+
     @staticmethod
     def _sum_of_squares(centred: np.ndarray) -> np.ndarray:
         return centred.T @ centred

@@ -36,10 +36,11 @@ def check_divides(size: int, parts: int, n: int | None = None) -> None:
 
 # Those that every backend supports.
 _FLOATS = ("bfloat16", "float16", "float32", "float64")
+_INTEGERS = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
 
 
 def data_kind(x: TensorLike) -> str:
-    """``"uint8"`` for 8-bit data, ``"float"`` for floats; x is an array or a tensor.
+    """``"float"`` for floats, else the name of the integer type; x is an array or a tensor.
 
     Raises:
         ValueError: for any other type.
@@ -50,14 +51,13 @@ def data_kind(x: TensorLike) -> str:
     ('uint8', 'float')
     """
     name = dtype_name(x)
-    if name == "uint8":
-        return "uint8"
     if name in _FLOATS:
         return "float"
+    if name in _INTEGERS:
+        return name
     raise ValueError(
-        "Expected uint8 images (dequantised and scaled inside the model) or floats (taken as they "
-        f"are). Received: x of dtype {x.dtype}. Cast it: x.astype('uint8') if its values are "
-        "0..255, else x.astype('float32')."
+        "Expected real numbers: integers (dequantised inside the model) or floats. "
+        f"Received: x of dtype {x.dtype}."
     )
 
 
@@ -146,6 +146,28 @@ def check_sample_weight(sample_weight: Any, n: int) -> np.ndarray:
     return weight
 
 
+def check_data_scale(data_scale: Any) -> float | np.ndarray | str | None:
+    """The argument `data_scale`: `None`, ``"none"``, a number or an array, finite and > 0.
+
+    Raises:
+        ValueError: for anything else.
+
+    Example:
+
+    >>> check_data_scale(2), check_data_scale([1.0, 3.0]).tolist()
+    (2.0, [1.0, 3.0])
+    """
+    if data_scale is None or (isinstance(data_scale, str) and data_scale == "none"):
+        return data_scale
+    scale = as_floats(data_scale)  # NaN for what are no numbers
+    if not (np.isfinite(scale).all() and (scale > 0.0).all()):
+        raise ValueError(
+            'Expected `data_scale` to be None, "none", or a finite number > 0 or an array of such. '
+            f"Received: data_scale={data_scale!r}."
+        )
+    return float(scale) if scale.ndim == 0 else scale
+
+
 def check_shape_and_kind(x: TensorLike, data_shape: Shape, kind: str) -> None:
     """Raises a `ValueError` unless a batch has the shape and type that the model was adapted to.
 
@@ -163,8 +185,8 @@ def check_shape_and_kind(x: TensorLike, data_shape: Shape, kind: str) -> None:
             f"Expected data of shape (batch, {', '.join(map(str, data_shape))}), as the model was "
             f"adapted to. Received: x of shape {tuple(x.shape)}."
         )
-    if data_kind(x) != kind:
-        hint = " Give the original 8-bit images; the model scales them." if kind == "uint8" else ""
+    if (data_kind(x) == "float") != (kind == "float"):
+        hint = "" if kind == "float" else " Give the original integers; the model scales them."
         raise ValueError(
             f"Expected {kind} data, as the model was adapted to. Received: x of dtype {x.dtype}."
             f"{hint}"

@@ -8,7 +8,13 @@ import numpy as np
 from keras_gud import backend
 from keras_gud.core.data_shape import validate_data_shape
 from keras_gud.core.types import Array, Shape, Tensor
-from keras_gud.data.checks import check_batch, check_layout, check_shape_and_kind, data_kind
+from keras_gud.data.checks import (
+    check_batch,
+    check_data_scale,
+    check_layout,
+    check_shape_and_kind,
+    data_kind,
+)
 from keras_gud.data.source import Source
 from keras_gud.diffusion.data_scaling import DataScaling, components_to_raw
 
@@ -18,15 +24,20 @@ class DataSpace:
 
     Args:
         shape: Shape of one example, where it should not be taken from the data.
+        data_scale: As in `GUDModel`.
 
     Attributes:
         shape: Shape of one example; `None` until the model knows its data.
-        kind: ``"uint8"`` or ``"float"``, likewise.
+        scaling: Between raw data and the model's floats, likewise.
+
+    Raises:
+        ValueError: for a `data_scale` that is not positive.
     """
 
-    def __init__(self, shape: Shape | None = None) -> None:
+    def __init__(self, shape: Shape | None = None, data_scale: Any = None) -> None:
         self.shape = None if shape is None else validate_data_shape(shape)
-        self.kind: str | None = None
+        self.data_scale = check_data_scale(data_scale)
+        self.scaling: Any = None  # a DataScaling
 
     @property
     def known(self) -> tuple[Shape, str]:
@@ -35,14 +46,14 @@ class DataSpace:
         Raises:
             ValueError: before that.
         """
-        if self.shape is None or self.kind is None:
+        if self.shape is None or self.scaling is None:
             raise ValueError("Expected the model to know its data. Call `model.fit(x)` first.")
-        return self.shape, self.kind
+        return self.shape, self.scaling.kind
 
     @property
-    def scaling(self) -> DataScaling:
-        """Between raw data and the model's floats."""
-        return DataScaling(self.kind or "float")
+    def kind(self) -> str | None:
+        """Type of the data, see `data_kind`; `None` until the model knows its data."""
+        return None if self.scaling is None else self.scaling.kind
 
     def open(
         self,
@@ -121,11 +132,14 @@ class DataSpace:
 
     def get_build_config(self) -> dict[str, Any]:
         """What is known of the data, for `build_from_config`."""
-        return {"data_shape": list(self.shape or ()), "kind": self.kind}
+        shape, kind = self.known
+        return {"data_shape": list(shape), "kind": kind, "scaling": self.scaling.get_config()}
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Takes what `get_build_config` returned."""
-        self.shape, self.kind = validate_data_shape(config["data_shape"]), config["kind"]
+        self.shape = validate_data_shape(config["data_shape"])
+        # Files of before data were scaled by what is measured have none.
+        self.scaling = DataScaling(**config.get("scaling", {"kind": config["kind"]}))
 
 
 def require_shape(x: Any, shape: Shape, what: str) -> np.ndarray:

@@ -50,6 +50,12 @@ class GUDModel(backend.DistributedModel):
         ema_decay: Decay of the average of the weights that sampling and evaluation use.
         max_tokens: Cap on the number of tokens that describe the noising state.
         data_shape: Shape of one example, where it should not be taken from the data.
+        data_scale: What the data are divided by, once their mean is subtracted. `None` measures
+            it: the columns of vectors have a scale each, their standard deviation; all values of
+            other data have one, the root mean square of theirs. Or a number, or an array that
+            broadcasts to the data's shape, in the data's units (128 for 8-bit images: the paper's
+            ``(x + u)/128 - 1``); ``"none"`` takes the data as they are. `basis`, `prior`,
+            `schedule` and the network see the scaled data.
         classes: Number of classes, if the model is conditioned on labels 0 .. classes - 1.
         label_dropout: Probability, in [0, 1), that a label is hidden in training, so that the model
             also learns to do without. With 0 it does not: samples without labels, and guidance
@@ -88,6 +94,7 @@ class GUDModel(backend.DistributedModel):
         ema_decay: float = 0.999,
         max_tokens: int = 64,
         data_shape: Shape | None = None,
+        data_scale: Any = None,
         classes: int | None = None,
         label_dropout: float = 0.1,
         start_covariance: bool = False,
@@ -109,7 +116,7 @@ class GUDModel(backend.DistributedModel):
         self.moments = NoisedMoments(start_covariance)
         self.region = regions.get_all(region, basis, prior)
         self.classes = None if classes is None else check_integer("classes", classes, 1)
-        self.data_space = DataSpace(data_shape)
+        self.data_space = DataSpace(data_shape, data_scale)
         self.session = Session()
 
     # -- building -------------------------------------------------------------------------------
@@ -131,15 +138,21 @@ class GUDModel(backend.DistributedModel):
             source = trainer.open_data(self, data, batch_size=batch_size, required=False)
         shape, kind = self.data_space.recognise(source.first)
         show = 1 if verbose == "auto" else int(verbose)
-        fit_components.fit_parts(self.views, self.region, source, shape, kind, show)
-        self.data_space.shape, self.data_space.kind = shape, kind
+        parts = self.views, self.region, source, shape, kind, show
+        scaling = fit_components.fit_parts(*parts, self.data_space.data_scale)
+        self.data_space.shape, before = shape, self.data_space.scaling
+        self.data_space.scaling = scaling
+        if before is not None and before.get_config() != scaling.get_config():
+            # It is part of what has been compiled.
+            self.train_function = self.test_function = None
+            self.session = Session()
         if not self.built:
             self.build((None, *shape))
 
     @backend.in_strategy_scope
     def build(self, input_shape: Any) -> None:
         """Makes the network and its average; `adapt` calls it, or loading."""
-        if self.data_space.kind is None:
+        if self.data_space.scaling is None:
             raise ValueError(
                 "Expected the model to know its data before it is built or called. "
                 "Call `model.adapt(x)` or `model.fit(x)` first."

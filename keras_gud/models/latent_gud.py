@@ -31,7 +31,7 @@ class LatentSpace(DataSpace):
     """
 
     def __init__(self, autoencoder: Autoencoder, shape: Shape | None = None) -> None:
-        super().__init__(shape)
+        super().__init__(shape, "none")
         self.autoencoder = autoencoder
 
     def open(
@@ -238,7 +238,7 @@ def _diffusion_of(model: LatentGUD) -> GUD:
     alone = GUD(**(others | given))
     for name in ("tokens", "moments", "ema", "objective", "network"):
         setattr(alone, name, getattr(model, name))
-    alone.data_space.kind = model.data_space.kind
+    alone.data_space.scaling = model.data_space.scaling
     alone.built = True
     return alone
 

@@ -163,6 +163,7 @@ def compile_from_config(model: keras.Model, config: dict[str, Any]) -> None:
 
 def get_config(model: keras.Model) -> dict[str, Any]:
     """The constructor's arguments and the version of the format."""
+    scale = model.data_space.data_scale
     parts = {
         "basis": model.basis,
         "prior": model.prior,
@@ -176,6 +177,7 @@ def get_config(model: keras.Model) -> dict[str, Any]:
         "ema_decay": model.ema.decay,
         "max_tokens": model.tokens.max_tokens,
         "data_shape": model.data_shape,
+        "data_scale": scale.tolist() if hasattr(scale, "tolist") else scale,
         "classes": model.classes,
         "label_dropout": model.objective.label_dropout,
         "start_covariance": model.moments.full,

@@ -83,7 +83,7 @@ def deblur(
     sizes = spatial_shape(model.data_shape)
     kernel = _check_kernel(kernel, len(sizes))
     scaling = model.data_space.scaling
-    factor, offset = scaling.levels, scaling.offset
+    factor, offset = scaling.scale, scaling.centre
     y = (x - offset * kernel.sum()) / factor
     if isinstance(views.frequency_basis(view.basis), bases.DCT):
         response = cosine_response(kernel, sizes)

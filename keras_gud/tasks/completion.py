@@ -28,8 +28,8 @@ def complete(model: Model, partly_noised: TensorLike, t: float, **options: Any) 
 
     Args:
         model: A trained `GUDModel`.
-        partly_noised: ``U^T S z(t) + mean``, as from `noised`, in the model's units (8-bit data as
-            ``(x + u)/128 - 1``): float array of the model's data shape, or a batch of them.
+        partly_noised: ``U^T S z(t) + mean``, as from `noised`, in the model's units (see
+            `data_scale` of `GUDModel`): float array of the model's data shape, or a batch of them.
         t: The time, a number in (0, 1].
         **options: See `Options`. Samplers of the probability flow give one completion of a z(t),
             those of the reverse SDE draw from the posterior. The parameters of the schedule must be
@@ -77,8 +77,7 @@ def noised(model: Model, image: TensorLike, t: float, seed: int = 0, **params: A
         **params: Parameters of the schedule.
 
     Returns:
-        float32 array of the image's shape, ``U^T S z(t) + mean`` in the model's units (8-bit data
-        as ``(x + u)/128 - 1``).
+        float32 array of the image's shape, ``U^T S z(t) + mean`` in the model's units.
 
     Raises:
         ValueError: for images of another size, NaN, or another time.
@@ -88,8 +87,7 @@ def noised(model: Model, image: TensorLike, t: float, seed: int = 0, **params: A
     x, single = inputs.as_images("image", image, [model.data_shape], model.data_space.kind)
     inputs.require_finite("image", x)
     scaling = model.data_space.scaling
-    factor, offset = scaling.levels, scaling.offset
-    z0 = view.prior(components(view, (x - offset) / factor))
+    z0 = view.prior(components(view, scaling.expected(x)))
     params = view.schedule.resolve(params, others=("seed",))
     eps = counter_rng.normal(counter_rng.sample_keys(seed, len(x)), 0, model.data_shape)
     z = view.schedule(np.float32(t), **params).add_noise(z0, eps)

@@ -69,11 +69,26 @@ def restore(
     scale = inputs.as_numbers("scale", scale, y.shape)
     noise_std = inputs.as_noise_std(noise_std, y.shape)
     inputs.require_finite("observation", y, scale != 0.0)
+    scaling, unit = model.data_space.scaling, unit_of_components(model, view)
+    offset = components(view, np.broadcast_to(scaling.centre / scaling.scale, (1, *y.shape[1:])))
+    y = y / unit - scale * offset
+    return draw_given(model, view, observe(view, y, scale, noise_std / unit), options, single)
+
+
+def unit_of_components(model: Model, view: View) -> np.ndarray:
+    """Raw units in one unit of the model, of each component of a view; a number or an array.
+
+    Raises:
+        ValueError: where a component mixes columns that have scales of their own.
+    """
     scaling = model.data_space.scaling
-    factor, offset = scaling.levels, scaling.offset
-    of_ones = components(view, np.ones((1, *model.data_shape)))
-    y = (y - scale * offset * of_ones) / factor
-    return draw_given(model, view, observe(view, y, scale, noise_std / factor), options, single)
+    if not scaling.uniform and not views.is_pixel_basis(view.basis):
+        raise ValueError(
+            "Expected one scale for all columns, for observations of their sums: "
+            f"GUD(..., data_scale=1.0). Received: the {view.basis.name} basis and "
+            f"scales from {scaling.scale.min():.3g} to {scaling.scale.max():.3g}."
+        )
+    return scaling.scale
 
 
 def observe(view: View, y: np.ndarray, scale: ArrayLike, noise_std: ArrayLike) -> Observation:
@@ -108,10 +123,9 @@ def observe_image(
         observed: Boolean, True for observed components; broadcasts against the image.
         noise_std: Standard deviation of n in raw units; broadcasts against the image.
     """
-    scaling = model.data_space.scaling
-    factor, offset = scaling.levels, scaling.offset
-    y = components(view, (image - offset) / factor)
-    return observe(view, y, observed, np.asarray(noise_std) / factor)
+    y = components(view, model.data_space.scaling.expected(image))
+    unit = unit_of_components(model, view)
+    return observe(view, y, observed, np.asarray(noise_std) / unit)
 
 
 def components(view: View, phi: np.ndarray) -> np.ndarray:

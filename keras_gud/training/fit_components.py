@@ -1,6 +1,7 @@
 """Fitting the basis and the statistics of the components by streaming over the data."""
 
 import contextlib
+import dataclasses
 import functools
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ from keras_gud.bases.linear import matrix_of
 from keras_gud.core.streaming_moments import Covariance, Moments
 from keras_gud.core.types import Array, Shape
 from keras_gud.data.checks import check_batch, check_varied
+from keras_gud.data.value_grid import ValueGrid
 from keras_gud.diffusion.data_scaling import DataScaling
 
 # Up to this many components, their covariance costs less than transforming the data, and one pass
@@ -24,6 +26,8 @@ from keras_gud.diffusion.data_scaling import DataScaling
 MAX_DENSE = 256
 # Smaller batches are joined until they hold so many values: they are measured faster together.
 _BLOCK = 2**17
+# One scale of all values is measured on the first examples, up to this many values.
+_ENOUGH_FOR_SCALE = 2**26
 
 
 @contextlib.contextmanager
@@ -45,7 +49,8 @@ def fit_parts(
     data_shape: Shape,
     kind: str,
     verbose: int,
-) -> None:
+    data_scale: Any = None,
+) -> DataScaling:
     """Fits everything that is measured on data, of all views; all of it or, on an error, nothing.
 
     Args:
@@ -53,8 +58,12 @@ def fit_parts(
         region: The `regions.Paths` of the others.
         source: As in `fit_components`.
         data_shape: Shape of one example.
-        kind: ``"uint8"`` or ``"float"``.
+        kind: See `data_kind`.
         verbose: As in `fit_components`.
+        data_scale: As in `fit_components`.
+
+    Returns:
+        The scaling of the data.
 
     Raises:
         ValueError: as `fit_components`.
@@ -65,8 +74,8 @@ def fit_parts(
     with all_or_nothing([v for part in parts for v in part.variables]):
         others = [paths for paths in region if paths.used.basis is not None]
         bases = [own.basis, *(paths.used.basis for paths in others)]
-        (first, *rest), covariance = fit_components(
-            source, bases, data_shape, kind, verbose, own.moments.full
+        (first, *rest), covariance, scaling = fit_components(
+            source, bases, data_shape, kind, verbose, own.moments.full, data_scale
         )
         own.prior.adapt(*first, own.basis.coordinates)
         own.moments.adapt(covariance, ops.convert_to_numpy(own.prior.scale))
@@ -78,6 +87,7 @@ def fit_parts(
             paths.adapt(own, *statistics.get(id(paths), ()))
         # What the paths leave open is known now.
         regions.adapt_tokens((own, *(paths.view(own) for paths in region)))
+    return scaling
 
 
 def fit_components(
@@ -87,24 +97,28 @@ def fit_components(
     kind: str,
     verbose: int,
     full: bool = False,
-) -> tuple[list[tuple[Array, Array]], Array | None]:
-    """Fits the bases that need data, then mean and variance of the components in each.
+    data_scale: Any = None,
+) -> tuple[list[tuple[Array, Array]], Array | None, DataScaling]:
+    """Scales the data, fits the bases that need them, then measures the components in each.
 
-    One pass over the data, and one more for each basis that is fitted to more than the covariance
-    of few components; memory holds one batch, or as many small ones as make a block.
+    Of few components one pass over the data gives all that can be had from their covariance; of
+    many the first pass measures the scale, for other data than vectors on their beginning alone.
+    Each basis that is fitted to more than the covariance takes one more pass. Memory holds one
+    batch, or as many small ones as make a block.
 
     Args:
         source: Re-iterable of raw NumPy batches, with `n_batches`.
         bases: List of `Basis`; built (and fitted) here.
         data_shape: Shape of one example.
-        kind: ``"uint8"`` or ``"float"``.
+        kind: See `data_kind`.
         verbose: 1 shows a progress bar for each pass.
         full: Whether to measure the covariances of the first basis' components too.
+        data_scale: See `GUDModel`.
 
     Returns:
         A list with a pair of float64 arrays for each basis: mean and variance of the components,
-        of `data_shape`, the variance averaged over components that belong together; and the
-        covariance ``(d, d)`` in the first basis, or `None`.
+        of `data_shape`, the variance averaged over components that belong together; the
+        covariance ``(d, d)`` in the first basis, or `None`; and the scaling of the data.
 
     Raises:
         ValueError: for data that cannot be used, that do not vary, or of another shape than the
@@ -112,9 +126,11 @@ def fit_components(
     """
     _build(bases, data_shape)
     data = _Passes(source, data_shape, kind, verbose)
-    size = math.prod(data_shape)
-    few = size <= MAX_DENSE
-    whole = _raw_covariance(data, kind) if few else None
+    whole: Covariance | None = None
+    if math.prod(data_shape) <= MAX_DENSE:
+        whole = _scaled_covariance(data, data_scale)
+    else:
+        _measure_scale(data, data_scale)
     for basis in bases:
         if basis.needs_data and whole is not None and basis.fits_covariance:
             basis.fit_covariance(whole)
@@ -127,12 +143,11 @@ def fit_components(
     else:
         found, covariance = _by_components(data, bases, full)
     data.check_varied()
-    extra = DataScaling(kind).dequantisation_variance
     statistics = [
-        (mean, basis.symmetrize(variance + extra))
+        (mean, basis.symmetrize(variance))
         for (mean, variance), basis in zip(found, bases, strict=True)
     ]
-    return statistics, None if covariance is None else covariance + extra * np.eye(size)
+    return statistics, covariance, data.within_bounds()
 
 
 def _build(bases: Sequence[Basis], data_shape: Shape) -> None:
@@ -154,6 +169,9 @@ class _Passes:
         self.source, self.data_shape, self.kind, self.verbose = source, data_shape, kind, verbose
         self.varied, self.count = False, 0
         self.example: Any = None  # the first one, ``(1, *data_shape)``
+        self.by_column = len(data_shape) == 1
+        self.grid = ValueGrid(self.by_column, integers=kind != "float")
+        self.scaling = DataScaling(kind)  # until it has been measured
 
     def raw(self, title: str) -> Iterator[Array]:
         """One pass over raw blocks, with a progress bar."""
@@ -164,11 +182,45 @@ class _Passes:
             self.count += len(block)
             self.example = block[:1].copy() if self.example is None else self.example
             self.varied = self.varied or bool((block != self.example).any())
+            self.grid.update(block)
             yield block
 
     def floats(self, title: str) -> Iterator[Array]:
         """One pass over the model's floats."""
-        return (DataScaling(self.kind).expected(block) for block in self.raw(title))
+        return (self.scaling.expected(block) for block in self.raw(title))
+
+    def set_scale(self, mean: Array, variance: Array, data_scale: Any) -> None:
+        """Settles how the data are scaled, from mean and variance of their values."""
+        integers, by_column = self.kind != "float", self.by_column
+        if isinstance(data_scale, str):
+            self.scaling = DataScaling(self.kind, 0.0, 1.0, float(integers))
+            return
+        step = _of_all_processes(self.grid.step, "step")
+        if data_scale is not None:
+            scale = _broadcastable(data_scale, self.data_shape)
+        elif by_column:
+            # Columns that are constant up to rounding keep their unit.
+            least = (4.0 * np.finfo("float32").eps * mean) ** 2
+            scale = np.sqrt(np.where(variance > least, variance + step**2 / 12.0, 1.0))
+        else:
+            scale = np.sqrt(variance.mean() + step**2 / 12.0)
+        centre = mean if by_column else mean.mean()
+        self.scaling = DataScaling(self.kind, centre, np.where(scale > 0.0, scale, 1.0), step)
+
+    def within_bounds(self) -> DataScaling:
+        """The scaling with the bounds of the values, now that all have been seen."""
+        scaling, grid = self.scaling, self.grid
+        if self.kind in ("bool", "uint8"):  # which are those of their type
+            return scaling
+        low, high = _of_all_processes(grid.low, "low"), _of_all_processes(grid.high, "high")
+        step = np.broadcast_to(scaling.step, low.shape)
+        bounded = (step > 0.0) | (low == high)
+        if self.kind == "float":
+            # Later blocks may have left the grid.
+            step = np.where(_of_all_processes(grid.step, "step") == step, step, 0.0)
+            bounded = (step > 0.0) | (low == high)
+        low, high = np.where(bounded, low, -np.inf), np.where(bounded, high, np.inf)
+        return dataclasses.replace(scaling, step=step, low=low, high=high)
 
     def check_varied(self) -> None:
         """Raises a `ValueError` if all examples are the same, in all processes of a run."""
@@ -190,15 +242,33 @@ class _Passes:
             bar.update(i, finalize=True)
 
 
-def _raw_covariance(data: _Passes, kind: str) -> Covariance:
+def _scaled_covariance(data: _Passes, data_scale: Any) -> Covariance:
     """Mean and covariance of the model's floats, flattened, in one pass over the raw data."""
     whole = Covariance()
     for block in data.raw("Measuring the components"):
         whole.update(block.reshape(len(block), -1))
     whole.across_processes()
-    scaling = DataScaling(kind)
-    matrix = np.eye(len(whole.mean)) / scaling.levels
-    return whole.transformed(matrix, -scaling.offset / scaling.levels)
+    variance = np.maximum(np.diag(whole.covariance), 0.0)
+    data.set_scale(whole.mean, variance, data_scale)
+    size, scaling = len(variance), data.scaling
+    factor = 1.0 / np.broadcast_to(scaling.scale, data.data_shape).reshape(size)
+    centre = np.broadcast_to(scaling.centre, data.data_shape).reshape(size)
+    noise = np.broadcast_to(scaling.dequantisation_variance, data.data_shape).reshape(size)
+    return whole.transformed(np.diag(factor), -centre * factor).with_noise(noise)
+
+
+def _measure_scale(data: _Passes, data_scale: Any) -> None:
+    """Sets the scale of data of many components."""
+    if isinstance(data_scale, str):  # they are taken as they are
+        data.set_scale(np.zeros(()), np.ones(()), data_scale)
+        return
+    moments = Moments()
+    for block in data.raw("Measuring the scale"):
+        moments.update(block)
+        if not data.by_column and data.count * block[0].size >= _ENOUGH_FOR_SCALE:
+            break
+    moments.across_processes()
+    data.set_scale(moments.mean, moments.variance, data_scale)
 
 
 def _by_covariance(whole: Covariance, basis: Basis) -> tuple[Array, Array]:
@@ -222,5 +292,39 @@ def _by_components(
             covariance.update(components[0].reshape(len(x), -1))
     for measured in [*moments, *([covariance] if full else [])]:
         measured.across_processes()
-    found = [(each.mean, each.variance) for each in moments]
-    return found, covariance.covariance if full else None
+    noise = data.scaling.dequantisation_variance
+    noises = [_noise_of_components(noise, basis) for basis in bases]
+    found = [
+        (each.mean, each.variance + noise) for each, noise in zip(moments, noises, strict=True)
+    ]
+    if not full:
+        return found, None
+    return found, covariance.with_noise(np.broadcast_to(noise, data.data_shape).ravel()).covariance
+
+
+def _noise_of_components(variance: Array, basis: Basis) -> Array:
+    """The variance that independent noise of the values has in each component."""
+    if variance.ndim == 0 or (variance == variance.flat[0]).all():
+        return variance.flat[0]
+    values = np.broadcast_to(variance, basis.data_shape).ravel()
+    return (matrix_of(basis) ** 2 @ values).reshape(basis.data_shape)
+
+
+def _of_all_processes(value: Array, what: str) -> Array:
+    """The lowest, highest or common value of the processes of a run; a step of 0 is common."""
+    found = backend.process_allgather(np.asarray(value, "float64"))
+    if what == "step":
+        return np.where((found == found[0]).all(axis=0), found[0], 0.0)
+    return found.min(axis=0) if what == "low" else found.max(axis=0)
+
+
+def _broadcastable(data_scale: Any, data_shape: Shape) -> Array:
+    scale = np.asarray(data_scale, "float64")
+    try:
+        np.broadcast_to(scale, data_shape)
+    except ValueError:
+        raise ValueError(
+            f"Expected `data_scale` to broadcast to the data's shape {tuple(data_shape)}. "
+            f"Received: data_scale of shape {scale.shape}."
+        ) from None
+    return scale
