@@ -1,4 +1,4 @@
-"""Halving and doubling the resolution: by repetition, or with the FIR filter of NCSN++."""
+"""Changes of resolution: by repetition, with the FIR filter of NCSN++, or by patches."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,15 @@ from keras_gud.core.types import Shape, Tensor
 def halved(spatial: Sequence[int]) -> Shape:
     """Sizes after one down-sampling: half, rounded up."""
     return tuple(-(-n // 2) for n in spatial)
+
+
+def patched(spatial: Sequence[int], patch: int) -> Shape:
+    """Sizes in blocks of `patch` positions, rounded up.
+
+    >>> patched((28, 7), patch=2)
+    (14, 4)
+    """
+    return tuple(-(-n // patch) for n in spatial)
 
 
 def max_levels(spatial: Sequence[int]) -> int:
@@ -55,6 +64,57 @@ def upsample(x: Tensor, spatial: Shape) -> Tensor:
     """
     for axis, size in enumerate(spatial, start=1):
         x = _crop(ops.repeat(x, 2, axis=axis), axis, size)
+    return x
+
+
+def to_patches(x: Tensor, patch: int) -> Tensor:
+    """Each block of `patch` positions along every axis becomes the channels of one position.
+
+    Sizes that are no multiple of `patch` are first filled up with zeros at the end.
+
+    Args:
+        x: ``(batch, *spatial, channels)``.
+        patch: Edge of a block.
+
+    Returns:
+        Tensor ``(batch, *patched(spatial, patch), patch**axes * channels)``.
+
+    >>> tuple(to_patches(ops.ones((2, 7, 10, 3)), 2).shape)
+    (2, 4, 5, 12)
+    """
+    if patch == 1:
+        return x
+    *spatial, channels = x.shape[1:]
+    axes, sizes = len(spatial), patched(spatial, patch)
+    missing = [(0, n * patch - old) for n, old in zip(sizes, spatial, strict=True)]
+    if any(after for _, after in missing):
+        x = ops.pad(x, [(0, 0), *missing, (0, 0)])
+    x = ops.reshape(x, (-1, *(part for n in sizes for part in (n, patch)), channels))
+    order = (0, *range(1, 2 * axes, 2), *range(2, 2 * axes + 1, 2), 2 * axes + 1)
+    return ops.reshape(ops.transpose(x, order), (-1, *sizes, patch**axes * channels))
+
+
+def from_patches(x: Tensor, patch: int, spatial: Shape) -> Tensor:
+    """The inverse of `to_patches`, which drops what was filled up.
+
+    Args:
+        x: ``(batch, *patched(spatial, patch), patch**axes * channels)``.
+        patch: Edge of a block.
+        spatial: The sizes of the result.
+
+    >>> tuple(from_patches(ops.ones((2, 4, 5, 12)), 2, (7, 10)).shape)
+    (2, 7, 10, 3)
+    """
+    if patch == 1:
+        return x
+    sizes, axes = x.shape[1:-1], len(spatial)
+    channels = x.shape[-1] // patch**axes
+    x = ops.reshape(x, (-1, *sizes, *[patch] * axes, channels))
+    pairs = (axis for i in range(1, axes + 1) for axis in (i, i + axes))
+    x = ops.transpose(x, (0, *pairs, 2 * axes + 1))
+    x = ops.reshape(x, (-1, *(n * patch for n in sizes), channels))
+    for axis, size in enumerate(spatial, start=1):
+        x = _crop(x, axis, size)
     return x
 
 

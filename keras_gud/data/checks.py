@@ -7,6 +7,7 @@ import numpy as np
 from keras_gud.backend import dtype_name
 from keras_gud.core.arguments import as_floats
 from keras_gud.core.data_shape import validate_data_shape
+from keras_gud.core.registry import look_up
 from keras_gud.core.types import Array, Shape, TensorLike
 
 
@@ -146,8 +147,12 @@ def check_sample_weight(sample_weight: Any, n: int) -> np.ndarray:
     return weight
 
 
+# Names of scales that are not measured, see `GUDModel`.
+DATA_SCALES = {name: name for name in ("none", "range")}
+
+
 def check_data_scale(data_scale: Any) -> float | np.ndarray | str | None:
-    """The argument `data_scale`: `None`, ``"none"``, a number or an array, finite and > 0.
+    """The argument `data_scale`: `None`, a name, a number or an array, finite and > 0.
 
     Raises:
         ValueError: for anything else.
@@ -157,13 +162,15 @@ def check_data_scale(data_scale: Any) -> float | np.ndarray | str | None:
     >>> check_data_scale(2), check_data_scale([1.0, 3.0]).tolist()
     (2.0, [1.0, 3.0])
     """
-    if data_scale is None or (isinstance(data_scale, str) and data_scale == "none"):
-        return data_scale
+    if data_scale is None:
+        return None
+    if isinstance(data_scale, str):
+        return look_up("data_scale", DATA_SCALES, data_scale)
     scale = as_floats(data_scale)  # NaN for what are no numbers
     if not (np.isfinite(scale).all() and (scale > 0.0).all()):
         raise ValueError(
-            'Expected `data_scale` to be None, "none", or a finite number > 0 or an array of such. '
-            f"Received: data_scale={data_scale!r}."
+            f"Expected `data_scale` to be None, one of {list(DATA_SCALES)}, or a finite number > 0 "
+            f"or an array of such. Received: data_scale={data_scale!r}."
         )
     return float(scale) if scale.ndim == 0 else scale
 

@@ -61,7 +61,8 @@ class GUD(GUDModel):
         backbone_dtype: str | None = None,
         **kwargs: Any,
     ) -> None:
-        parts = {} if preset is None else presets.get(preset)
+        # Presets have the units of the literature, 8-bit images in [-1, 1].
+        parts = {} if preset is None else {"data_scale": "range"} | presets.get(preset)
         given = {"basis": basis, "prior": prior, "schedule": schedule}
         parts |= {name: part for name, part in given.items() if part is not None}
         basis, prior, schedule = (parts.pop(name, part) for name, part in _DEFAULTS.items())

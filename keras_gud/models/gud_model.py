@@ -53,8 +53,9 @@ class GUDModel(backend.DistributedModel):
         data_scale: What the data are divided by, once their mean is subtracted. `None` measures
             it: the columns of vectors have a scale each, their standard deviation; all values of
             other data have one, the root mean square of theirs. Or a number, or an array that
-            broadcasts to the data's shape, in the data's units (128 for 8-bit images: the paper's
-            ``(x + u)/128 - 1``); ``"none"`` takes the data as they are. `basis`, `prior`,
+            broadcasts to the data's shape, in the data's units; ``"none"`` takes the data as they
+            are; ``"range"``, of the paper and the presets, does so with floats and maps the range
+            of an integer type to [-1, 1), ``(x + u)/128 - 1`` for 8-bit images. `basis`, `prior`,
             `schedule` and the network see the scaled data.
         classes: Number of classes, if the model is conditioned on labels 0 .. classes - 1.
         label_dropout: Probability, in [0, 1), that a label is hidden in training, so that the model

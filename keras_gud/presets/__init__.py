@@ -6,8 +6,9 @@ blur=8.0))`` others; an argument given beside a preset replaces that of the pres
 
 A preset determines the path of noising states, up to the rescaling to ``alpha^2 + sigma^2 = 1``,
 and in some cases the region of noising states for training. Networks, weights of the loss and
-samplers are those of this package, unless the docstring says otherwise. 8-bit images are scaled to
-[-1, 1]; where the original uses [0, 1], the prior of the preset has scale 2.
+samplers are those of this package, unless the docstring says otherwise. With a preset data are not
+scaled by what is measured but ``data_scale="range"``: 8-bit images to [-1, 1], floats not at all;
+where the original uses [0, 1], the prior of the preset has scale 2.
 
 Latent diffusion (Rombach et al.) is not a path but a model around one, `keras_gud.LatentGUD`, with
 any of these presets (the scale of a prior is then in units of the latents).

@@ -26,7 +26,7 @@ def softness(a: Parameter = (0.4, 1.6), prior: str = "isotropic") -> dict[str, A
     >>> softness(a=1.0)["basis"]
     'pca'
     """
-    linear = schedules.Linear(a=a, gamma_denoise=-3.0)
+    linear = schedules.Linear(a=a, gamma_denoise=-3.0, floor=0.0)
     return {"basis": "pca", "prior": prior, "schedule": schedules.TimeWarp(linear, power=0.5)}
 
 
@@ -37,7 +37,7 @@ def ordering(a: Parameter = (0.6, 1.4), r: Parameter = (0.0, 1.0)) -> dict[str, 
         a: How sequential, or a range.
         r: Weight of the frequency in the ordering, in [0, 1], or a range.
     """
-    schedule = schedules.Linear(a=a, ordering="mixed", r=r)
+    schedule = schedules.Linear(a=a, ordering="mixed", r=r, floor=0.0)
     return {"basis": "fourier", "prior": "isotropic", "schedule": schedule}
 
 
@@ -76,4 +76,4 @@ def power_spectrum(a: Parameter = (0.7, 1.4)) -> dict[str, Any]:
     Args:
         a: How sequential, or a range.
     """
-    return {"basis": "fourier", "prior": "spectrum", "schedule": schedules.Linear(a=a)}
+    return {"basis": "fourier", "prior": "spectrum", "schedule": schedules.Linear(a=a, floor=0.0)}

@@ -48,6 +48,10 @@ class Linear(ComponentSchedule):
             value >= 3 for which sigma_i(1) >= 0.99 in every component, found for each a.
             ``"paper"``: the paper's bound (app. B, with the logit that its text forgets),
             sufficient but larger.
+        floor: Variances below this share of their mean count as that much, in [0, 1): a path that
+            starts where a constant border pixel is without noise is spent on nothing. `None`: of
+            the components with the smallest variances, those that hold a thousandth of the sum
+            count as the next one; 0: the paper.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
@@ -74,6 +78,7 @@ class Linear(ComponentSchedule):
         r: Parameter | None = None,
         gamma_denoise: float = -7.0,
         gamma_noise: float | str | None = None,
+        floor: float | None = None,
         **kwargs: Any,
     ) -> None:
         if isinstance(ordering, str) and ordering not in _ORDERINGS:
@@ -94,12 +99,17 @@ class Linear(ComponentSchedule):
         check_numbers(gamma_denoise=gamma_denoise)
         if not isinstance(gamma_noise, str | None):
             check_numbers(gamma_noise=gamma_noise)
+        if floor is not None:
+            check_numbers(floor=floor)
+            if not 0.0 <= floor < 1.0:
+                raise ValueError(f"Expected `floor` in [0, 1). Received: floor={floor}.")
         ranges = {"a": a}
         if r is not None:
             ranges["r"] = r
         super().__init__(ranges, **kwargs)
         self.ordering = ordering if isinstance(ordering, str) else _finite_floats(ordering)
         self.gamma_denoise = float(gamma_denoise)
+        self.floor = None if floor is None else float(floor)
         self.gamma_noise = (
             gamma_noise if isinstance(gamma_noise, str | None) else float(gamma_noise)
         )
@@ -120,6 +130,7 @@ class Linear(ComponentSchedule):
         self, variance: np.ndarray, data_variance: np.ndarray, coordinates: Coordinates
     ) -> None:
         """Orderings from the variances before whitening and from the frequencies (sec. 5.1)."""
+        variance, data_variance = (self._floored(v) for v in (variance, data_variance))
         by_variance = -np.log(data_variance)
         self.log_variance.assign(np.log(variance).ravel())
         if not isinstance(self.ordering, str):
@@ -138,6 +149,10 @@ class Linear(ComponentSchedule):
         if self.l_frequency is not None:
             frequency = require_coordinate(coordinates, "frequency", "ordering")
             self.l_frequency.assign(stretch(frequency, by_variance).ravel())
+
+    def _floored(self, variance: np.ndarray) -> np.ndarray:
+        floor = _least(variance) if self.floor is None else self.floor * variance.mean()
+        return np.maximum(variance, floor)
 
     def path(self, t: Tensor, a: Tensor, r: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Paper eqs. 18 and 20; see `ComponentSchedule.path`."""
@@ -171,7 +186,18 @@ class Linear(ComponentSchedule):
             "ordering": ordering if isinstance(ordering, str) else ordering.tolist(),
             "gamma_denoise": self.gamma_denoise,
             "gamma_noise": self.gamma_noise,
+            "floor": self.floor,
         }
+
+
+def _least(variance: np.ndarray, negligible: float = 1e-3) -> float:
+    """The smallest variance of those that count: the others hold a thousandth of the sum or less.
+
+    >>> _least(np.array([1.0, 0.5, 1e-4, 1e-9])), _least(np.ones(2))
+    (0.5, 1.0)
+    """
+    ordered = np.sort(variance, axis=None)
+    return float(ordered[np.sum(np.cumsum(ordered) <= negligible * ordered.sum())])
 
 
 def _finite_floats(ordering: ArrayLike) -> np.ndarray:

@@ -193,7 +193,8 @@ class _Passes:
         """Settles how the data are scaled, from mean and variance of their values."""
         integers, by_column = self.kind != "float", self.by_column
         if isinstance(data_scale, str):
-            self.scaling = DataScaling(self.kind, 0.0, 1.0, float(integers))
+            as_is = {"centre": 0.0, "scale": 1.0, "step": float(integers)}
+            self.scaling = DataScaling(self.kind, **(as_is if data_scale == "none" else {}))
             return
         step = _of_all_processes(self.grid.step, "step")
         if data_scale is not None:

