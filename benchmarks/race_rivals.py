@@ -6,6 +6,7 @@ returns n samples in the data's own units.
 
 import importlib.machinery
 import importlib.util
+import itertools
 import sys
 import time
 import types
@@ -178,7 +179,7 @@ def edm(data: RaceData, seconds: float, batch: int, seed: int):
         samples = []
         for _ in range(0, n, 100):
             x = sigmas[0] * torch.randn(100, *np.moveaxis(data.train[:1], -1, 1).shape[1:])
-            for now, then in zip(sigmas[:-1], sigmas[1:], strict=True):
+            for now, then in itertools.pairwise(sigmas):
                 slope = (x - denoise(x, now.expand(len(x)))) / now
                 y = x + (then - now) * slope
                 if then > 0:

@@ -1,4 +1,4 @@
-"""Data in any units: the same training, samples in their own units, likelihoods apart by a constant."""
+"""Data in any units train the same and come back in their own."""
 
 import keras
 import numpy as np
@@ -87,7 +87,7 @@ def test_columns_of_a_table_come_back_in_their_units(prior):
 def test_volumes_of_16_bits_come_back(kind):
     rng = np.random.default_rng(0)
     x = np.clip(rng.normal(900.0, 200.0, (64, 4, 4, 4, 1)), 0, 4095).astype(kind)
-    model, history = fit(x)
+    model, _ = fit(x)
     assert model.data_space.scaling.expected(x).std() == pytest.approx(1.0, abs=0.01)
     samples = model.sample(64, steps=8, seed=0)
     assert samples.dtype == x.dtype and samples.min() >= x.min() and samples.max() <= x.max()
