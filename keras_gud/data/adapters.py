@@ -18,7 +18,14 @@ from keras_gud.backend import to_numpy
 from keras_gud.core.types import Array
 from keras_gud.data import grain
 from keras_gud.data.arrays import ArrayBatches, checked_labels, is_array
-from keras_gud.data.batch import Batch, KerasBatch, PrepareBatch, pick, to_keras_batch
+from keras_gud.data.batch import (
+    Batch,
+    KerasBatch,
+    PrepareBatch,
+    pick,
+    to_keras_batch,
+    warn_unused,
+)
 from keras_gud.data.checks import check_sample_weight
 from keras_gud.data.epoch_order import LoaderOrder
 from keras_gud.data.mapped import MappedBatches, MappedCollate
@@ -101,6 +108,7 @@ class ArrayAdapter:
         if weight is not None:
             weight = check_sample_weight(weight, len(values))
         label = checked_labels(x, request.y, request.prepare.classes, request.prepare.required)
+        warn_unused(x if request.y is None else (x, request.y), request.prepare.classes)
         size, part = request.batch_size, request.part
         data = ArrayBatches(values, weight, size, request.shuffle, request.seed, label, part)
         blocks = ArrayBatches(values, batch_size=max(size, 1024), part=part)
@@ -120,7 +128,13 @@ class TensorFlowAdapter:
         """See `Adapter`."""
         classes = request.prepare.classes
         x = backend.shard_dataset(x) if request.part[1] > 1 else x
-        data = x.map(lambda *batch: to_keras_batch(batch if len(batch) > 1 else batch[0], classes))
+
+        def prepare(*batch: Any) -> KerasBatch:  # traced once
+            entries = batch if len(batch) > 1 else batch[0]
+            warn_unused(entries, classes)
+            return to_keras_batch(entries, classes)
+
+        data = x.map(prepare)
         cardinality = int(x.cardinality())  # -1: tf.data.INFINITE_CARDINALITY
         known = cardinality if cardinality >= 0 else None
         return Opened(data, data, known, endless=cardinality == -1)

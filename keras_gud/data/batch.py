@@ -1,9 +1,10 @@
 """One batch in any of the forms that data sets yield, brought to the form that Keras reads.
 
-The image is picked out of dictionaries, and string fields (ids) are ignored. Class labels are
-dropped, unless the model has classes.
+The image is picked out of dictionaries. Class labels are dropped, unless the model has classes; a
+warning says so, and names other entries that are not used.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -16,6 +17,8 @@ from keras_gud.data.checks import check_divides
 Batch: TypeAlias = Any
 # ``(x,)`` or ``(x, target, sample_weight)``, where x may be ``{"x": x, "label": label}``.
 KerasBatch: TypeAlias = tuple[Any, ...]
+# Entries that name an example and say nothing about it.
+_NAME_ENDINGS = ("id", "name", "path")
 _IMAGE_KEYS = ("image", "images", "x", "inputs", "data")
 
 
@@ -70,6 +73,39 @@ def pick_label(batch: Batch) -> TensorLike | None:
     if not isinstance(batch, dict):
         return None
     return next((batch[key] for key in class_labels.KEYS if batch.get(key) is not None), None)
+
+
+def warn_unused(batch: Batch, classes: int | None) -> None:
+    """Warns of what a model does not learn from: labels without classes, and unused entries.
+
+    Args:
+        batch: As `pick` takes it.
+        classes: Number of classes of the model, or `None`.
+
+    Warns:
+        UserWarning: by name. Python shows the same warning once.
+    """
+    label = pick_label(batch)
+    if classes is None and label is not None:
+        warnings.warn(
+            "The labels are not used: the model has no classes. To condition it on them: "
+            "GUD(..., classes=<their number>).",
+            stacklevel=2,
+        )
+    entries = batch[0] if isinstance(batch, (tuple, list)) and len(batch) else batch
+    if not isinstance(entries, dict):
+        return
+    x = pick(entries)
+    unused = [
+        key
+        for key, value in entries.items()
+        if value is not x and key not in class_labels.KEYS and not key.endswith(_NAME_ENDINGS)
+    ]
+    if unused:
+        warnings.warn(
+            f"These entries of the data are not used: {', '.join(map(repr, sorted(unused)))}.",
+            stacklevel=2,
+        )
 
 
 def with_label(x: TensorLike, label: TensorLike | None) -> Any:
@@ -128,6 +164,7 @@ class PrepareBatch:
         self.classes, self.required = classes, required
         self.check: Callable[[Array], None] | None = None
         self.n_devices = 1
+        self._first = True
 
     def __call__(self, batch: Batch) -> KerasBatch:
         """The batch as Keras expects it.
@@ -135,6 +172,9 @@ class PrepareBatch:
         Raises:
             ValueError: for a batch that cannot be used.
         """
+        if self._first:
+            warn_unused(batch, self.classes)
+            self._first = False
         prepared = to_keras_batch(batch, self.classes)
         x = pick(prepared[0])
         if self.check is not None:

@@ -1,5 +1,6 @@
 """Checks of data before any training starts: shape, type and values."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,9 @@ def check_layout(x: Array) -> Shape:
     Raises:
         ValueError: for a wrong rank, images without a channel axis, or channels first.
 
+    Warns:
+        UserWarning: for square examples that may be grey images without a channel axis.
+
     Example:
 
     >>> check_layout(np.zeros((16, 28, 28, 1)))
@@ -95,6 +99,13 @@ def check_layout(x: Array) -> Shape:
             "loaders yield it. Move the axis: np.moveaxis(x, 1, -1), or in the transform of a "
             "DataLoader's data set x.permute(1, 2, 0). (If the shape is meant as it is, say so: "
             f"GUD(..., data_shape={x.shape[1:]}).)"
+        )
+    if x.ndim == 3 and x.shape[1] == x.shape[2] > 4:
+        warnings.warn(
+            f"Data of shape {x.shape} are taken for series of length {x.shape[1]} with "
+            f"{x.shape[2]} channels. For grey images add the channel axis: x[..., None]. (If the "
+            f"shape is meant as it is, say so: GUD(..., data_shape={x.shape[1:]}).)",
+            stacklevel=2,
         )
     return validate_data_shape(x.shape[1:])
 

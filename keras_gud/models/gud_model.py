@@ -16,7 +16,7 @@ from keras_gud.core.types import Shape, Tensor
 from keras_gud.data.source import Source
 from keras_gud.diffusion.denoiser import Denoiser
 from keras_gud.diffusion.terminal import NoisedMoments
-from keras_gud.models import inversion, likelihood, sampling
+from keras_gud.models import diagnosis, inversion, likelihood, sampling
 from keras_gud.models.data_space import DataSpace
 from keras_gud.models.session import Session
 from keras_gud.persistence import model_file
@@ -133,6 +133,10 @@ class GUDModel(backend.DistributedModel):
 
         Raises:
             ValueError: for data that cannot be used; the message says why.
+
+        Warns:
+            UserWarning: if more than a third of the path of the schedule is of no use, because its
+                noise is invisible or nothing of the data is left.
         """
         source = data
         if not isinstance(data, Source):
@@ -147,6 +151,10 @@ class GUDModel(backend.DistributedModel):
             # It is part of what has been compiled.
             self.train_function = self.test_function = None
             self.session = Session()
+        span = regions.measure_span(self.views[0])
+        if show:
+            print(f"Path of {type(self.schedule).__name__}: {span}.", flush=True)
+        regions.warn_if_wasted(span, type(self.schedule).__name__)
         if not self.built:
             self.build((None, *shape))
 
@@ -253,6 +261,7 @@ class GUDModel(backend.DistributedModel):
     to_noise = inversion.to_noise
     from_noise = inversion.from_noise
     interpolate = inversion.interpolate
+    diagnose = diagnosis.diagnose
 
     # -- files ------------------------------------------------------------------------------------
 

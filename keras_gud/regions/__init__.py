@@ -8,6 +8,7 @@ from keras_gud.regions.paths import (
     has_pixel_states,
     registry,
 )
+from keras_gud.regions.span import Span, measure_span, warn_if_wasted
 from keras_gud.regions.view import View
 from keras_gud.schedules import Sequential
 
@@ -30,4 +31,15 @@ registry.add("colorize", lambda: Paths(_at_once("channel"), "channel", "channel"
 
 get = registry.get
 
-__all__ = ["Paths", "View", "adapt_tokens", "check_region", "get", "get_all", "has_pixel_states"]
+__all__ = [
+    "Paths",
+    "Span",
+    "View",
+    "adapt_tokens",
+    "check_region",
+    "get",
+    "get_all",
+    "has_pixel_states",
+    "measure_span",
+    "warn_if_wasted",
+]

@@ -17,6 +17,7 @@ from keras_gud.data import arrays
 from keras_gud.data.source import Source
 from keras_gud.metrics import LikelihoodMetric
 from keras_gud.training import checkpoint as checkpoints
+from keras_gud.training.first_epoch import WarnOfNoProgress
 from keras_gud.training.non_finite import TerminateOnNonFinite
 from keras_gud.training.weight_snapshot import WeightSnapshot
 
@@ -159,7 +160,7 @@ def fit(
         model.compile()
     model.optimizer.build(model.trainable_variables)
     watch = TerminateOnNonFinite(model)
-    callbacks = [watch, *callbacks]
+    callbacks = [watch, WarnOfNoProgress(), *callbacks]
     if source.shuffler is not None:
         callbacks.insert(0, _SetEpoch(source.shuffler))
     if held is not None:
