@@ -9,15 +9,17 @@ import keras
 
 from keras_gud.backbones.backbone import registry
 from keras_gud.backbones.mlp import MLP
-from keras_gud.backbones.resampling import level_sizes, max_levels
+from keras_gud.backbones.resampling import level_sizes, max_levels, patched
 from keras_gud.backbones.unet import ATTENTION_POSITIONS, UNet
 from keras_gud.core.types import Identifier, Shape
 
 _UNETS: dict[str, dict[str, Any]] = {
     "tiny": {"widths": (16, 24, 32), "blocks": 1, "heads": 2, "embedding_dim": 64},
-    "small": {"widths": (32, 64, 64), "blocks": 1, "heads": 2, "embedding_dim": 128},
+    "small": {"widths": (64, 96), "blocks": 1, "heads": 2, "embedding_dim": 128, "patch": 2},
     "base": {"widths": (128, 192, 256), "blocks": 2, "heads": 4, "embedding_dim": 512},
 }
+# Below this the positions are so few that patches save nothing.
+SMALLEST_PATCHED = 16
 _MLPS: dict[str, dict[str, Any]] = {
     "tiny": {"width": 96, "blocks": 2, "embedding_dim": 64},
     "small": {"width": 192, "blocks": 3, "embedding_dim": 128},
@@ -31,7 +33,11 @@ def _factory(name: str) -> Callable[..., keras.layers.Layer]:
             return MLP(**{**_MLPS[name], **kwargs})
         arguments = {**_UNETS[name], **kwargs}
         if data_shape is not None:
-            arguments["widths"] = fit_levels(arguments["widths"], data_shape[:-1])
+            spatial = data_shape[:-1]
+            if min(spatial) < SMALLEST_PATCHED:
+                arguments["patch"] = 1
+            spatial = patched(spatial, arguments.get("patch", 1))
+            arguments["widths"] = fit_levels(arguments["widths"], spatial)
         return UNet(**arguments)
 
     return create
@@ -70,7 +76,7 @@ def get(
     """Returns a network for a size, a config or an instance.
 
     Args:
-        identifier: ``"tiny"`` (about 0.1M parameters: tests, digits), ``"small"`` (0.6M: small
+        identifier: ``"tiny"`` (about 0.1M parameters: tests, digits), ``"small"`` (0.5M: small
             images on a CPU), ``"base"`` (11M: photographs on a GPU), ``"ncsnpp"`` (74M, not for
             vectors: the paper's appendix B), a Keras config (dict), or any Keras layer or model
             that is called as ``network([y, tokens], training=...)``.

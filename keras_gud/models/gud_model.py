@@ -42,9 +42,9 @@ class GUDModel(backend.DistributedModel):
             known.
         prediction: What the network's output means: ``"eps"``, ``"residual"``, ``"v"``, ``"edm"``,
             ``"x0"``, ``"linear"`` or ``"wiener"`` (`keras_gud.diffusion.prediction`).
-        weighting: Weights lambda_i of the loss: ``"eps"`` (the paper), ``"v"`` (``1 + exp(gamma)``:
-            what known components say about unknown ones counts in high noise too, better for
-            in-painting and extension), ``"likelihood"``, ``"min_snr"``, or a function
+        weighting: Weights lambda_i of the loss: ``"v"`` (default; ``1 + exp(gamma)``: what is
+            drawn in high noise, the gist of an image, counts as much as its details), ``"eps"``
+            (the paper: better likelihoods), ``"likelihood"``, ``"min_snr"``, or a function
             ``(state, variance) -> weights`` registered with
             `keras.saving.register_keras_serializable`.
         ema_decay: Decay of the average of the weights that sampling and evaluation use.
@@ -91,7 +91,7 @@ class GUDModel(backend.DistributedModel):
         backbone: Any,
         *,
         prediction: str = "v",
-        weighting: Any = "eps",
+        weighting: Any = "v",
         ema_decay: float = 0.999,
         max_tokens: int = 64,
         data_shape: Shape | None = None,
