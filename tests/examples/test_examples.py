@@ -47,7 +47,7 @@ def interrupt(process, line):
 @pytest.mark.slow
 def test_demo(tmp_path):
     assert "best component-wise linear model" in run("demo.py", tmp_path, "--quick")
-    for name in ("samples.png", "forward.png", "schedule.png"):
+    for name in ("samples.png", "paths.png", "tasks.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "digits.keras").stat().st_size > 1e5
 
