@@ -90,7 +90,9 @@ def test_volumes_of_16_bits_come_back(kind):
     model, _ = fit(x)
     assert model.data_space.scaling.expected(x).std() == pytest.approx(1.0, abs=0.01)
     samples = model.sample(64, steps=8, seed=0)
-    assert samples.dtype == x.dtype and samples.min() >= x.min() and samples.max() <= x.max()
+    assert samples.dtype == x.dtype
+    assert samples.min() >= x.min()
+    assert samples.max() <= x.max()
     assert samples.mean() == pytest.approx(900.0, abs=60.0)
     back = model.data_space.scaling
     assert np.array_equal(back.rounded(back.to_raw(back.expected(x))), x)

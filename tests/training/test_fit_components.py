@@ -183,7 +183,7 @@ def model():
 @pytest.mark.once
 @pytest.mark.parametrize("use", USES)
 def test_of_a_data_set_few_batches_are_in_memory(model, use, monkeypatch):
-    monkeypatch.setattr("keras_gud.training.fit_components._BLOCK", 512)  # four batches
+    monkeypatch.setattr("keras_gud.training.measure_data._BLOCK", 512)  # four batches
     kept = Kept()
     USES[use](model, Dataset(kept))
     # A backend may hold on to the last one that it was given.
