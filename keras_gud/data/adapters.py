@@ -18,7 +18,14 @@ from keras_gud.backend import to_numpy
 from keras_gud.core.types import Array
 from keras_gud.data import grain
 from keras_gud.data.arrays import ArrayBatches, checked_labels, is_array
-from keras_gud.data.batch import Batch, KerasBatch, PrepareBatch, pick, to_keras_batch
+from keras_gud.data.batch import (
+    Batch,
+    KerasBatch,
+    PrepareBatch,
+    in_common_type,
+    pick,
+    to_keras_batch,
+)
 from keras_gud.data.checks import check_sample_weight
 from keras_gud.data.epoch_order import LoaderOrder
 from keras_gud.data.mapped import MappedBatches, MappedCollate
@@ -102,7 +109,8 @@ class ArrayAdapter:
             weight = check_sample_weight(weight, len(values))
         label = checked_labels(x, request.y, request.prepare.classes, request.prepare.required)
         size, part = request.batch_size, request.part
-        data = ArrayBatches(values, weight, size, request.shuffle, request.seed, label, part)
+        common = in_common_type(values)
+        data = ArrayBatches(common, weight, size, request.shuffle, request.seed, label, part)
         blocks = ArrayBatches(values, batch_size=max(size, 1024), part=part)
         return Opened(data, blocks, blocks.num_batches, is_array=True, shuffler=data)
 
