@@ -19,6 +19,8 @@ from keras_gud.diffusion.data_scaling import DataScaling
 _BLOCK = 2**17
 # One scale of all values is measured on the first examples, up to this many values.
 _ENOUGH_FOR_SCALE = 2**26
+# Steps of this relative difference are less than half a step apart after 2**16 of them.
+_SAME_STEP = 1e-6
 
 
 class Passes:
@@ -181,7 +183,9 @@ def _of_all_processes(value: Array, what: str) -> Array:
     """The lowest, highest or common value of the processes of a run; a step of 0 is common."""
     found = backend.process_allgather(np.asarray(value, "float64"))
     if what == "step":
-        return np.where((found == found[0]).all(axis=0), found[0], 0.0)
+        # Each process has measured it on other values, with their rounding.
+        same = np.isclose(found, found[0], rtol=_SAME_STEP, atol=0.0).all(axis=0)
+        return np.where(same, found[0], 0.0)
     return found.min(axis=0) if what == "low" else found.max(axis=0)
 
 
