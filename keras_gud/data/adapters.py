@@ -22,6 +22,7 @@ from keras_gud.data.batch import (
     Batch,
     KerasBatch,
     PrepareBatch,
+    in_common_type,
     pick,
     to_keras_batch,
     warn_unused,
@@ -110,7 +111,8 @@ class ArrayAdapter:
         label = checked_labels(x, request.y, request.prepare.classes, request.prepare.required)
         warn_unused(x if request.y is None else (x, request.y), request.prepare.classes)
         size, part = request.batch_size, request.part
-        data = ArrayBatches(values, weight, size, request.shuffle, request.seed, label, part)
+        common = in_common_type(values)
+        data = ArrayBatches(common, weight, size, request.shuffle, request.seed, label, part)
         blocks = ArrayBatches(values, batch_size=max(size, 1024), part=part)
         return Opened(data, blocks, blocks.num_batches, is_array=True, shuffler=data)
 

@@ -8,7 +8,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from keras_gud.backend import to_numpy
+import numpy as np
+
+from keras_gud.backend import dtype_name, to_numpy
 from keras_gud.conditioning import class_labels
 from keras_gud.core.types import Array, TensorLike
 from keras_gud.data.checks import check_divides
@@ -113,6 +115,28 @@ def with_label(x: TensorLike, label: TensorLike | None) -> Any:
     return x if label is None else {"x": x, "label": label}
 
 
+def in_common_type(x: TensorLike) -> TensorLike:
+    """Data in a type that every backend has: torch has no unsigned integers of 64 bits.
+
+    Args:
+        x: An array or a tensor.
+
+    Raises:
+        ValueError: for unsigned integers that are too large for int64.
+
+    Example:
+
+    >>> in_common_type(np.ones(2, "uint64")).dtype, in_common_type(np.ones(2, "uint8")).dtype
+    (dtype('int64'), dtype('uint8'))
+    """
+    if dtype_name(x) != "uint64":
+        return x
+    values = to_numpy(x)
+    if values.max(initial=0) > np.iinfo("int64").max:
+        raise ValueError(f"Expected integers below 2**63. Received: x with {values.max()}.")
+    return values.astype("int64")
+
+
 def _is_numeric(value: Any) -> bool:
     name = str(getattr(value, "dtype", "string"))
     return not any(word in name for word in ("str", "object", "<U", "|S", "bytes"))
@@ -177,8 +201,10 @@ class PrepareBatch:
             self._first = False
         prepared = to_keras_batch(batch, self.classes)
         x = pick(prepared[0])
-        if self.check is not None:
+        if self.check is not None:  # and the type of the data has been recognised
             self.check(to_numpy(x))
+            x = in_common_type(x)
+            prepared = with_label(x, pick_label(prepared[0])), *prepared[1:]
         check_divides(len(x), self.n_devices)
         self.check_labels(prepared[0])
         if len(prepared) == 3 and len(prepared[1]) != len(x):

@@ -67,14 +67,24 @@ def test_the_kind_of_arrays_and_tensors():
     assert data_kind(FLOATS.astype("float64")) == "float"
 
 
-OTHERS = ["int8", "int32", "int64", "uint16", "bool", "complex64", "str"]
-OTHERS += ["longdouble"] if np.finfo("longdouble").bits > 64 else []
+INTEGERS = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_integers_of_every_type_are_known_by_its_name(dtype):
+    assert data_kind(np.ones((2, 3)).astype(dtype)) == dtype
+
+
+OTHERS = ["complex64", "str"] + (["longdouble"] if np.finfo("longdouble").bits > 64 else [])
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("dtype", OTHERS)
 def test_other_types_are_refused_with_advice(dtype):
-    with pytest.raises(ValueError, match="Expected uint8 images.*Received: x of dtype.*astype"):
+    with pytest.raises(
+        ValueError, match=r"Expected real numbers: integers \(.*or floats\. Received: x of dtype"
+    ):
         data_kind(np.ones((2, 3)).astype(dtype))
 
 
@@ -116,8 +126,9 @@ def test_the_same_as_before():
     for shape in [(4, 4), (4, 4, 3), (4, 4, 1, 1), (16,)]:
         with pytest.raises(ValueError, match=r"Expected data of shape.*\(6, 4, 4, 1\)"):
             check_shape_and_kind(FLOATS, shape, "float")
-    with pytest.raises(ValueError, match="Expected uint8 data.*original 8-bit images"):
+    with pytest.raises(ValueError, match="Expected uint8 data.*the original integers; the"):
         check_shape_and_kind(FLOATS, (4, 4, 1), "uint8")
+    check_shape_and_kind(FLOATS.astype("int64"), (4, 4, 1), "uint8")
     with pytest.raises(ValueError, match=r"Expected float data.*uint8\.$"):
         check_shape_and_kind(FLOATS.astype("uint8"), (4, 4, 1), "float")
 

@@ -56,13 +56,23 @@ def check_statistics():
 
 
 def check_adapted():
-    """Each process has seen its own part: the mean is that of all."""
+    """Each process has seen its own part: mean and scale are those of all."""
     x = np.random.default_rng(1).normal(size=(64, 4)).astype("float32")
-    batches = iter(np.split(x[here::2], 4))
-    model = keras_gud.GUD(basis="pca", schedule="cosine", backbone="tiny", seed=0)
-    model.adapt(batches, verbose=0)
-    mean = model.basis.inverse(model.prior.mean[None])
+    kwargs = {"basis": "pca", "schedule": "cosine", "backbone": "tiny", "seed": 0}
+    as_they_are = keras_gud.GUD(data_scale="range", **kwargs)
+    as_they_are.adapt(iter(np.split(x[here::2], 4)), verbose=0)
+    mean = as_they_are.basis.inverse(as_they_are.prior.mean[None])
     np.testing.assert_allclose(backend.to_numpy(mean)[0], x.mean(axis=0), atol=1e-5)
+
+    x[:, 3] = np.round(8 * x[:, 3]) / 255  # a column on a grid, whose step is known with an error
+    measured = keras_gud.GUD(**kwargs)
+    measured.adapt(iter(np.split(x[here::2], 4)), verbose=0)
+    scaling, whole = measured.data_space.scaling, x.astype("float64")
+    np.testing.assert_allclose(scaling.step, [0, 0, 0, 1 / 255], rtol=1e-6)
+    np.testing.assert_allclose(scaling.centre, whole.mean(axis=0), atol=1e-12)
+    variance = whole.var(axis=0) + scaling.step**2 / 12
+    np.testing.assert_allclose(scaling.scale, np.sqrt(variance), rtol=1e-12)
+    assert (scaling.low[3], scaling.high[3]) == (x[:, 3].min(), x[:, 3].max())
 
 
 def check_errors():

@@ -86,9 +86,8 @@ BAD_DATA = {
     "constant": (np.ones((9, 4, 4, 1), "float32"), ValueError, "Expected data that vary"),
     "constant 8-bit": (np.full((9, 4, 4, 1), 7, "uint8"), ValueError, "Expected data that vary"),
     "one example": (IMAGES[:1], ValueError, r"Expected data that vary.*\(1 in all\)"),
-    "strings": (np.array([["a", "b"], ["c", "d"]]), ValueError, "uint8 images.*<U1"),
-    "int64": (IMAGES.astype("int64"), ValueError, "uint8 images.*int64"),
-    "bool": (IMAGES > 9, ValueError, "uint8 images.*bool"),
+    "strings": (np.array([["a", "b"], ["c", "d"]]), ValueError, "Expected real numbers.*<U1"),
+    "complex": (FLOATS + 1j, ValueError, "Expected real numbers: integers.*or floats.*complex64"),
     "channels first": (
         RNG.normal(size=(8, 3, 16, 16)).astype("float32"),
         ValueError,
@@ -104,6 +103,39 @@ def test_bad_data(what):
     x, error, message = BAD_DATA[what]
     with pytest.raises(error, match=message):
         make().fit(x, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["bool", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"]
+)
+def test_integers_of_other_types_are_as_good_as_8_bit_images(dtype):
+    """The same numbers train the same model; samples are of their type and within their range."""
+    x = (IMAGES // 2 if dtype != "bool" else IMAGES > 127).astype(dtype)
+    models = make(), make()
+    losses = [
+        model.fit(data, batch_size=8, verbose=0).history["loss"][0]
+        for model, data in zip(models, (x, x.astype("uint8")), strict=True)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    samples, expected = (model.sample(8, steps=4, seed=0) for model in models)
+    assert samples.dtype == dtype
+    np.testing.assert_array_equal(samples, np.clip(expected, x.min(), x.max()))
+
+
+def test_unsigned_integers_of_64_bits_in_streams():
+    """A type that not every backend has."""
+    x, loss = IMAGES.astype("uint64"), []
+    for data in (IMAGES, x):
+        model = make()
+        model.adapt(data, verbose=0)
+        batches = stream(data[:8], data[8:16])
+        loss.append(model.fit(batches, verbose=0).history["loss"][0])
+    assert model.data_space.kind == "uint64"
+    assert loss[0] == pytest.approx(loss[1], rel=1e-5)
+    x[3, 0, 0, 0] = 2**63
+    for data in (x, stream(IMAGES[:2].astype("uint64"), x)):
+        with pytest.raises(ValueError, match=r"integers below 2\*\*63.*9223372036854775808"):
+            make().fit(data, verbose=0)
 
 
 def test_empty_tf_data():
@@ -510,7 +542,7 @@ def of_images():
 @pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
 def test_floats_for_a_model_of_8_bit_images(of_images, method):
     before = weights_of(of_images)
-    with pytest.raises(ValueError, match=r"Expected uint8 data.*float32.*original 8-bit images"):
+    with pytest.raises(ValueError, match=r"Expected uint8 data.*float32.*original integers; the"):
         getattr(of_images, method)(IMAGES / np.float32(255), verbose=0)
     for a, b in zip(weights_of(of_images), before, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -612,8 +644,17 @@ def test_arguments_of_parts_that_are_no_numbers(make_part, message):
 
 @pytest.mark.parametrize("scale", [1e30, 1e-30])
 def test_data_whose_variance_float32_cannot_hold(scale):
+    """They are scaled, and train as others; taken as they are, they are refused."""
+    x = (scale * FLOATS).astype("float32")
     with pytest.raises(ValueError, match="within the range of float32.*Rescale the data"):
-        make().adapt((scale * FLOATS).astype("float32"), verbose=0)
+        make(data_scale="none").adapt(x, verbose=0)
+    models, losses = (make(), make()), []
+    for model, data in zip(models, (FLOATS, x), strict=True):
+        losses.append(model.fit(data, batch_size=8, verbose=0).history["loss"][0])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    expected, samples = (model.sample(8, steps=4, seed=0) for model in models)
+    assert samples.dtype == np.float32
+    np.testing.assert_allclose(samples / scale, expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(

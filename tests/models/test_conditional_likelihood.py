@@ -38,7 +38,9 @@ def exact(request):
     """A model whose denoiser is that of the Gaussian, and a mask of whole groups."""
     prior, over, choose = CASES[request.param]
     schedule = schedules.Sequential(b=0.4, over=over)
-    model = keras_gud.GUD(request.param, prior, schedule, OneWeightPerValue(), seed=0)
+    model = keras_gud.GUD(
+        request.param, prior, schedule, OneWeightPerValue(), data_scale="range", seed=0
+    )
     model.adapt(data(200), verbose=0)
     mean, covariance = data_moments()
     parts = model.basis, model.prior

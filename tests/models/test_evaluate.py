@@ -78,7 +78,7 @@ def test_more_draws_give_the_same_mean(trained):
 
 @pytest.mark.once
 def test_eight_bit_data_count_their_scaling():
-    model, x = make(prior="matching"), images(32)
+    model, x = make(prior="matching", data_scale="range"), images(32)
     model.adapt(x, verbose=0)
     terms = model.elbo(x, draws=4)
     np.testing.assert_allclose(terms["data_scaling"], 16 * math.log(128), rtol=1e-6)

@@ -34,7 +34,7 @@ def test_nothing_before_fit_and_the_papers_settings():
 def test_untrained_models_start_where_their_prediction_says():
     """With its last layer at zero, the Wiener form is the best linear model; eps predicts 0."""
     x = vectors(512)
-    wiener, plain = make(prediction="wiener"), make(prediction="eps")
+    wiener, plain = (make(prediction=name, data_scale="range") for name in ("wiener", "eps"))
     for model in (wiener, plain):
         model.adapt(x, verbose=0)
     loss, linear = wiener.evaluate(x, verbose=0)
@@ -71,7 +71,7 @@ def test_validation_does_not_change_training():
 
 @pytest.mark.once
 def test_a_second_fit_does_not_adapt_again_unless_asked():
-    model, x = make(), vectors(64)
+    model, x = make(data_scale="range"), vectors(64)
     model.fit(x, verbose=0)
     mean = as_numpy([model.prior.mean])[0]
     model.fit(x + 5.0, verbose=0)

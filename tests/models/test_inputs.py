@@ -90,7 +90,7 @@ def test_batches_come_through_whole_and_in_order(name):
     ),
 )
 def test_fit_takes_it_and_loses_no_batch(name):
-    model = make()
+    model = make(data_scale="range")
     history = model.fit(SOURCES[name](), batch_size=8, epochs=1, verbose=0)
     assert int(as_numpy([model.optimizer.iterations])[0]) == 5
     assert int(as_numpy([model.ema.count])[0]) == 5

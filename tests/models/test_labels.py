@@ -29,7 +29,7 @@ def make(**kwargs):
 
 @pytest.fixture(scope="module")
 def trained():
-    model = make(ema_decay=0.98)
+    model = make(ema_decay=0.98, data_scale="range")
     epochs, batches = 40, 16
     rate = keras.optimizers.schedules.CosineDecay(5e-3, epochs * batches)
     model.compile(keras.optimizers.Adam(rate))

@@ -16,7 +16,8 @@ def trained():
     """A network that has learned four correlated numbers."""
     keras.utils.set_random_seed(0)
     schedule = schedules.Linear(a=(0.5, 1.5))
-    model = make(units=64, schedule=schedule, ema_decay=0.99, start_covariance=True)
+    kwargs = {"ema_decay": 0.99, "start_covariance": True, "data_scale": "range"}
+    model = make(units=64, schedule=schedule, **kwargs)
     epochs, x = 40, vectors(2048)
     rate = keras.optimizers.schedules.CosineDecay(5e-3, epochs * len(x) // 128)
     model.compile(keras.optimizers.Adam(rate))
@@ -115,7 +116,8 @@ def test_the_full_covariance_is_what_sampling_starts_from(trained, tmp_path):
 
 @pytest.mark.once
 def test_some_components_given_the_others():
-    model = make(schedule=schedules.Sequential(b=0.5, over="column"), start_covariance=True)
+    schedule = schedules.Sequential(b=0.5, over="column")
+    model = make(schedule=schedule, start_covariance=True, data_scale="range")
     x = images(40)
     model.adapt(x, verbose=0)
     given = np.zeros((4, 4, 1), bool)

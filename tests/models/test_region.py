@@ -28,6 +28,7 @@ def fitted():
             band_paths(observed="noise", weight=0.5),
         ],
         max_tokens=6,
+        data_scale="range",
     )
     model.fit(images(), epochs=2, batch_size=16, verbose=0)
     return model

@@ -25,7 +25,8 @@ def walks(n: int, rng):
 def trained():
     rng = np.random.default_rng(0)
     schedule = schedules.Sequential(over="position", b=(0.2, 0.8))
-    model = keras_gud.GUD(schedule=schedule, backbone="tiny", seed=0, ema_decay=0.99)
+    kwargs = {"data_scale": "range", "seed": 0, "ema_decay": 0.99}
+    model = keras_gud.GUD(schedule=schedule, backbone="tiny", **kwargs)
     model.compile(keras.optimizers.Adam(4e-3))
     model.fit(walks(4096, rng), batch_size=128, epochs=6, verbose=0)
     return model, walks(512, rng)

@@ -30,7 +30,8 @@ def model():
     x = rng.integers(0, 256, size=(64, 4, 4, 1)).astype("uint8")
     basis, prior = bases.get("pixel"), priors.get("isotropic")
     schedule = schedules.Sequential(b=(0.2, 0.6), over="column")
-    model = keras_gud.GUDModel(basis, prior, schedule, Told(), classes=3, seed=0)
+    kwargs = {"classes": 3, "data_scale": "range", "seed": 0}
+    model = keras_gud.GUDModel(basis, prior, schedule, Told(), **kwargs)
     model.adapt(x)
     return model, x
 

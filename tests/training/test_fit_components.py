@@ -38,22 +38,31 @@ def correlated(kind, n=400, shape=(4, 4, 3)):
     return np.clip(128 + 30 * x, 0, 255).astype("uint8") if kind == "uint8" else x.astype("float32")
 
 
-def fitted(names, x, full=False):
+def fitted(names, x, full=False, data_scale=None):
     made = [bases.Compose(n) if isinstance(n, list) else bases.get(n) for n in names]
     stream = Stream([x[:100], x[100:101], x[101:]])
-    found = fit_components(stream, made, x.shape[1:], str(x.dtype)[:5], 0, full)
+    found = fit_components(stream, made, x.shape[1:], str(x.dtype)[:5], 0, full, data_scale)
     return made, stream, found
 
 
+@pytest.mark.parametrize("data_scale", [None, "range"])
 @pytest.mark.parametrize("kind", ["uint8", "float"])
-def test_one_covariance_gives_what_transforming_all_data_gives(kind, monkeypatch):
+def test_one_covariance_gives_what_transforming_all_data_gives(kind, data_scale, monkeypatch):
     names = ["pixel", "haar", "fourier", "pca", "channel_pca", ["channel_pca", "pca"]]
     x = correlated(kind)
-    made, stream, (found, covariance) = fitted(names, x, full=True)
+    kwargs = {"full": True, "data_scale": data_scale}
+    made, stream, (found, covariance, scaling) = fitted(names, x, **kwargs)
     assert stream.passes == 1
     monkeypatch.setattr("keras_gud.training.fit_components.MAX_DENSE", 0)
-    others, stream, (expected, expected_covariance) = fitted(names, x, full=True)
-    assert stream.passes == 5  # one more for each fitted basis, two for the last
+    others, stream, (expected, expected_covariance, other) = fitted(names, x, **kwargs)
+    # One more for each fitted basis, two for the last, and one where the scale is measured.
+    assert stream.passes == 5 + (data_scale is None)
+    for name in ("centre", "scale", "step", "low", "high"):
+        np.testing.assert_allclose(getattr(scaling, name), getattr(other, name), rtol=1e-12)
+    if data_scale is None:
+        np.testing.assert_allclose([variance.mean() for _, variance in found], 1.0, rtol=1e-6)
+    else:
+        assert scaling.scale == (128.0 if kind == "uint8" else 1.0)
     scale = expected_covariance.diagonal().max()
     np.testing.assert_allclose(covariance, expected_covariance, atol=1e-6 * scale)
     for basis, other, got, want in zip(made, others, found, expected, strict=True):
@@ -82,8 +91,9 @@ def test_a_basis_that_needs_more_than_the_covariance_is_given_the_data():
 
     x, basis = correlated("float"), Largest()
     stream = Stream([x[:100], x[100:]])
-    fit_components(stream, [basis], x.shape[1:], "float", 0)
-    assert basis.largest == x.max()
+    *_, scaling = fit_components(stream, [basis], x.shape[1:], "float", 0)
+    assert basis.largest == scaling.expected(x).max()
+    assert scaling.scale == pytest.approx(np.sqrt(x.var(axis=0).mean()), rel=1e-5)
     assert stream.passes == 2
 
 
@@ -183,7 +193,7 @@ def model():
 @pytest.mark.once
 @pytest.mark.parametrize("use", USES)
 def test_of_a_data_set_few_batches_are_in_memory(model, use, monkeypatch):
-    monkeypatch.setattr("keras_gud.training.fit_components._BLOCK", 512)  # four batches
+    monkeypatch.setattr("keras_gud.training.measure_data._BLOCK", 512)  # four batches
     kept = Kept()
     USES[use](model, Dataset(kept))
     # A backend may hold on to the last one that it was given.

@@ -46,8 +46,8 @@ def only_at_the_end_of_epochs(monkeypatch):
 
 @pytest.fixture(scope="module")
 def trained():
-    """A model after one epoch of four steps."""
-    model = make()
+    """A model after one epoch of four steps, whose floats are the data."""
+    model = make(data_scale="range")
     model.fit(Batches(), verbose=0)
     return model
 

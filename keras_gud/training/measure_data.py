@@ -1,0 +1,201 @@
+"""Raw data as the fitting of components reads them: checked, in blocks, and scaled."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_gud import backend
+from keras_gud.bases.batches import join
+from keras_gud.core.streaming_moments import Covariance, Moments
+from keras_gud.core.types import Array, Shape
+from keras_gud.data.checks import check_batch, check_varied
+from keras_gud.data.value_grid import ValueGrid
+from keras_gud.diffusion.data_scaling import DataScaling
+
+# Smaller batches are joined until they hold so many values: they are measured faster together.
+_BLOCK = 2**17
+# One scale of all values is measured on the first examples, up to this many values.
+_ENOUGH_FOR_SCALE = 2**26
+# Steps of this relative difference are less than half a step apart after 2**16 of them.
+_SAME_STEP = 1e-6
+
+
+class Passes:
+    """Passes over checked data, in blocks; knows after the first whether they vary.
+
+    Args:
+        source: Re-iterable of raw NumPy batches, with `n_batches`.
+        data_shape: Shape of one example.
+        kind: See `data_kind`.
+        verbose: 1 shows a progress bar for each pass.
+
+    Attributes:
+        by_column: Whether the columns have scales of their own: the data are vectors.
+        count: Examples read in the latest pass.
+        grid: The `ValueGrid` of what has been read.
+        scaling: From raw values to the model's floats; that of the type until it is measured.
+    """
+
+    def __init__(self, source: Any, data_shape: Shape, kind: str, verbose: int) -> None:
+        self.source, self.data_shape, self.kind, self.verbose = source, data_shape, kind, verbose
+        self.varied, self.count = False, 0
+        self.example: Any = None  # the first one, ``(1, *data_shape)``
+        self.by_column = len(data_shape) == 1
+        self.grid = ValueGrid(self.by_column, integers=kind != "float")
+        self.scaling = DataScaling(kind)  # until it has been measured
+
+    def raw(self, title: str) -> Iterator[Array]:
+        """One pass over raw blocks, with a progress bar.
+
+        Args:
+            title: What is printed above the bar.
+        """
+        if self.verbose:
+            print(title)
+        self.count = 0
+        for block in join(self._batches(), _BLOCK):
+            self.count += len(block)
+            self.example = block[:1].copy() if self.example is None else self.example
+            self.varied = self.varied or bool((block != self.example).any())
+            self.grid.update(block)
+            yield block
+
+    def floats(self, title: str) -> Iterator[Array]:
+        """One pass over the model's floats.
+
+        Args:
+            title: As in `raw`.
+        """
+        return (self.scaling.expected(block) for block in self.raw(title))
+
+    def set_scale(self, mean: Array, variance: Array, data_scale: Any) -> None:
+        """Settles how the data are scaled, from mean and variance of their values.
+
+        Args:
+            mean: Of the raw values, an array of any shape; ``(columns,)`` for vectors.
+            variance: Likewise.
+            data_scale: See `GUDModel`.
+
+        Raises:
+            ValueError: for a `data_scale` that does not broadcast to the data's shape.
+        """
+        integers, by_column = self.kind != "float", self.by_column
+        if isinstance(data_scale, str):
+            as_is = {"centre": 0.0, "scale": 1.0, "step": float(integers)}
+            self.scaling = DataScaling(self.kind, **(as_is if data_scale == "none" else {}))
+            return
+        step = _of_all_processes(self.grid.step, "step")
+        if data_scale is not None:
+            scale = _broadcastable(data_scale, self.data_shape)
+        elif by_column:
+            # Columns that are constant up to rounding keep their unit.
+            least = (4.0 * np.finfo("float32").eps * mean) ** 2
+            scale = np.sqrt(np.where(variance > least, variance + step**2 / 12.0, 1.0))
+        else:
+            scale = np.sqrt(variance.mean() + step**2 / 12.0)
+        centre = mean if by_column else mean.mean()
+        self.scaling = DataScaling(self.kind, centre, np.where(scale > 0.0, scale, 1.0), step)
+
+    def within_bounds(self) -> DataScaling:
+        """The scaling with the bounds of the values, now that all have been seen."""
+        scaling, grid = self.scaling, self.grid
+        if self.kind in ("bool", "uint8"):  # which are those of their type
+            return scaling
+        low, high = _of_all_processes(grid.low, "low"), _of_all_processes(grid.high, "high")
+        step = np.broadcast_to(scaling.step, low.shape)
+        bounded = (step > 0.0) | (low == high)
+        if self.kind == "float":
+            # Later blocks may have left the grid.
+            step = np.where(_of_all_processes(grid.step, "step") == step, step, 0.0)
+            bounded = (step > 0.0) | (low == high)
+        low, high = np.where(bounded, low, -np.inf), np.where(bounded, high, np.inf)
+        return dataclasses.replace(scaling, step=step, low=low, high=high)
+
+    def check_varied(self) -> None:
+        """Raises a `ValueError` if all examples are the same, in all processes of a run."""
+        examples = backend.process_allgather(self.example)
+        varied = backend.process_allgather(np.asarray(self.varied)).any()
+        check_varied(bool(varied or (examples != examples[0]).any()), self.count)
+
+    def _batches(self) -> Iterator[Array]:
+        bar: Any = None
+        if self.verbose:
+            bar = keras.utils.Progbar(self.source.n_batches, verbose=1, unit_name="batch")
+        i = 0
+        for i, x in enumerate(self.source, start=1):
+            check_batch(x, self.data_shape, self.kind)
+            yield x
+            if bar:
+                bar.update(i)
+        if bar and self.source.n_batches is None:
+            bar.update(i, finalize=True)
+
+
+def scaled_covariance(data: Passes, data_scale: Any) -> Covariance:
+    """Mean and covariance of the model's floats, flattened, in one pass over the raw data.
+
+    Args:
+        data: The data; their scale is set.
+        data_scale: See `GUDModel`.
+
+    Raises:
+        ValueError: as `Passes.set_scale`.
+    """
+    whole = Covariance()
+    for block in data.raw("Measuring the components"):
+        whole.update(block.reshape(len(block), -1))
+    whole.across_processes()
+    variance = np.maximum(np.diag(whole.covariance), 0.0)
+    data.set_scale(whole.mean, variance, data_scale)
+    size, scaling = len(variance), data.scaling
+    factor = 1.0 / np.broadcast_to(scaling.scale, data.data_shape).reshape(size)
+    centre = np.broadcast_to(scaling.centre, data.data_shape).reshape(size)
+    noise = np.broadcast_to(scaling.dequantisation_variance, data.data_shape).reshape(size)
+    return whole.transformed(np.diag(factor), -centre * factor).with_noise(noise)
+
+
+def measure_scale(data: Passes, data_scale: Any) -> None:
+    """Sets the scale of data of many components.
+
+    Args:
+        data: The data.
+        data_scale: See `GUDModel`.
+
+    Raises:
+        ValueError: as `Passes.set_scale`.
+    """
+    if isinstance(data_scale, str):  # they are taken as they are
+        data.set_scale(np.zeros(()), np.ones(()), data_scale)
+        return
+    moments = Moments()
+    for block in data.raw("Measuring the scale"):
+        moments.update(block)
+        if not data.by_column and data.count * block[0].size >= _ENOUGH_FOR_SCALE:
+            break
+    moments.across_processes()
+    data.set_scale(moments.mean, moments.variance, data_scale)
+
+
+def _of_all_processes(value: Array, what: str) -> Array:
+    """The lowest, highest or common value of the processes of a run; a step of 0 is common."""
+    found = backend.process_allgather(np.asarray(value, "float64"))
+    if what == "step":
+        # Each process has measured it on other values, with their rounding.
+        same = np.isclose(found, found[0], rtol=_SAME_STEP, atol=0.0).all(axis=0)
+        return np.where(same, found[0], 0.0)
+    return found.min(axis=0) if what == "low" else found.max(axis=0)
+
+
+def _broadcastable(data_scale: Any, data_shape: Shape) -> Array:
+    scale = np.asarray(data_scale, "float64")
+    try:
+        np.broadcast_to(scale, data_shape)
+    except ValueError:
+        raise ValueError(
+            f"Expected `data_scale` to broadcast to the data's shape {tuple(data_shape)}. "
+            f"Received: data_scale of shape {scale.shape}."
+        ) from None
+    return scale
