@@ -14,7 +14,7 @@ of eps, at every evaluation. It is compiled with the sampler's loop, so it is wr
   ``eps - state.sigma * gradient(log_p, z)``, where ``log_p(z)`` is log p(y | z) at this state;
 - a constraint on the clean data: ``z0 = diffusion.z0_from_eps(z, eps, state)``, changed, and back,
   ``(z - state.alpha * z0) / state.sigma``. Of a model, ``model.basis.inverse(
-  model.prior.inverse(z0))`` are the data themselves, 8-bit ones between -1 and 1.
+  model.prior.inverse(z0))`` are the scaled data, see `GUDModel.data_space.scaling`.
 
 Arrays that a guide holds are constants of the compiled loop. Keras variables that it reads are not,
 if it has an attribute `variables` that lists them, as Keras layers and models have: new values then

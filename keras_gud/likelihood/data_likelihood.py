@@ -67,8 +67,8 @@ def negative_elbo(
     Returns:
         Dict of float32 ``(batch,)`` in nats; -log p is at most their sum: ``"prior"``,
         ``"diffusion"``, ``"reconstruction"`` (`likelihood.negative_elbo`), ``"log_scale"``: sum_i
-        log S_i, and ``"data_scaling"``: d log 128 for 8-bit data, whose uniform dequantisation
-        itself contributes 0.
+        log S_i, and ``"data_scaling"``: sum_i log of the scale of the data, whose uniform
+        dequantisation itself contributes 0.
     """
     z0, keys, index, condition = _components(model, x, counter)
     parts = model.denoiser, model.schedule, z0, keys, index, draws, params, condition

@@ -157,6 +157,11 @@ class LatentGUD(GUD):
         preset: str | dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        if kwargs.get("data_scale") not in (None, "none", "range"):
+            raise ValueError(
+                "Expected no `data_scale`: the scale of latents is that of the prior. "
+                f"Received: data_scale={kwargs['data_scale']!r}."
+            )
         autoencoder = Autoencoder(encoder, decoder)
         parts = {} if preset is None else presets.get(preset)
         if prior is None and "prior" not in parts:

@@ -49,8 +49,8 @@ def log_prob(
     """Log-likelihood of every example by the probability flow (paper eq. 25), term by term.
 
     It is the density of what the flow makes of Gaussian noise at t = 1, divided by alpha(0)
-    (`from_noise`). With 8-bit data it is a lower bound of the log probability of the integers, by
-    uniform dequantisation.
+    (`from_noise`). With integers it is a lower bound of their log probability, by uniform
+    dequantisation.
 
     Args:
         x: Data in any form that `fit` takes; one batch in memory at a time.
@@ -76,7 +76,7 @@ def log_prob(
     Returns:
         Dict of float64 arrays ``(n,)`` in nats: ``"start"``, the log density at t = 1;
         ``"divergence"``, its integral; ``"log_alpha"``, sum_i log alpha_i(0); ``"log_scale"``,
-        -sum_i log S_i; ``"data_scaling"``, -d log 128 for 8-bit data; ``"log_prob"``, the sum
+        -sum_i log S_i; ``"data_scaling"``, -sum_i log of the scale of the data; ``"log_prob"``, the sum
         of these; and ``"standard_error"`` of it from the spread between probes (0 for the exact
         trace, NaN for a single probe).
 
@@ -128,7 +128,7 @@ def bits_per_dim(
 ) -> Array:
     """``-log_prob/(d log 2)`` of every example, float64 ``(n,)``.
 
-    Of 8-bit data: bits per entry of the integers, an upper bound in expectation. Of floats:
+    Of integers: bits per entry, an upper bound in expectation. Of floats:
     the (differential) density's, in their own units. With `given`, d counts the components that
     are not given.
 
@@ -168,7 +168,7 @@ def elbo(
     Returns:
         Dict of float32 arrays ``(n,)``: ``"prior"``, ``"diffusion"``, ``"reconstruction"``,
         ``"log_scale"``, ``"data_scaling"`` in nats, and ``"bits_per_dim"``, their sum in bits
-        per dimension (of the 8-bit data where the model was trained on such, else the
+        per dimension (of the integers where the model was trained on such, else the
         density of the floats).
     """
     terms = _negative_elbo(model, x, labels, draws, params, batch_size, verbose=verbose)

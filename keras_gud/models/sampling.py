@@ -71,8 +71,8 @@ def sample(
             of their range.
 
     Returns:
-        NumPy array ``(n, *data_shape)`` in the data's own units: uint8 where the model was
-        trained on uint8, else float32. With `states`, a pair of that and the states at t = 1,
+        NumPy array ``(n, *data_shape)`` in the data's own units: of the integer type that the
+        model was trained on, else float32. With `states`, a pair of that and the states at t = 1,
         ..., 0, an array ``(states + 1, n, *data_shape)``.
 
     Raises:
@@ -127,7 +127,7 @@ def denoise(
 
     Args:
         x: Noised data ``(batch, *data_shape)``, float: ``U^T S z + mean`` in the model's units
-            (8-bit data as ``(x + u)/128 - 1``).
+            (of the scaled data, `GUDModel.data_space.scaling`).
         state: Their `NoisingState`.
         labels: As in `sample`.
 

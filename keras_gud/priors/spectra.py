@@ -25,7 +25,7 @@ class PowerLaw(Prior):
         exponent: How steeply the spectrum falls; 0 is white.
         corner: Frequency, > 0, in cycles per sample, below which the spectrum is flat. Default:
             half the lowest frequency > 0 of the basis.
-        scale: The standard deviation of the noise of one value, > 0, in the data's units.
+        scale: The standard deviation of the noise of one value, > 0, in units of the scaled data.
         floor: See `Prior`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
@@ -83,7 +83,7 @@ class OffsetNoise(Prior):
 
     Args:
         strength: Standard deviation of the constant relative to the white noise's, >= 0.
-        scale: The standard deviation of the white noise, > 0, in the data's units.
+        scale: The standard deviation of the white noise, > 0, in units of the scaled data.
         floor: See `Prior`.
         **kwargs: Arguments of `keras.layers.Layer`.
 

@@ -31,8 +31,8 @@ class Options:
         guide: `None`, or a function ``(eps, z, state) -> eps`` that is applied to every estimate
             of the network (`keras_gud.diffusion.guidance`). Its components are those of the basis
             of the observation: pixels for in-painting, say.
-        as_float: Whether a model of 8-bit data returns float32 in 0..255, neither rounded nor
-            clipped, instead of uint8.
+        as_float: Whether a model of integers, or of floats on a grid, returns float32 that are
+            neither rounded nor clipped.
 
     Raises:
         ValueError: for draws < 1, or return_std with fewer than 2.

@@ -22,6 +22,11 @@ _ENOUGH_FOR_SCALE = 2**26
 # Steps of this relative difference are less than half a step apart after 2**16 of them.
 _SAME_STEP = 1e-6
 
+# Integers that some backend's default types do not hold.
+_TOO_LARGE = 2.0**31
+# Of float32, and how many of its smallest steps a standard deviation must have.
+_PRECISION, _LEAST_DIGITS = 2.0**-23, 64.0
+
 
 class Passes:
     """Passes over checked data, in blocks; knows after the first whether they vary.
@@ -80,12 +85,13 @@ class Passes:
             data_scale: See `GUDModel`.
 
         Raises:
-            ValueError: for a `data_scale` that does not broadcast to the data's shape.
+            ValueError: for a `data_scale` that does not broadcast to the data's shape, and for data
+                that float32 cannot tell apart.
         """
-        integers, by_column = self.kind != "float", self.by_column
+        by_column = self.by_column
+        self._check_precision(np.sqrt(variance if by_column else variance.mean()))
         if isinstance(data_scale, str):
-            as_is = {"centre": 0.0, "scale": 1.0, "step": float(integers)}
-            self.scaling = DataScaling(self.kind, **(as_is if data_scale == "none" else {}))
+            self.scaling = as_they_are(self.kind, data_scale)
             return
         step = _of_all_processes(self.grid.step, "step")
         if data_scale is not None:
@@ -98,6 +104,27 @@ class Passes:
             scale = np.sqrt(variance.mean() + step**2 / 12.0)
         centre = mean if by_column else mean.mean()
         self.scaling = DataScaling(self.kind, centre, np.where(scale > 0.0, scale, 1.0), step)
+
+    def _check_precision(self, deviation: Array) -> None:
+        """Refuses data whose offset, or size, leaves nothing of them in float32."""
+        grid = self.grid
+        largest = np.maximum(np.abs(grid.low), np.abs(grid.high))
+        if self.kind != "float" and largest.max() >= _TOO_LARGE:
+            raise ValueError(
+                "Expected integers between -2**31 and 2**31. Received: x up to "
+                f"{largest.max():.4g}. Cast it: x.astype('float64')."
+            )
+        # Narrower types cannot hold more than float32 can.
+        wide = self.example.dtype.itemsize > 4 or self.kind in ("int32", "uint32")
+        lost = (grid.high > grid.low) & (_LEAST_DIGITS * _PRECISION * largest > deviation)
+        if wide and lost.any():
+            column = int(np.argmax(lost))
+            where = f" in column {column}" if self.by_column else ""
+            raise ValueError(
+                "Expected data that differ by more than the rounding of float32. Received: values "
+                f"up to {np.ravel(largest)[column]:.4g} with a standard deviation of "
+                f"{np.ravel(deviation)[column]:.4g}{where}. Subtract their mean first."
+            )
 
     def within_bounds(self) -> DataScaling:
         """The scaling with the bounds of the values, now that all have been seen."""
@@ -168,7 +195,7 @@ def measure_scale(data: Passes, data_scale: Any) -> None:
         ValueError: as `Passes.set_scale`.
     """
     if isinstance(data_scale, str):  # they are taken as they are
-        data.set_scale(np.zeros(()), np.ones(()), data_scale)
+        data.scaling = as_they_are(data.kind, data_scale)
         return
     moments = Moments()
     for block in data.raw("Measuring the scale"):
@@ -177,6 +204,18 @@ def measure_scale(data: Passes, data_scale: Any) -> None:
             break
     moments.across_processes()
     data.set_scale(moments.mean, moments.variance, data_scale)
+
+
+def as_they_are(kind: str, data_scale: str) -> DataScaling:
+    """The scaling by the type alone.
+
+    Args:
+        kind: See `data_kind`.
+        data_scale: ``"none"`` or ``"range"``, see `GUDModel`.
+    """
+    if data_scale == "range":
+        return DataScaling(kind)
+    return DataScaling(kind, centre=0.0, scale=1.0, step=float(kind != "float"))
 
 
 def _of_all_processes(value: Array, what: str) -> Array:

@@ -129,8 +129,8 @@ def fit(
     """Trains the model; the first call also adapts and, if need be, compiles it.
 
     Args:
-        x: Data ``(n, *data_shape)``: uint8 images (dequantised and scaled to [-1, 1] inside)
-            or floats (taken as they are), as an array, a dict with an ``"image"``, a
+        x: Data ``(n, *data_shape)``: integers (dequantised inside) or floats, in any units
+            (see `data_scale`), as an array, a dict with an ``"image"``, a
             `tf.data.Dataset`, a `keras.utils.PyDataset`, a torch `DataLoader`, a
             `grain.MapDataset`, `IterDataset` or `DataLoader`, or a generator of batches.
         y: Labels of an array, int ``(n,)`` in 0 .. classes - 1, where the model has `classes`;

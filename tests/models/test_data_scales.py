@@ -161,3 +161,17 @@ def test_tables_with_holes_are_refused(bad):
     x[5, 1] = bad
     with pytest.raises(ValueError, match="finite"):
         keras_gud.GUD().fit(x, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (2_000_000_000 + PICTURES.astype("int64"), "differ by more than the rounding of float32"),
+        (1e12 + PICTURES.astype("float64"), "up to 1e[+]12.*Subtract their mean first"),
+        (10**12 + PICTURES.astype("int64"), r"between -2\*\*31 and 2\*\*31.*astype\('float64'\)"),
+        (np.stack([np.arange(32.0), 1e12 + np.arange(32.0)], axis=1), "in column 1"),
+    ],
+)
+def test_data_of_which_float32_keeps_nothing_are_refused(x, message):
+    with pytest.raises(ValueError, match=message):
+        keras_gud.GUD(backbone=OneWeightPerValue()).adapt(x, verbose=0)
