@@ -18,9 +18,9 @@ class Isotropic(Prior):
     """White noise: S_i = scale for all components ("unwhitened" in the paper).
 
     Args:
-        scale: The standard deviation of the prior, > 0, in units of the scaled data. `None`: the root mean
-            square of the components' standard deviations, one number, so that the units of the data
-            do not matter.
+        scale: The standard deviation of the prior, > 0, in units of the scaled data. `None`: the
+            root mean square of the components' standard deviations, one number, so that the units
+            of the data do not matter.
         floor: See `Prior`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
