@@ -76,8 +76,8 @@ def log_prob(
     Returns:
         Dict of float64 arrays ``(n,)`` in nats: ``"start"``, the log density at t = 1;
         ``"divergence"``, its integral; ``"log_alpha"``, sum_i log alpha_i(0); ``"log_scale"``,
-        -sum_i log S_i; ``"data_scaling"``, -sum_i log of the scale of the data; ``"log_prob"``, the sum
-        of these; and ``"standard_error"`` of it from the spread between probes (0 for the exact
+        -sum_i log S_i; ``"data_scaling"``, -sum_i log of the data's scale; ``"log_prob"``, the
+        sum of these; and ``"standard_error"`` of it from the spread between probes (0 for the exact
         trace, NaN for a single probe).
 
     Raises:
