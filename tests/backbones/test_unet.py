@@ -4,6 +4,7 @@ import pytest
 from helpers.networks import SMALLEST, WIRED, build, inputs, perturb, run, smallest
 
 from keras_gud import backbones
+from keras_gud.backbones.resampling import from_patches, patched, to_patches
 from keras_gud.backbones.unet import level_sizes
 
 
@@ -119,3 +120,46 @@ def test_bad_shapes():
         run(network, y, tokens[:, :-1])
     with pytest.raises(ValueError, match=r"Expected y of shape .*8, 8, 1.*y.shape"):
         run(network, y[:, :-1], tokens)
+
+
+# -- patches ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("shape", [(10, 1), (7, 10, 3), (4, 6, 5, 2)])
+@pytest.mark.parametrize("patch", [1, 2, 3])
+def test_patches_are_taken_apart_again(shape, patch):
+    x = np.random.default_rng(0).normal(size=(2, *shape)).astype("float32")
+    blocks = to_patches(keras.ops.convert_to_tensor(x), patch)
+    assert tuple(blocks.shape[1:-1]) == patched(shape[:-1], patch)
+    again = from_patches(blocks, patch, shape[:-1])
+    assert np.array_equal(keras.ops.convert_to_numpy(again), x)
+
+
+@pytest.mark.once
+def test_a_patch_holds_its_own_block():
+    x = np.arange(16.0, dtype="float32").reshape(1, 4, 4, 1)
+    blocks = keras.ops.convert_to_numpy(to_patches(keras.ops.convert_to_tensor(x), 2))
+    assert blocks[0, 0, 1].tolist() == [2.0, 3.0, 6.0, 7.0]
+    assert blocks[0, 1, 0].tolist() == [8.0, 9.0, 12.0, 13.0]
+
+
+@pytest.mark.parametrize("shape", [(9, 2), (7, 10, 3)])
+def test_a_network_of_patches_keeps_the_shape_and_is_saved(shape):
+    network = unet(widths=(8,), patch=2)
+    y, tokens = np.ones((2, *shape), "float32"), np.ones((2, 4, 2), "float32")
+    assert tuple(network([y, tokens]).shape) == (2, *shape)
+    assert type(network).from_config(network.get_config()).patch == 2
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("patch", [0, 1.5, "two"])
+def test_patches_are_positive_integers(patch):
+    with pytest.raises(ValueError, match="`patch`"):
+        unet(patch=patch)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("size", "patch"), [(8, 1), (16, 2), (28, 2)])
+def test_small_images_have_no_patches(size, patch):
+    assert backbones.get("small", data_shape=(size, size, 1)).patch == patch
