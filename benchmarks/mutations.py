@@ -165,6 +165,9 @@ MUTATIONS = [
             '"log_scale": xp.sum(counted * xp.log(scale))',
         ),
         ("log alpha", '"log_alpha": xp.sum(', '"log_alpha": -xp.sum('),
+        ("log data scale", '"data_scaling": -xp.sum(', '"data_scaling": xp.sum('),
+        ("dequantisation", "* (dequantise() - 0.5)", "* dequantise()"),
+        ("dequantisation noise", "** 2 / 12.0", "** 2 / 6.0"),
         also=("models/test_likelihood_methods.py", "models/test_evaluate.py"),
     ),
     # -- schedules: eqs. 18 to 22, and those of the literature ------------------------------------

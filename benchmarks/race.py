@@ -62,7 +62,7 @@ def _stop_after(seconds):
 
 CONTESTANTS = {
     "gud": ours(),
-    "readme": ours(basis="haar", schedule="hierarchical"),
+    "haar": ours(basis="haar", schedule="hierarchical"),
     **RIVALS,
 }
 
