@@ -88,7 +88,7 @@ def run_one(name: str, dataset: str, seed: int, minutes: float, n: int, folder: 
     found |= scores(features, samples, data.test)
     found["floor"] = scores(features, data.train[:n], data.test)["frechet"]
     stem = folder / f"{name}-{dataset}-{seed}"
-    np.save(f"{stem}.npy", samples[:100])
+    np.save(f"{stem}.npy", samples)
     Path(f"{stem}.json").write_text(json.dumps(found))
     print(json.dumps(found), flush=True)
 
