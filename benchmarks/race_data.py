@@ -45,8 +45,8 @@ _PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")
 def photographs(n: int = 4000, n_test: int = 1000, size: int = 32) -> RaceData:
     """Colour crops of four photographs of scikit-image, at half their resolution.
 
-    Classes are photograph and third of its height. Test crops are others of the same photographs: of
-    other regions they would be another distribution, at a distance that no contestant can be under.
+    Classes are photograph and third of its height. Test crops are others of the same photographs:
+    those of other regions are another distribution, at a distance that no contestant can be under.
     """
     from skimage import data
 
