@@ -134,6 +134,7 @@ def test_upsample_repeats_and_crops():
     ],
 )
 def test_named_networks_grow_levels_until_self_attention_is_cheap(shape, coarsest):
-    widths = backbones.get("small", data_shape=shape).widths
-    assert widths[:3] == (32, 64, 64)
-    assert level_sizes(shape[:-1], len(widths))[-1] == coarsest
+    network = backbones.get("small", data_shape=shape)
+    assert network.widths[:2] == (64, 96)
+    sizes = level_sizes(patched(shape[:-1], network.patch), len(network.widths))
+    assert sizes[-1] == coarsest
