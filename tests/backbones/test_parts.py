@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_gud import backbones
 from keras_gud.backbones.norm import GroupNorm, group_count
-from keras_gud.backbones.resampling import level_sizes, upsample
+from keras_gud.backbones.resampling import level_sizes, patched, upsample
 
 
 def test_names_follow_the_data():
