@@ -164,11 +164,14 @@ def compile_from_config(model: keras.Model, config: dict[str, Any]) -> None:
 def get_config(model: keras.Model) -> dict[str, Any]:
     """The constructor's arguments and the version of the format."""
     scale = model.data_space.data_scale
+    # A name stands for the network that it is today; a file needs the one that it has.
+    named = not isinstance(model.backbone, keras.layers.Layer)
+    backbone = model.network if named and model.built else model.backbone
     parts = {
         "basis": model.basis,
         "prior": model.prior,
         "schedule": model.schedule,
-        "backbone": getattr(model.backbone, "identifier", model.backbone),
+        "backbone": getattr(backbone, "identifier", backbone),
         "weighting": model.objective.weighting,
         "region": list(model.region),
     }

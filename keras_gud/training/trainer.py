@@ -52,11 +52,10 @@ def learning_rate(parameters: int) -> float:
 
 def _default_optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
     parameters = model.network.count_params() if model.built else 0
-    # From 0 to the rate, where it stays.
-    rate = keras.optimizers.schedules.PolynomialDecay(
-        0.0, decay_steps=_WARM_UP, end_learning_rate=learning_rate(parameters)
-    )
-    return keras.optimizers.Adam(rate)
+    rate = learning_rate(parameters)
+    # A line up to the rate, where it stays.
+    warm_up = keras.optimizers.schedules.PolynomialDecay(rate / _WARM_UP, _WARM_UP, rate)
+    return keras.optimizers.Adam(warm_up)
 
 
 @backend.in_strategy_scope
