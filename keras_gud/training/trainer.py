@@ -26,7 +26,6 @@ from keras_gud.training.weight_snapshot import WeightSnapshot
 # inverse of their width. Chosen by `benchmarks/race.py`; the paper has 5e-4 throughout (app. B).
 LEARNING_RATE, LEAST_LEARNING_RATE = 2e-3, 2e-4
 _PARAMETERS = 600_000
-_WARM_UP = 100  # steps
 
 
 class _SetEpoch(keras.callbacks.Callback):
@@ -51,11 +50,8 @@ def learning_rate(parameters: int) -> float:
 
 
 def _default_optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
-    parameters = model.network.count_params() if model.built else 0
-    rate = learning_rate(parameters)
-    # A line up to the rate, where it stays.
-    warm_up = keras.optimizers.schedules.PolynomialDecay(rate / _WARM_UP, _WARM_UP, rate)
-    return keras.optimizers.Adam(warm_up)
+    # A number and no schedule, so that it can be set, also by Keras' callbacks.
+    return keras.optimizers.Adam(learning_rate(model.network.count_params() if model.built else 0))
 
 
 @backend.in_strategy_scope
@@ -71,8 +67,8 @@ def compile(
 
     Args:
         optimizer: A Keras optimizer or its name. Default: Adam with a learning rate of 2e-3, less
-            for networks of more than 0.6 million parameters (5e-4 for 10 million), which it reaches
-            in 100 steps. (The paper has 5e-4: ``keras.optimizers.Adam(5e-4)``.)
+            for networks of more than 0.6 million parameters (5e-4 for 10 million). The paper has
+            ``keras.optimizers.Adam(5e-4)``.
         loss: Must be `None`: the loss is denoising score matching; see `weighting`.
         metrics: `keras_gud.metrics.NegativeElbo` and `BitsPerDim` objects, computed when data
             are evaluated (also as ``validation_data``).

@@ -24,10 +24,7 @@ def test_nothing_before_fit():
     history = model.fit(vectors(300), epochs=2, verbose=0)
     assert set(history.history) == {"loss", "linear_loss"}
     assert isinstance(model.optimizer, keras.optimizers.Adam)
-    # Six of the hundred steps that warm up.
-    assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(
-        2e-3 * (0.01 + 0.99 * 0.06)
-    )
+    assert float(as_numpy([model.optimizer.learning_rate])[0]) == pytest.approx(2e-3)
     assert model.ema.decay == 0.999
     # 300 examples in batches of 128.
     assert int(as_numpy([model.optimizer.iterations])[0]) == 2 * 3

@@ -61,7 +61,7 @@ def linear(variance=DATA_VARIANCE, data_variance=None, basis="fourier", **kwargs
         frequency=FREQUENCY,
         **kwargs,
     )
-    make = partial(schedules.Linear, **kwargs)
+    make = partial(schedules.Linear, floor=0.0, **kwargs)
     return Case(make, formula, variance, data_variance, basis)
 
 
@@ -248,17 +248,17 @@ def test_derivative_is_that_of_its_own_gamma(case):
 
 PARAMETERS = {
     "linear": (
-        lambda a: schedules.Linear(a=(0.0, 3.0)),
+        lambda a: schedules.Linear(a=(0.0, 3.0), floor=0.0),
         lambda t, a: formulas.linear(t, DATA_VARIANCE, a=a),
         {"a": (0.0, 0.5, 1.0, 2.7)},
     ),
     "linear paper": (
-        lambda a: schedules.Linear(a=(0.0, 3.0), gamma_noise="paper"),
+        lambda a: schedules.Linear(a=(0.0, 3.0), gamma_noise="paper", floor=0.0),
         lambda t, a: formulas.linear(t, DATA_VARIANCE, a=a, gamma_noise="paper"),
         {"a": (0.0, 0.5, 1.0, 2.7)},
     ),
     "linear mixed": (
-        lambda a, r: schedules.Linear(a=(0.0, 3.0), ordering="mixed", r=(0.0, 1.0)),
+        lambda a, r: schedules.Linear(a=(0.0, 3.0), ordering="mixed", r=(0.0, 1.0), floor=0.0),
         lambda t, a, r: formulas.linear(
             t, DATA_VARIANCE, a=a, ordering="mixed", r=r, frequency=FREQUENCY
         ),

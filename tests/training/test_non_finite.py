@@ -86,7 +86,7 @@ def test_huge_data_are_reported_with_their_step_and_statistics(trained, tmp_path
         "1 of 16 examples",
         f"after step {start}",
         'prior="matching"',
-        "learning rate (it is 0.0005)",
+        "learning rate (it is 0.002)",
     ):
         assert words in str(error)
     assert_same(everything(trained), before)
@@ -232,7 +232,7 @@ def test_a_bad_start_is_refused(trained):
     trained.optimizer.learning_rate = np.nan
     with pytest.raises(ValueError, match="finite `learning_rate`. Received: learning_rate=nan"):
         trained.fit(vectors(16), verbose=0)
-    trained.optimizer.learning_rate = 5e-4
+    trained.optimizer.learning_rate = 2e-3
     assert rate is trained.optimizer.learning_rate
     still_works(trained)
 
@@ -243,7 +243,7 @@ def test_learning_rates_that_become_nan(trained):
     error = fails(trained, Batches(), epochs=2, callbacks=[schedule])
     assert error.epoch == 2
     assert "learning rate" in str(error)
-    assert float(as_numpy([trained.optimizer.learning_rate])[0]) == pytest.approx(5e-4)
+    assert float(as_numpy([trained.optimizer.learning_rate])[0]) == pytest.approx(2e-3)
     still_works(trained)
 
 
