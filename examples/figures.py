@@ -47,7 +47,9 @@ class NoNetwork(keras.layers.Layer):
 
 def adapted(images, basis, prior, schedule):
     """A model that has measured the images."""
-    model = keras_gud.GUD(basis=basis, prior=prior, schedule=schedule, backbone=NoNetwork())
+    parts = {"basis": basis, "prior": prior, "schedule": schedule}
+    # Images are in [-1, 1], as in the paper.
+    model = keras_gud.GUD(**parts, backbone=NoNetwork(), data_scale="range")
     model.adapt(images, verbose=0)
     return model
 
