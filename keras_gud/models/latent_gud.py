@@ -248,7 +248,7 @@ def _diffusion_of(model: LatentGUD) -> GUD:
     return alone
 
 
-_NOT_OF_GUD = ("encoder", "decoder", "name", "format_version")
+_NOT_OF_GUD = ("encoder", "decoder", "name", "format_version", "named_backbone")
 
 
 def _in_batches(function, x, batch_size, verbose=0) -> Array:

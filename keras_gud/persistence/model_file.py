@@ -186,6 +186,7 @@ def get_config(model: keras.Model) -> dict[str, Any]:
         "start_covariance": model.moments.full,
         "seed": model.objective.seed,
         "name": model.name,
+        "named_backbone": named,
         "format_version": FORMAT_VERSION,
     } | {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
 
@@ -207,7 +208,11 @@ def from_config(
             f"Expected a file of format version {FORMAT_VERSION} or older. "
             f"Received: version {version}; a newer keras_gud wrote it."
         )
-    for name in (*_PARTS, *(name for name in _LATENT_PARTS if name in config)):
+    # The config of a network that had a name is made into one when that would be: once the data are
+    # known. The variables of the model keep their order.
+    kept = ("backbone",) if config.pop("named_backbone", False) else ()
+    parts = [*_PARTS, *(name for name in _LATENT_PARTS if name in config)]
+    for name in (name for name in parts if name not in kept):
         config[name] = keras.saving.deserialize_keras_object(config[name])
     region = config.pop("region", [])
     config["region"] = [keras.saving.deserialize_keras_object(paths) for paths in region]
