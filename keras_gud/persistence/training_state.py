@@ -77,7 +77,9 @@ def load_metrics(model: keras.Model, state: dict[str, Any]) -> None:
 def _identity(model: keras.Model) -> dict[str, Any]:
     """What must be equal for a model to be restored from a checkpoint: classes and arguments."""
     optimizer = type(model.optimizer).__name__ if model.compiled else None
-    config = _comparable(_to_json_types(model.get_config()))
+    # A network has a name before it is built, and a config afterwards.
+    named = {"backbone": model.backbone.identifier} if hasattr(model.backbone, "identifier") else {}
+    config = _comparable(_to_json_types(model.get_config() | named))
     return {"class": type(model).__name__, "optimizer": optimizer} | config
 
 
