@@ -60,13 +60,7 @@ def samples_of_each_path(model, arguments):
         *(model.sample(arguments.samples, **options, **path) for path in PATHS.values()),
         strict=True,
     )
-    ways = np.stack([states_to_images(model, found[:, 0]) for found in states])
-    return np.stack(samples), ways
-
-
-def states_to_images(model, states):
-    """Noised components in data units."""
-    return model.data_space.to_data(states, model.basis, model.prior)
+    return np.stack(samples), np.stack([found[:, 0] for found in states])
 
 
 def restored(model, held_out, arguments):
