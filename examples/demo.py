@@ -31,6 +31,7 @@ STATES = 7
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=4.0, help="of training")
+    parser.add_argument("--train", type=int, default=None, help="digits to train on; default: all")
     parser.add_argument("--epochs", type=int, default=1000, help="at most")
     parser.add_argument("--steps", type=int, default=60, help="sampler steps")
     parser.add_argument("--backbone", default="small")
@@ -38,7 +39,7 @@ def parse_arguments():
     parser.add_argument("--held-out", type=int, default=1000, help="digits to evaluate on")
     parser.add_argument("--out", type=Path, default=Path("out"))
     parser.add_argument("--seed", type=int, default=0)
-    small = {"epochs": 1, "steps": 3, "samples": 4, "backbone": "tiny", "held_out": 8}
+    small = {"epochs": 1, "steps": 3, "samples": 4, "backbone": "tiny", "held_out": 8, "train": 128}
     return quick.parse_arguments(parser, **small)
 
 
@@ -103,7 +104,7 @@ def main():
     arguments = parse_arguments()
     arguments.out.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(arguments.seed)
-    train = keras_gud.datasets.load("mnist-5000", split="train")
+    train = keras_gud.datasets.load("mnist-5000", split="train", n=arguments.train)
     held_out = keras_gud.datasets.load("mnist-5000", split="test", n=arguments.held_out)
     print(
         f"{len(train)} handwritten digits to train on, {len(held_out)} held out; backend: "
