@@ -12,16 +12,14 @@ def batches_of(x, steps: int):
     return (x.astype("float32") / 127.5 - 1.0).reshape(steps, -1, *x.shape[1:])
 
 
-def make_diffusers(x, steps: int):
-    """`UNet2DModel` of diffusers, PyTorch as it comes: eager, channels first."""
-    import torch
+def diffusers_unet(size: int, channels: int):
+    """`UNet2DModel` of diffusers, of about as many levels and parameters as our small networks."""
     from diffusers import UNet2DModel
-    from torch.utils.flop_counter import FlopCounterMode
 
-    network = UNet2DModel(
-        sample_size=28,
-        in_channels=1,
-        out_channels=1,
+    return UNet2DModel(
+        sample_size=size,
+        in_channels=channels,
+        out_channels=channels,
         block_out_channels=(32, 64, 64),
         layers_per_block=1,
         down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"),
@@ -29,6 +27,14 @@ def make_diffusers(x, steps: int):
         norm_num_groups=8,
         attention_head_dim=32,
     )
+
+
+def make_diffusers(x, steps: int):
+    """`UNet2DModel` of diffusers, PyTorch as it comes: eager, channels first."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    network = diffusers_unet(size=28, channels=1)
     optimizer = torch.optim.Adam(network.parameters(), lr=5e-4)
     averages = [p.detach().clone() for p in network.parameters()]
     batches = torch.from_numpy(np.moveaxis(batches_of(x, steps), -1, 2).copy())

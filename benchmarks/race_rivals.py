@@ -12,6 +12,7 @@ import time
 import types
 
 import numpy as np
+from peers import diffusers_unet
 from race_data import RaceData
 
 # Solver steps of samplers that are given a number of them.
@@ -64,29 +65,13 @@ def _to_data(x, data: RaceData) -> np.ndarray:
     return np.clip(np.round(raw), 0, 255).astype("uint8")
 
 
-def _unet(data: RaceData):
-    from diffusers import UNet2DModel
-
-    return UNet2DModel(
-        sample_size=data.train.shape[1],
-        in_channels=data.train.shape[-1],
-        out_channels=data.train.shape[-1],
-        block_out_channels=(32, 64, 64),
-        layers_per_block=1,
-        down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"),
-        up_block_types=("AttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
-        norm_num_groups=8,
-        attention_head_dim=32,
-    )
-
-
 def diffusers(data: RaceData, seconds: float, batch: int, seed: int):
     """diffusers: `UNet2DModel`, cosine schedule, v, and its SDE-DPM-Solver++."""
     import torch
     from diffusers import DDPMScheduler, DPMSolverMultistepScheduler
 
     torch.manual_seed(seed)
-    network = _unet(data)
+    network = diffusers_unet(*data.train.shape[2:])
     kwargs = {"beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
     noise = DDPMScheduler(1000, **kwargs)
 
@@ -154,7 +139,7 @@ def edm(data: RaceData, seconds: float, batch: int, seed: int):
     import torch
 
     torch.manual_seed(seed)
-    network = _unet(data)
+    network = diffusers_unet(*data.train.shape[2:])
     low, high = data.unit_range
     std = float(2.0 * data.train.astype("float64").std() / (high - low))
 

@@ -9,7 +9,7 @@ from keras_gud.core.types import Shape, Tensor
 
 def halved(spatial: Sequence[int]) -> Shape:
     """Sizes after one down-sampling: half, rounded up."""
-    return tuple(-(-n // 2) for n in spatial)
+    return patched(spatial, 2)
 
 
 def patched(spatial: Sequence[int], patch: int) -> Shape:

@@ -8,7 +8,7 @@ import numpy as np
 from keras_gud.backend import dtype_name
 from keras_gud.core.arguments import as_floats
 from keras_gud.core.data_shape import validate_data_shape
-from keras_gud.core.registry import look_up
+from keras_gud.core.registry import require_one_of
 from keras_gud.core.types import Array, Shape, TensorLike
 
 
@@ -159,7 +159,7 @@ def check_sample_weight(sample_weight: Any, n: int) -> np.ndarray:
 
 
 # Names of scales that are not measured, see `GUDModel`.
-DATA_SCALES = {name: name for name in ("none", "range")}
+DATA_SCALES = ("none", "range")
 
 
 def check_data_scale(data_scale: Any) -> float | np.ndarray | str | None:
@@ -176,7 +176,8 @@ def check_data_scale(data_scale: Any) -> float | np.ndarray | str | None:
     if data_scale is None:
         return None
     if isinstance(data_scale, str):
-        return look_up("data_scale", DATA_SCALES, data_scale)
+        require_one_of("data_scale", data_scale, DATA_SCALES)
+        return data_scale
     scale = as_floats(data_scale)  # NaN for what are no numbers
     if not (np.isfinite(scale).all() and (scale > 0.0).all()):
         raise ValueError(

@@ -3,7 +3,6 @@
 A method of `GUDModel`, which sets it as its attribute.
 """
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +94,7 @@ def diagnose(
     findings = [
         *_losses(model, x, y, validation_data, batch_size, figures),
         *_path(model, figures),
-        *_scale(model, source.first, figures),
+        *_scale(model, figures),
     ]
     if figures["steps"] < FEW_STEPS:
         findings.append(
@@ -134,13 +133,11 @@ def _losses(model, x, y, validation_data, batch_size, figures) -> list[str]:
 def _path(model, figures) -> list[str]:
     span = regions.measure_span(model.views[0])
     figures["wasted path"] = span.wasted
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        regions.warn_if_wasted(span, type(model.schedule).__name__)
-    return [str(warning.message) for warning in caught]
+    advice = span.advice(type(model.schedule).__name__)
+    return [] if advice is None else [advice]
 
 
-def _scale(model, first: Array, figures) -> list[str]:
+def _scale(model, figures) -> list[str]:
     variance = figures["variance"] = float(ops.mean(model.prior.variance))
     if not VARIANCES[0] <= variance <= VARIANCES[1]:
         return [

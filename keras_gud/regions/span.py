@@ -47,6 +47,24 @@ class Span:
         """Share of [0, 1] that is of no use."""
         return self.invisible + self.lost
 
+    def advice(self, schedule: str) -> str | None:
+        """What to do where more than a third of the path is of no use, else `None`.
+
+        Args:
+            schedule: Name of the schedule's class.
+        """
+        if self.wasted <= _TOLERATED:
+            return None
+        ends = []
+        if self.invisible > self.lost / 2.0:
+            ends.append("start it later (a larger gamma_min or gamma_denoise)")
+        if self.lost > self.invisible / 2.0:
+            ends.append("end it earlier (a smaller gamma_max or gamma_noise)")
+        return (
+            f"{self.wasted:.0%} of the path of {schedule} is wasted, in training and in sampling: "
+            f"{self}. To mend it {' and '.join(ends)}, or take schedule='cosine'."
+        )
+
     def __str__(self) -> str:
         return (
             f"gamma from {self.low:.1f} to {self.high:.1f}; the noise is invisible in "
@@ -84,18 +102,9 @@ def warn_if_wasted(span: Span, schedule: str) -> None:
         span: From `measure_span`.
         schedule: Name of the schedule's class.
     """
-    if span.wasted <= _TOLERATED:
-        return
-    ends = []
-    if span.invisible > span.lost / 2.0:
-        ends.append("start it later (a larger gamma_min or gamma_denoise)")
-    if span.lost > span.invisible / 2.0:
-        ends.append("end it earlier (a smaller gamma_max or gamma_noise)")
-    warnings.warn(
-        f"{span.wasted:.0%} of the path of {schedule} is wasted, in training and in sampling: "
-        f"{span}. To mend it {' and '.join(ends)}, or take schedule='cosine'.",
-        stacklevel=3,
-    )
+    advice = span.advice(schedule)
+    if advice is not None:
+        warnings.warn(advice, stacklevel=3)
 
 
 def _gamma(view: View, t: float) -> Array:
