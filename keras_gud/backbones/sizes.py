@@ -34,7 +34,7 @@ def _factory(name: str) -> Callable[..., keras.layers.Layer]:
         arguments = {**_UNETS[name], **kwargs}
         if data_shape is not None:
             spatial = data_shape[:-1]
-            if min(spatial) < SMALLEST_PATCHED:
+            if min(spatial) < SMALLEST_PATCHED and "patch" not in kwargs:
                 arguments["patch"] = 1
             spatial = patched(spatial, arguments.get("patch", 1))
             arguments["widths"] = fit_levels(arguments["widths"], spatial)

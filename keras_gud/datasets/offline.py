@@ -39,9 +39,6 @@ _CROPS = {
 }
 
 
-NAMES = ("digits", "mnist-5000", *_CROPS)
-
-
 def read(
     name: str, size: int | Sequence[int] | None, n: int | None, split: str | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -99,6 +96,7 @@ def _digits_of_mnist() -> tuple[np.ndarray, np.ndarray]:
 
 
 _DIGITS = {"digits": _digits_of_scikit_learn, "mnist-5000": _digits_of_mnist}
+NAMES = (*_DIGITS, *_CROPS)
 
 
 def _rows_of_split(count: int, split: str | None) -> np.ndarray:

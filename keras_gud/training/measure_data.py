@@ -133,11 +133,10 @@ class Passes:
             return scaling
         low, high = _of_all_processes(grid.low, "low"), _of_all_processes(grid.high, "high")
         step = np.broadcast_to(scaling.step, low.shape)
-        bounded = (step > 0.0) | (low == high)
         if self.kind == "float":
             # Later blocks may have left the grid.
             step = np.where(_of_all_processes(grid.step, "step") == step, step, 0.0)
-            bounded = (step > 0.0) | (low == high)
+        bounded = (step > 0.0) | (low == high)
         low, high = np.where(bounded, low, -np.inf), np.where(bounded, high, np.inf)
         return dataclasses.replace(scaling, step=step, low=low, high=high)
 
