@@ -20,7 +20,7 @@ from keras_gud.diffusion.data_scaling import log_density_terms
 
 # Counter of the uniform noise that dequantises; the diffusion draws are numbered from 0.
 _DEQUANTISE = -1
-_ARGUMENTS = ("labels", "draws", "batch_size", "verbose")
+_ARGUMENTS = ("labels", "draws", "batch_size", "verbose", "schedule")
 
 
 class NegativeElbo(keras.Model):
@@ -30,17 +30,18 @@ class NegativeElbo(keras.Model):
 
     Args:
         model: The built `GUDModel`.
+        view: The `regions.View` whose path it follows.
         draws: Network evaluations per example.
         params: Values of the schedule's parameters.
         **kwargs: Arguments of `keras.Model`.
     """
 
     def __init__(
-        self, model: keras.Model, draws: int, params: dict[str, Any], **kwargs: Any
+        self, model: keras.Model, view: Any, draws: int, params: dict[str, Any], **kwargs: Any
     ) -> None:
         super().__init__(dtype="float32", **kwargs)
-        self.model, self.draws = model, draws
-        self.params = model.schedule.resolve(params, others=_ARGUMENTS)
+        self.model, self.view, self.draws = model, view, draws
+        self.params = view.schedule.resolve(params, others=_ARGUMENTS)
         kwargs = {"initializer": "zeros", "aggregation": "only_first_replica"}
         self.counter = self.add_weight(
             name="counter", shape=(), dtype="int32", trainable=False, **kwargs
@@ -49,16 +50,22 @@ class NegativeElbo(keras.Model):
 
     def call(self, x: Any, training: bool = False) -> dict[str, Tensor]:
         """The terms for x, or for a dict of x and labels; see `negative_elbo`."""
-        return negative_elbo(self.model, x, self.counter, self.draws, self.params)
+        return negative_elbo(self.model, self.view, x, self.counter, self.draws, self.params)
 
 
 def negative_elbo(
-    model: keras.Model, x: Any, counter: keras.Variable, draws: int, params: dict[str, Any]
+    model: keras.Model,
+    view: Any,
+    x: Any,
+    counter: keras.Variable,
+    draws: int,
+    params: dict[str, Any],
 ) -> dict[str, Tensor]:
     """Upper bound of -log p of a batch, term by term, with fixed noise.
 
     Args:
         model: The built `GUDModel`.
+        view: The `regions.View` whose path it follows.
         x: The batch as `GUDModel.call` takes it; without labels for the null label.
         counter: int32 variable with the number of examples already seen; advanced.
         draws: Network evaluations per example.
@@ -70,11 +77,11 @@ def negative_elbo(
         log S_i, and ``"data_scaling"``: sum_i log of the scale of the data, whose uniform
         dequantisation itself contributes 0.
     """
-    z0, keys, index, condition = _components(model, x, counter)
-    parts = model.denoiser, model.schedule, z0, keys, index, draws, params, condition
+    z0, keys, index, condition = _components(model, view, x, counter)
+    parts = model.denoiser.in_view(view), view.schedule, z0, keys, index, draws, params, condition
     terms = likelihood.negative_elbo(*parts)
     zeros = ops.zeros_like(terms["prior"])
-    added = _density_terms(model, ops.ones(model.data_shape))
+    added = _density_terms(model, view, ops.ones(model.data_shape))
     return terms | {name: zeros - added[name] for name in ("log_scale", "data_scaling")}
 
 
@@ -94,23 +101,24 @@ def negative_log_prob(
         flow: The `likelihood.FlowLikelihood`.
         params: As in `negative_elbo`.
     """
-    z0, keys, _, condition = _components(model, x, counter)
+    view = model.views[0]
+    z0, keys, _, condition = _components(model, view, x, counter)
     alpha = model.schedule(0.0, **params).alpha
     log_prob = flow.in_graph(model.denoiser, model.schedule, alpha * z0, keys, params, condition)
-    return -sum(_density_terms(model, alpha).values()) - log_prob
+    return -sum(_density_terms(model, view, alpha).values()) - log_prob
 
 
-def _density_terms(model, alpha):
+def _density_terms(model, view, alpha):
     """What makes log p(z(0)) the log density of the raw data, scalars in nats."""
     counted = ops.ones((1, *model.data_shape))
-    return log_density_terms(alpha, model.prior.scale, model.data_space.scaling, counted, ops)
+    return log_density_terms(alpha, view.prior.scale, model.data_space.scaling, counted, ops)
 
 
-def _components(model, x, counter):
+def _components(model, view, x, counter):
     """Clean components of a batch, keys and indices of its examples, the denoiser's conditions."""
     label, x = pick_label(x), pick(x)
     keys, index = counter_rng.evaluation_keys(x, counter)
     space, shape = model.data_space, model.data_shape
     phi = space.to_phi(x, lambda: counter_rng.uniform(keys, _DEQUANTISE, shape))
-    z0 = model.prior(model.basis(phi))
+    z0 = view.prior(view.basis(phi))
     return z0, keys, index, {} if label is None else {"label": ops.cast(label, "int32")}

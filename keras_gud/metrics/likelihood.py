@@ -120,7 +120,8 @@ class NegativeElbo(LikelihoodMetric):
     def nats(self, model: Any, x: Any, counter: keras.Variable) -> Tensor:
         """The bound of every example, float32 ``(batch,)``; see `LikelihoodMetric.nats`."""
         params = model.schedule.resolve(self.params)
-        return sum(data_likelihood.negative_elbo(model, x, counter, self.draws, params).values())
+        parts = model, model.views[0], x, counter, self.draws, params
+        return sum(data_likelihood.negative_elbo(*parts).values())
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

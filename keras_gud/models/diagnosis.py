@@ -92,7 +92,7 @@ def diagnose(
     source = trainer.open_data(model, x, y, batch_size=batch_size, required=False)
     figures: dict[str, float] = {"steps": float(ops.convert_to_numpy(model.ema.count))}
     findings = [
-        *_losses(model, x, y, validation_data, batch_size, figures),
+        *_losses(model, source, validation_data, batch_size, figures),
         *_path(model, figures),
         *_scale(model, figures),
     ]
@@ -107,9 +107,9 @@ def diagnose(
     return Diagnosis(tuple(findings), figures)
 
 
-def _losses(model, x, y, validation_data, batch_size, figures) -> list[str]:
+def _losses(model, source, validation_data, batch_size, figures) -> list[str]:
     found = []
-    losses = model.evaluate(x, y, batch_size=batch_size, return_dict=True, verbose=0)
+    losses = model.evaluate(source, return_dict=True, verbose=0)
     loss, linear = figures["loss"], figures["linear_loss"] = losses["loss"], losses["linear_loss"]
     if loss > LEARNED * linear:
         found.append(

@@ -16,7 +16,7 @@ from keras_gud.core.types import Shape, Tensor
 from keras_gud.data.source import Source
 from keras_gud.diffusion.denoiser import Denoiser
 from keras_gud.diffusion.terminal import NoisedMoments
-from keras_gud.models import diagnosis, inversion, likelihood, sampling
+from keras_gud.models import diagnosis, inversion, likelihood, paths, sampling
 from keras_gud.models.data_space import DataSpace
 from keras_gud.models.session import Session
 from keras_gud.persistence import model_file
@@ -63,9 +63,10 @@ class GUDModel(backend.DistributedModel):
             other than 1, then mean nothing.
         start_covariance: Whether to fit the covariance of all components (at most 4096), and not
             only their variances, for the Gaussian that sampling starts from at t = 1.
-        region: Further noising states to train on, beside the paths of the schedule: a list of
-            `keras_gud.regions.Paths` or names of the tasks that they serve, ``"inpaint"``,
-            ``"upscale"``, ``"deblur"``, ``"colorize"``, ``"denoise"`` (`keras_gud.tasks`).
+        region: Further paths to train on, beside those of the schedule: a list of names of tasks
+            that they serve, ``"inpaint"``, ``"upscale"``, ``"deblur"``, ``"colorize"``,
+            ``"denoise"`` (`keras_gud.tasks`), names of schedules, ``"columns"``, ``"blurring"``,
+            and of `keras_gud.regions.Paths`.
         seed: Seed of the training noise and of the order of arrays, an integer from 0 to
             2**31 - 1; `None` draws one.
         **kwargs: Arguments of `keras.Model`: `name`, `dtype`, `trainable`.
@@ -151,6 +152,7 @@ class GUDModel(backend.DistributedModel):
             # It is part of what has been compiled.
             self.train_function = self.test_function = None
             self.session = Session()
+        self.session.forget("path", "path gap", "elbo")  # they hold what has been measured
         span = regions.measure_span(self.views[0])
         if show:
             print(f"Path of {type(self.schedule).__name__}: {span}.", flush=True)
@@ -206,6 +208,21 @@ class GUDModel(backend.DistributedModel):
         """Warns of noising states that the network was not trained on; `regions.check_region`."""
         regions.check_region(self.views, view, gamma, self.denoiser.gamma_map)
 
+    def view_along(
+        self, schedule: Any, basis: Any = None, params: dict[str, Any] | None = None
+    ) -> regions.View:
+        """The view in which the model follows a schedule; tasks use it.
+
+        Args:
+            schedule: As in `sample`.
+            basis: `None`, or the one of the model's `Basis` objects that it must be in.
+            params: If given, values of the schedule's parameters; then a path that leaves what the
+                network was trained on warns.
+        """
+        if params is None:
+            return paths.view_of(self, schedule, basis)
+        return paths.follow(self, schedule, params, basis)
+
     # -- the training step -----------------------------------------------------------------------
 
     def call(self, x: Any, training: bool = False) -> dict[str, Tensor]:
@@ -252,8 +269,11 @@ class GUDModel(backend.DistributedModel):
 
     # -- what a trained model does ----------------------------------------------------------------
 
+    path = paths.path
+    paths = property(paths.trained)
     sample = sampling.sample
     denoise = sampling.denoise
+    score = sampling.score
     log_prob = likelihood.log_prob
     bits_per_dim = likelihood.bits_per_dim
     elbo = likelihood.elbo

@@ -12,13 +12,15 @@ from keras import ops
 from keras_gud import backend
 from keras_gud.conditioning.class_labels import sampling_condition
 from keras_gud.core.arguments import check_integer, require_built
-from keras_gud.core.types import Array, ArrayLike
+from keras_gud.core.types import Array, ArrayLike, Identifier
 from keras_gud.data.arrays import BATCH_SIZE
+from keras_gud.models import paths
 from keras_gud.models.data_space import require_shape
 from keras_gud.models.sampling import to_data
 from keras_gud.samplers import Sampler
 
 
+@backend.in_strategy_scope
 def to_noise(
     model: keras.Model,
     x: ArrayLike,
@@ -27,6 +29,7 @@ def to_noise(
     *,
     sampler: str | dict | Sampler = "adaptive",
     batch_size: int | None = None,
+    schedule: Identifier | None = None,
     **arguments: Any,
 ) -> Array:
     """Data to noise, by the probability flow (paper eq. 25) from t = 0 to 1.
@@ -40,6 +43,7 @@ def to_noise(
         guidance: As in `sample`.
         sampler: A Runge-Kutta sampler: ``"adaptive"``, ``"tsit5"``, ``"rk4"``, ``"heun"``, ...
         batch_size: Examples computed at a time; default: min(n, 128).
+        schedule: As in `sample`.
         **arguments: `steps` (of ``"adaptive"`` the limit), `progress`, and parameters of the
             schedule; those left open take the middle of their range.
 
@@ -51,12 +55,14 @@ def to_noise(
     """
     require_built(model, "it inverts data")
     phi = ops.convert_to_tensor(model.data_space.to_model(x, batch_size))
-    z0 = ops.convert_to_numpy(model.prior(model.basis(phi)))
-    z = z0 * _first_alpha(model, arguments)
+    view = paths.follow(model, schedule, arguments)
+    z0 = ops.convert_to_numpy(view.prior(view.basis(phi)))
+    z = z0 * _first_alpha(view, arguments)
     conditions = sampling_condition(labels, guidance, len(z), model.classes)
-    return _flow(model, z, (0.0, 1.0), conditions, sampler, batch_size, arguments)
+    return _flow(model, view, z, (0.0, 1.0), conditions, sampler, batch_size, arguments)
 
 
+@backend.in_strategy_scope
 def from_noise(
     model: keras.Model,
     z: ArrayLike,
@@ -65,6 +71,7 @@ def from_noise(
     *,
     sampler: str | dict | Sampler = "adaptive",
     batch_size: int | None = None,
+    schedule: Identifier | None = None,
     **arguments: Any,
 ) -> Array:
     """Noise to data, by the probability flow from t = 1 to 0: the inverse of `to_noise`.
@@ -75,6 +82,7 @@ def from_noise(
         guidance: As in `sample`.
         sampler: Any sampler of `sample`; those with noise of their own are no inverse.
         batch_size: As in `to_noise`.
+        schedule: As in `to_noise`, the same.
         **arguments: As in `to_noise`.
 
     Returns:
@@ -84,8 +92,9 @@ def from_noise(
     z = require_shape(z, model.data_shape, "z")
     conditions = sampling_condition(labels, guidance, len(z), model.classes)
     batch_size = BATCH_SIZE if batch_size is None else batch_size
-    z = _flow(model, z, (1.0, 0.0), conditions, sampler, batch_size, arguments)
-    return to_data(model, z / _first_alpha(model, arguments), batch_size)
+    view = paths.follow(model, schedule, arguments)
+    z = _flow(model, view, z, (1.0, 0.0), conditions, sampler, batch_size, arguments)
+    return to_data(model, z / _first_alpha(view, arguments), batch_size, view)
 
 
 def interpolate(
@@ -124,19 +133,20 @@ def interpolate(
 
 
 @backend.in_strategy_scope
-def _flow(model, z, times, conditions, sampler, batch_size, arguments) -> Array:
+def _flow(model, view, z, times, conditions, sampler, batch_size, arguments) -> Array:
     batch_size = BATCH_SIZE if batch_size is None else batch_size
-    parts = model.denoiser, model.schedule, z, times
+    parts = model.denoiser.in_view(view), view.schedule, z, times
     return model.session.sampler(sampler).integrate(
         *parts, batch_size=batch_size, condition=conditions, **arguments
     )
 
 
-def _first_alpha(model, arguments: dict[str, Any]) -> Array:
+def _first_alpha(view, arguments: dict[str, Any]) -> Array:
     """Alpha of every component at t = 0."""
     params = {k: v for k, v in arguments.items() if k not in ("steps", "progress")}
-    params = model.schedule.resolve(params, others=("steps", "progress", "sampler", "batch_size"))
-    return ops.convert_to_numpy(model.schedule(0.0, **params).alpha)
+    others = ("steps", "progress", "sampler", "batch_size", "schedule")
+    params = view.schedule.resolve(params, others)
+    return ops.convert_to_numpy(view.schedule(0.0, **params).alpha)
 
 
 def spherical(a: Array, b: Array, weights: ArrayLike) -> Array:

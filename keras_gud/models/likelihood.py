@@ -15,13 +15,14 @@ from keras_gud import backend
 from keras_gud.conditioning.class_labels import sampling_labels
 from keras_gud.core import counter_rng
 from keras_gud.core.arguments import check_integer, require_built
-from keras_gud.core.types import Array, ArrayLike
+from keras_gud.core.types import Array, ArrayLike, Identifier
 from keras_gud.data.arrays import is_array
 from keras_gud.data.batch import pick
 from keras_gud.data.source import Source
 from keras_gud.diffusion.data_scaling import log_density_terms
 from keras_gud.likelihood import FlowLikelihood, check_given
 from keras_gud.likelihood.data_likelihood import NegativeElbo
+from keras_gud.models import paths
 from keras_gud.training.trainer import open_data
 from keras_gud.training.weight_snapshot import WeightSnapshot
 
@@ -44,6 +45,7 @@ def log_prob(
     seed: int = 0,
     batch_size: int | None = None,
     verbose: int = 0,
+    schedule: Identifier | None = None,
     **params: Any,
 ) -> dict[str, Array]:
     """Log-likelihood of every example by the probability flow (paper eq. 25), term by term.
@@ -71,6 +73,8 @@ def log_prob(
         seed: Seed of dequantisation and probes: those of example i depend on (seed, i) alone.
         batch_size: Examples per batch where x is an array; default 128.
         verbose: 1 shows a progress bar.
+        schedule: As in `sample`. The likelihood of data does not depend on the path, but the
+            model's does, by its errors.
         **params: Parameters of the schedule; those left open take the middle of their range.
 
     Returns:
@@ -85,13 +89,15 @@ def log_prob(
         ToleranceError: if the solver cannot meet its tolerance; it has the statistics.
     """
     require_built(model, "likelihoods are computed")
+    view = paths.view_of(model, schedule)
     given = check_given(given, model.data_shape)
     if given is not None:
-        _check_groups(model, given)
+        _check_groups(view, given)
     flow = FlowLikelihood(trace, probes, rtol, atol)  # checks them
     key = "flow", trace, flow.probes, rtol, atol
     flow = model.session.cached(key, lambda: flow)  # one that may be compiled
-    params = _one_path(model, params)
+    params = _one_path(view, params)
+    paths.follow(model, schedule, params)
     source = _open(model, x, labels, batch_size)
     total = source.keras_data.num_batches if source.is_array else source.n_batches
     bar = keras.utils.Progbar(total, unit_name="batch") if verbose else None
@@ -100,9 +106,9 @@ def log_prob(
         size = len(batch) if size is None else size
         results.append(
             flow(
-                model.denoiser,
-                model.schedule,
-                _first_state(model, batch, params, seed, count),
+                model.denoiser.in_view(view),
+                view.schedule,
+                _first_state(model, view, batch, params, seed, count),
                 given=given,
                 start=start,
                 seed=seed,
@@ -116,7 +122,7 @@ def log_prob(
         if bar:
             bar.update(i + 1)
     terms = {name: np.concatenate([part[name] for part in results]) for name in results[0]}
-    added = _density_terms(model, given, params)
+    added = _density_terms(model, view, given, params)
     constants = {name: np.full(count, value) for name, value in added.items()}
     total = terms.pop("log_prob") + sum(constants.values())
     error = terms.pop("standard_error")
@@ -151,6 +157,7 @@ def elbo(
     draws: int = 32,
     batch_size: int | None = None,
     verbose: int = 0,
+    schedule: Identifier | None = None,
     **params: Any,
 ) -> dict[str, Array]:
     """The variational bound of -log p of every example, term by term.
@@ -163,6 +170,8 @@ def elbo(
         draws: Network evaluations per example; the times are spread evenly over [0, 1].
         batch_size: Examples per batch where x is an array; default 128.
         verbose: 1 shows a progress bar.
+        schedule: As in `sample`. The likelihood of data does not depend on the path, but the
+            model's does, by its errors.
         **params: Parameters of the schedule; those left open take the middle of their range.
 
     Returns:
@@ -171,7 +180,8 @@ def elbo(
         per dimension (of the integers where the model was trained on such, else the
         density of the floats).
     """
-    terms = _negative_elbo(model, x, labels, draws, params, batch_size, verbose=verbose)
+    parts = x, labels, draws, schedule, params, batch_size
+    terms = _negative_elbo(model, *parts, verbose=verbose)
     bits = sum(terms.values()) / (math.prod(model.data_shape) * math.log(2.0))
     return terms | {"bits_per_dim": bits}
 
@@ -198,13 +208,16 @@ def predict(
         float32 NumPy array ``(n,)``; an upper bound, in expectation, of -log2 p / d.
     """
     kwargs = {"steps": steps, "callbacks": callbacks, "verbose": verbose}
-    terms = _negative_elbo(model, x, None, 32, {}, batch_size, **kwargs)
+    terms = _negative_elbo(model, x, None, 32, None, {}, batch_size, **kwargs)
     return sum(terms.values()) / (math.prod(model.data_shape) * math.log(2.0))
 
 
 @backend.in_strategy_scope
-def _negative_elbo(model, x, labels, draws, params, batch_size, **kwargs) -> dict[str, Array]:
+def _negative_elbo(
+    model, x, labels, draws, schedule, params, batch_size, **kwargs
+) -> dict[str, Array]:
     require_built(model, "likelihoods are computed")
+    view = paths.follow(model, schedule, params)
     check_integer("draws", draws, 1)
     source = _open(model, x, labels, batch_size)
     if backend.process_count() == 1:
@@ -215,8 +228,8 @@ def _negative_elbo(model, x, labels, draws, params, batch_size, **kwargs) -> dic
             f"several have predicted. Received: {backend.process_count()} processes. "
             "metrics.NegativeElbo in `evaluate` gives the mean."
         )
-    key = "elbo", draws, str(sorted(params.items()))
-    bound = model.session.cached(key, lambda: NegativeElbo(model, draws, params))
+    key = "elbo", draws, id(view.schedule), str(sorted(params.items()))
+    bound = model.session.cached(key, lambda: NegativeElbo(model, view, draws, params))
     bound.counter.assign(0)
     with WeightSnapshot(lambda: bound.variables).guard():
         terms = bound.predict(source.keras_data, **kwargs)
@@ -241,27 +254,27 @@ def _open(model, x, labels, batch_size) -> Source:
     return source
 
 
-def _first_state(model, batch, params, seed, first) -> Array:
+def _first_state(model, view, batch, params, seed, first) -> Array:
     """Raw data to z(0) = alpha(0) z0: the state at t = 0 whose noise is 0."""
     keys = counter_rng.sample_keys(seed, len(batch), first)
     uniform = lambda: counter_rng.uniform(keys, _DEQUANTISE, model.data_shape)  # noqa: E731
     phi = model.data_space.to_phi(ops.convert_to_tensor(batch), uniform)
-    z0 = model.prior(model.basis(phi))
-    return ops.convert_to_numpy(model.schedule(0.0, **params).alpha * z0)
+    z0 = view.prior(view.basis(phi))
+    return ops.convert_to_numpy(view.schedule(0.0, **params).alpha * z0)
 
 
-def _density_terms(model, given, params) -> dict[str, float]:
+def _density_terms(model, view, given, params) -> dict[str, float]:
     """What makes log p(z(0)) the log density of the raw data; the same for all examples."""
     counted = np.ones(model.data_shape) if given is None else (~given).astype("float64")
-    alpha = ops.convert_to_numpy(model.schedule(0.0, **params).alpha)[0].astype("float64")
-    scale = ops.convert_to_numpy(model.prior.scale).astype("float64")
+    alpha = ops.convert_to_numpy(view.schedule(0.0, **params).alpha)[0].astype("float64")
+    scale = ops.convert_to_numpy(view.prior.scale).astype("float64")
     return log_density_terms(alpha, scale, model.data_space.scaling, counted, np)
 
 
-def _one_path(model, params: dict[str, Any]) -> dict[str, Any]:
+def _one_path(view, params: dict[str, Any]) -> dict[str, Any]:
     """The parameters of the schedule, one value each."""
     known = inspect.signature(log_prob).parameters
-    params = model.schedule.resolve(params, others=[name for name in known if name != "model"])
+    params = view.schedule.resolve(params, others=[name for name in known if name != "model"])
     for name, value in params.items():
         if len(value) != 1:
             raise ValueError(
@@ -270,10 +283,10 @@ def _one_path(model, params: dict[str, Any]) -> dict[str, Any]:
     return params
 
 
-def _check_groups(model, given) -> None:
+def _check_groups(view, given) -> None:
     """The network is conditioned on gamma group by group: a group is given as a whole."""
-    groups = ops.convert_to_numpy(model.schedule.groups)
-    groups = np.broadcast_to(groups, model.data_shape).ravel()
+    groups = ops.convert_to_numpy(view.schedule.groups)
+    groups = np.broadcast_to(groups, given.shape).ravel()
     parts = np.bincount(groups, given.ravel()) / np.bincount(groups)
     split = np.flatnonzero((parts > 0.0) & (parts < 1.0))
     if split.size:

@@ -14,11 +14,13 @@ from keras import ops
 from keras_gud import backend
 from keras_gud.conditioning.class_labels import sampling_condition
 from keras_gud.core.arguments import check_integer, check_keywords, require_built
-from keras_gud.core.types import Array, ArrayLike, Tensor, TensorLike
+from keras_gud.core.types import Array, ArrayLike, Identifier, Tensor, TensorLike
 from keras_gud.data.arrays import BATCH_SIZE
 from keras_gud.data.checks import check_finite
 from keras_gud.diffusion.guidance import Guided
-from keras_gud.diffusion.noising_state import NoisingState, z0_from_eps
+from keras_gud.diffusion.noising_state import NoisingState, score_from_eps, z0_from_eps
+from keras_gud.models import paths
+from keras_gud.regions import View
 from keras_gud.samplers import Sampler
 
 
@@ -38,6 +40,7 @@ def sample(
     states: int = 0,
     progress: bool = False,
     start: str = "matched",
+    schedule: Identifier | None = None,
     **params: Any,
 ) -> Array | tuple[Array, Array]:
     """Generates data.
@@ -67,6 +70,10 @@ def sample(
         start: ``"matched"`` starts from Gaussian noise with the variances that noised data have
             at t = 1, ``"prior"`` from N(0, 1) as the paper does, which the data reach only in
             the limit of a large gamma(1).
+        schedule: The path to follow, without another training; `None`: the model's own. A name, a
+            config or an instance of a schedule, in one of the model's bases (its own, or of its
+            `region`), or the arguments of a preset. One that leaves the noising states that the
+            network was trained on warns, and says where and how far (`GUDModel.path`).
         **params: Parameters of the schedule, e.g. ``a=0.7``; those left open take the middle
             of their range.
 
@@ -96,12 +103,14 @@ def sample(
     """
     require_built(model, "it samples")
     own = inspect.signature(sample).parameters.keys() - {"model", "params"}
-    check_keywords("sample", params, own | model.schedule.ranges.keys())
+    view = paths.view_of(model, schedule)
+    check_keywords("sample", params, own | view.schedule.ranges.keys())
+    paths.follow(model, schedule, params)
     n = check_integer("n", n, 1)
     batch_size = BATCH_SIZE if batch_size is None else batch_size
     result = model.session.sampler(sampler)(
-        Guided.of(model.denoiser, guide),
-        model.schedule,
+        Guided.of(model.denoiser.in_view(view), guide),
+        view.schedule,
         n,
         steps=steps,
         seed=int(np.random.randint(2**31)) if seed is None else seed,
@@ -114,14 +123,19 @@ def sample(
         **params,
     )
     if not states:
-        return to_data(model, result, batch_size)
+        return to_data(model, result, batch_size, view)
     result, path = result
-    path = np.stack([to_data(model, z, batch_size) for z in path])
-    return to_data(model, result, batch_size), path
+    path = np.stack([to_data(model, z, batch_size, view) for z in path])
+    return to_data(model, result, batch_size, view), path
 
 
+@backend.in_strategy_scope
 def denoise(
-    model: keras.Model, x: TensorLike, state: NoisingState, labels: ArrayLike | None = None
+    model: keras.Model,
+    x: TensorLike,
+    state: NoisingState,
+    labels: ArrayLike | None = None,
+    schedule: Identifier | None = None,
 ) -> Tensor:
     """The network's estimate of the clean data.
 
@@ -130,6 +144,7 @@ def denoise(
             (of the scaled data, `GUDModel.data_space.scaling`).
         state: Their `NoisingState`.
         labels: As in `sample`.
+        schedule: As in `sample`: the path that the state is of, if it is another one.
 
     Returns:
         Float tensor of x's shape, same units.
@@ -138,6 +153,57 @@ def denoise(
         ValueError: for x of another shape, or a NumPy array with NaN or infinite values.
     """
     require_built(model, "it denoises")
+    view = paths.view_of(model, schedule)
+    z, eps = _estimate(model, view, x, state, labels)
+    z0 = z0_from_eps(z, eps, state)
+    return view.basis.inverse(view.prior.inverse(z0))
+
+
+@backend.in_strategy_scope
+def score(
+    model: keras.Model,
+    x: TensorLike,
+    state: NoisingState,
+    labels: ArrayLike | None = None,
+    schedule: Identifier | None = None,
+    *,
+    components: bool = False,
+) -> Tensor:
+    """The network's estimate of the score, the gradient of the log density of noised data.
+
+    In components it is ``-eps/sigma``; in the data's own axes (paper eq. 23) ``U^T S^-1`` times
+    that, the gradient in x.
+
+    Args:
+        x: As in `denoise`.
+        state: As in `denoise`.
+        labels: As in `sample`.
+        schedule: As in `denoise`.
+        components: Whether to return the gradient in the components z instead.
+
+    Returns:
+        Float tensor of x's shape, in the inverse of its units.
+
+    Raises:
+        ValueError: as `denoise`.
+
+    Example:
+
+    >>> import keras_gud
+    >>> x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    >>> model = keras_gud.GUD(schedule="cosine", backbone="tiny"); model.adapt(x, verbose=0)
+    >>> tuple(model.score(x, model.schedule(0.5)).shape)
+    (64, 4)
+    """
+    require_built(model, "it has a score")
+    view = paths.view_of(model, schedule)
+    _, eps = _estimate(model, view, x, state, labels)
+    in_z = score_from_eps(eps, state)
+    return in_z if components else view.basis.inverse(in_z / view.prior.scale)
+
+
+def _estimate(model, view, x, state, labels) -> tuple[Tensor, Tensor]:
+    """The components of noised data in a view, and the network's estimate of their noise."""
     if tuple(np.shape(x))[1:] != model.data_shape or np.ndim(x) == 0:
         raise ValueError(
             f"Expected x of shape (batch, {str(model.data_shape)[1:-1]}). "
@@ -145,13 +211,12 @@ def denoise(
         )
     if isinstance(x, np.ndarray) and x.dtype.kind == "f":
         check_finite(x)
-    z = model.prior(model.basis(ops.convert_to_tensor(x, "float32")))
+    z = view.prior(view.basis(ops.convert_to_tensor(x, "float32")))
     given = {} if labels is None else sampling_condition(labels, 1.0, len(x), model.classes)
     given = {name: ops.convert_to_tensor(value) for name, value in given.items()}
-    z0 = z0_from_eps(z, model.denoiser(z, state, **given), state)
-    return model.basis.inverse(model.prior.inverse(z0))
+    return z, model.denoiser.in_view(view)(z, state, **given)
 
 
-def to_data(model: keras.Model, z0: Tensor, batch_size: int = 256) -> Array:
-    """Clean components to data in their own units; see `DataSpace.to_data`."""
-    return model.data_space.to_data(z0, model.basis, model.prior, batch_size)
+def to_data(model: keras.Model, z0: Tensor, batch_size: int, view: View) -> Array:
+    """Clean components of a view to data in their own units; see `DataSpace.to_data`."""
+    return model.data_space.to_data(z0, view.basis, view.prior, batch_size)

@@ -19,6 +19,10 @@ class Session:
             self._cache[key] = make()
         return self._cache[key]
 
+    def forget(self, *kinds: str) -> None:
+        """Drops the objects whose key begins with one of these words."""
+        self._cache = {key: made for key, made in self._cache.items() if key[0] not in kinds}
+
     def sampler(self, identifier: str | dict | Sampler) -> Sampler:
         """The sampler; named ones are kept, so that their loop is compiled once.
 

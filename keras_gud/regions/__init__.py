@@ -1,6 +1,13 @@
 """The region of noising states that a network is trained on, and the distance of others from it."""
 
-from keras_gud.regions.coverage import check_region
+from keras_gud.regions.coverage import Gap, check_region, warn_of_gap
+from keras_gud.regions.path import (
+    Path,
+    describe_path,
+    find_view,
+    gap_of_path,
+    trained_paths,
+)
 from keras_gud.regions.paths import (
     Paths,
     adapt_tokens,
@@ -32,14 +39,21 @@ registry.add("colorize", lambda: Paths(_at_once("channel"), "channel", "channel"
 get = registry.get
 
 __all__ = [
+    "Gap",
+    "Path",
     "Paths",
     "Span",
     "View",
     "adapt_tokens",
     "check_region",
+    "describe_path",
+    "find_view",
+    "gap_of_path",
     "get",
     "get_all",
     "has_pixel_states",
     "measure_span",
+    "trained_paths",
     "warn_if_wasted",
+    "warn_of_gap",
 ]

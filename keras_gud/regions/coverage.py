@@ -7,6 +7,7 @@ from a view is the least distance from a state of its paths, with observations i
 import itertools
 import warnings
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from keras import ops
@@ -16,49 +17,110 @@ from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.regions.view import View
 
 # Gamma may be this far from trained states before a warning: networks are smooth in gamma.
-_TOLERANCE = 0.5
+TOLERANCE = 0.5
 _TIMES = np.linspace(0.0, 1.0, 129, dtype="float32")
 # Values of each parameter of a family, by the number of parameters.
 _VALUES = {1: 33, 2: 9}
+# Of more groups, as of a schedule with one for each component, so many are looked at.
+_MOST_GROUPS = 2048
 # Components this close to the path are on it.
 _ON_PATH = 1e-3
 
 
-def check_region(views: Iterable[View], view: View, gamma: ArrayLike, gamma_map: bool) -> None:
-    """Warns if states are outside the region that the network was trained on, and by how much.
+@dataclass(frozen=True)
+class Gap:
+    """How far some states are from those that a network was trained on, in gamma.
+
+    Attributes:
+        nearest: The distance of each state from the nearest trained one, float64 ``(k,)``.
+        within: The largest difference, in each state, between the gamma of a component and that of
+            its token, the mean over a group, of which alone the network knows; ``(k,)``.
+    """
+
+    nearest: np.ndarray
+    within: np.ndarray
+
+    @property
+    def largest(self) -> float:
+        """The larger one of both in the worst state."""
+        return float(np.maximum(self.nearest, self.within).max())
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether all states are as good as trained ones."""
+        return self.largest <= TOLERANCE
+
+    def in_words(self, max_tokens: int) -> tuple[str, str]:
+        """What is wrong, and what would mend it.
+
+        Args:
+            max_tokens: Of the model's tokens.
+        """
+        reasons, advice = [], []
+        if self.nearest.max() > TOLERANCE:
+            reasons.append(f"the nearest trained state is {self.nearest.max():.1f} away in gamma")
+            advice.append(
+                "the task's or the schedule's name in `region`, e.g. GUD(..., region=['inpaint'])"
+            )
+        if self.within.max() > TOLERANCE:
+            reasons.append(
+                f"gamma differs by up to {self.within.max():.1f} within groups of components of "
+                "which the network is given the mean alone"
+            )
+            advice.append(f"more than max_tokens={max_tokens}")
+        return " and ".join(reasons), " and ".join(advice)
+
+
+def measure_gap(views: Iterable[View], view: View, gamma: ArrayLike, gamma_map: bool) -> Gap:
+    """How far states are from the region that the network was trained on.
 
     Args:
         views: All views of the model.
         view: The one in whose components the states are.
         gamma: Some states, ``(k, *data_shape)``.
         gamma_map: Whether the network is given gamma for every pixel.
-
-    Warns:
-        UserWarning: with the largest distance in gamma, and the largest difference between the
-            gamma of a component and that of its token, the mean over a group.
     """
     exact = gamma_map and not view.basis.mixes_space
     states = np.asarray(gamma, "float64")
-    token_error = 0.0 if exact else max(_token_error(view, state) for state in states)
+    within = np.array([0.0 if exact else _token_error(view, state) for state in states])
     near = [distances_from_view(other, states) for other in views if other.basis is view.basis]
-    gap = np.min(near, axis=0).max()
-    if max(gap, token_error) <= _TOLERANCE:
+    return Gap(np.min(near, axis=0), within)
+
+
+def check_region(
+    views: Iterable[View], view: View, gamma: ArrayLike, gamma_map: bool, what: str = "This task"
+) -> None:
+    """Warns if states are outside the region that the network was trained on, and by how much.
+
+    Args:
+        views: As in `measure_gap`.
+        view: As in `measure_gap`.
+        gamma: As in `measure_gap`.
+        gamma_map: As in `measure_gap`.
+        what: What leaves the region, for the message.
+
+    Warns:
+        UserWarning: with the largest distance in gamma, and the largest difference between the
+            gamma of a component and that of its token.
+    """
+    warn_of_gap(measure_gap(views, view, gamma, gamma_map), view, what)
+
+
+def warn_of_gap(gap: Gap, view: View, what: str) -> None:
+    """Warns of states outside the trained region, with the remedy.
+
+    Args:
+        gap: From `measure_gap`.
+        view: The view in whose components the states are.
+        what: What leaves the region.
+    """
+    if gap.is_trained:
         return
-    reasons, advice = [], []
-    if gap > _TOLERANCE:
-        reasons.append(f"the nearest trained state is {gap:.1f} away in gamma")
-        advice.append("the task's name in `region`, e.g. GUD(..., region=['inpaint'])")
-    if token_error > _TOLERANCE:
-        reasons.append(
-            f"gamma differs by up to {token_error:.1f} within groups of components of which the "
-            "network is given the mean alone"
-        )
-        advice.append(f"more than max_tokens={view.tokens.max_tokens}")
+    reasons, advice = gap.in_words(view.tokens.max_tokens)
     warnings.warn(
-        "This task leaves the noising states that the network was trained on: "
-        f"{' and '.join(reasons)} ({type(view.basis).__name__} basis). Train with "
-        f"{' and '.join(advice)}.",
-        stacklevel=3,
+        f"{what} leaves the noising states that the network was trained on: {reasons} "
+        f"({type(view.basis).__name__} basis). Train with {advice}.",
+        stacklevel=4,
     )
 
 
@@ -73,8 +135,9 @@ def distances_from_view(view: View, gamma: np.ndarray) -> np.ndarray:
         float64 ``(k,)``.
     """
     # The states of the whole family are most of the work, and the same for all of `gamma`.
-    paths, index = _paths(view)
-    ends = [_gamma_of_groups(view, view.schedule(end)).ravel() for end in (0.0, 1.0)]
+    kept = _kept_groups(view.schedule.n_groups)
+    paths, index = _paths(view, kept)
+    ends = [_gamma_of_groups(view, view.schedule(end), kept).ravel() for end in (0.0, 1.0)]
     return np.array([_distance(view, paths, index, ends, state) for state in gamma])
 
 
@@ -85,15 +148,15 @@ def _distance(
 
     Args:
         view: The view.
-        paths: Gamma of every group on its paths, ``(n, n_groups)``.
-        index: Group of every component, `data_shape`.
-        ends: Gamma of every group at t = 0 and t = 1, ``(n_groups,)`` each.
+        paths: Gamma of every kept group on its paths, ``(n, n_kept)``.
+        index: Place among the kept groups of every component, `data_shape`; -1: it is not kept.
+        ends: Gamma of every kept group at t = 0 and t = 1, ``(n_kept,)`` each.
         gamma: The state, `data_shape`.
     """
     # Components that share group and gamma need to be looked at once.
     pairs = np.stack([index.ravel(), np.ravel(gamma)], axis=1)
     group, gamma = np.unique(np.round(pairs, 4), axis=0).T
-    group = group.astype(int)
+    group, gamma = group[group >= 0].astype(int), gamma[group >= 0]
     paths, (first, last) = paths[:, group], (end[group] for end in ends)
     if not view.observed:
         return float(np.abs(paths - gamma).max(axis=1).min())
@@ -109,26 +172,34 @@ def _distance(
     return float(miss.min())
 
 
-def _paths(view: View) -> tuple[np.ndarray, np.ndarray]:
-    """Gamma of every group on all paths, ``(n, n_groups)``, and the group of every component."""
+def _kept_groups(n_groups: int) -> np.ndarray:
+    """The groups that are looked at: all, or `_MOST_GROUPS` of them, ascending."""
+    return np.unique(np.linspace(0, n_groups - 1, min(n_groups, _MOST_GROUPS)).astype(int))
+
+
+def _paths(view: View, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gamma of the kept groups on all paths, and the place among them of every component."""
     ranges = {name: r for name, r in view.schedule.ranges.items() if r[0] < r[1]}
     count = _VALUES.get(len(ranges), 5)
     values = [np.linspace(low, high, count) for low, high in ranges.values()]
-    index = np.broadcast_to(ops.convert_to_numpy(view.schedule.groups), view.basis.data_shape)
+    place = np.full(view.schedule.n_groups, -1)
+    place[kept] = np.arange(len(kept))
+    groups = ops.convert_to_numpy(view.schedule.groups)
+    index = np.broadcast_to(place[groups], view.basis.data_shape)
     rows = []
     for chosen in itertools.product(*values):
         state = view.schedule(_TIMES, **dict(zip(ranges, chosen, strict=True)))
-        rows.append(_gamma_of_groups(view, state))
+        rows.append(_gamma_of_groups(view, state, kept))
     return np.concatenate(rows), index
 
 
-def _gamma_of_groups(view: View, state: NoisingState) -> np.ndarray:
-    """Gamma of a state by group, ``(rows, n_groups)``."""
+def _gamma_of_groups(view: View, state: NoisingState, kept: np.ndarray) -> np.ndarray:
+    """Gamma of a state in the kept groups, ``(rows, n_kept)``."""
     gamma = ops.convert_to_numpy(state.gamma)
     groups = ops.convert_to_numpy(view.schedule.groups)
     gamma = np.broadcast_to(gamma, (len(gamma), *groups.shape)).reshape(len(gamma), -1)
     _, first = np.unique(groups, return_index=True)
-    return gamma[:, first].astype("float64")
+    return gamma[:, first[kept]].astype("float64")
 
 
 def _token_error(view: View, gamma: np.ndarray) -> float:

@@ -12,7 +12,7 @@ from keras_gud import bases, schedules
 from keras_gud.bases import Basis
 from keras_gud.conditioning.gamma_tokens import GammaTokens
 from keras_gud.core.fitted_layer import FittedLayer
-from keras_gud.core.registry import PACKAGE, Registry
+from keras_gud.core.registry import PACKAGE, Registry, near_match
 from keras_gud.core.types import ArrayLike, Identifier, Shape
 from keras_gud.diffusion.terminal import NoisedMoments
 from keras_gud.priors import Isotropic, Prior
@@ -189,7 +189,8 @@ def get_all(region: Identifier | Sequence[Identifier], basis: Basis, prior: Prio
     """The `Paths` of a model's argument `region`, with equal bases made one.
 
     Args:
-        region: `Paths`, names of tasks, or a list of them.
+        region: `Paths`, names of tasks, names of schedules (each in the basis where the literature
+            has it), arguments of presets, or a list of them.
         basis: The model's own basis.
         prior: The model's own prior.
 
@@ -197,7 +198,7 @@ def get_all(region: Identifier | Sequence[Identifier], basis: Basis, prior: Prio
         ValueError: for an unknown name, or paths in other bases with a prior that whitens.
     """
     region = list(region) if isinstance(region, (tuple, list)) else [region]
-    found = [registry.get(paths) for paths in region]
+    found = [_paths_of(paths, basis) for paths in region]
     share_bases(basis, found)
     others = [paths.used.basis.name for paths in found if paths.used.basis is not None]
     if others and not isinstance(prior, Isotropic):
@@ -207,6 +208,26 @@ def get_all(region: Identifier | Sequence[Identifier], basis: Basis, prior: Prio
             f"{others}."
         )
     return found
+
+
+def _paths_of(given: Identifier, own: Basis) -> Paths:
+    """The `Paths` of one entry of `region`."""
+    if isinstance(given, dict) and "schedule" in given:  # arguments of a preset
+        return Paths(given["schedule"], given.get("basis"))
+    if isinstance(given, schedules.ComponentSchedule) or (
+        isinstance(given, str) and given.lower() in schedules.registry.factories
+    ):
+        schedule = schedules.get(given)
+        home = None if schedule.home is None else bases.get(schedule.home)
+        return Paths(schedule, None if home is None or type(home) is type(own) else home)
+    if isinstance(given, str) and given.lower() not in registry.factories:
+        known = [*registry.factories, *schedules.registry.factories]
+        raise ValueError(
+            f"Expected `region` to be of the tasks {sorted(registry.factories)}, of the schedules "
+            f"{sorted(schedules.registry.factories)}, or `Paths`. "
+            f"Received: region={given!r}.{near_match(given, known)}"
+        )
+    return registry.get(given)
 
 
 def has_pixel_states(views: Iterable[View]) -> bool:

@@ -26,6 +26,8 @@ from keras_gud.schedules.schedule import registry
 class _Frequencies(Curves):
     """A curve for each frequency |k| in cycles per sample, clipped to finite end points."""
 
+    home = "fourier"
+
     def __init__(self, gamma_min: float, gamma_max: float, **kwargs: Any) -> None:
         super().__init__(("frequency",), **kwargs)
         check_gamma_range(gamma_min, gamma_max)
@@ -68,6 +70,8 @@ class Blurring(_Frequencies):
     >>> [round(float(g), 2) for g in schedule(0.25).gamma[0]]
     [-1.74, 12.02]
     """
+
+    home = "dct"
 
     def __init__(
         self,
@@ -129,6 +133,8 @@ class HeatDissipation(_Frequencies):
     >>> [round(float(g), 2) for g in schedule(0.25).gamma[0]]
     [-9.21, -4.94]
     """
+
+    home = "dct"
 
     def __init__(
         self,

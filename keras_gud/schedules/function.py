@@ -120,6 +120,10 @@ class Function(Curves):
         """The function; see `Curves.gamma`."""
         return self.function(t, **coordinates)
 
+    def unbuilt(self) -> "Function":
+        """As `ComponentSchedule.unbuilt`, also of a function that is not registered."""
+        return Function(self.function, self.coordinate_names)
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {

@@ -61,6 +61,7 @@ class Hierarchical(ComponentSchedule):
     """
 
     bounds = {"a": (0.0, 1.0), "b": (0.0, 1.0)}
+    home = "haar"
 
     def __init__(
         self,

@@ -110,6 +110,8 @@ class Linear(ComponentSchedule):
         self.ordering = ordering if isinstance(ordering, str) else _finite_floats(ordering)
         self.gamma_denoise = float(gamma_denoise)
         self.floor = None if floor is None else float(floor)
+        if isinstance(ordering, str) and ordering != "variance":
+            self.home = "fourier"
         self.gamma_noise = (
             gamma_noise if isinstance(gamma_noise, str | None) else float(gamma_noise)
         )

@@ -53,6 +53,8 @@ class ComponentSchedule(FittedLayer):
     """
 
     bounds: dict[str, Range] = {}
+    # Name of the basis in which the literature has it; `None` for one that acts in any.
+    home: str | None = None
     # Whether training calls `learn(t, error, weight)` after every step.
     learns: ClassVar[bool] = False
     group_shape: Shape
@@ -236,6 +238,10 @@ class ComponentSchedule(FittedLayer):
     def unwarped(self) -> "ComponentSchedule":
         """The same path without a time warp, for solvers that choose their own steps."""
         return self
+
+    def unbuilt(self) -> "ComponentSchedule":
+        """A schedule with the same arguments, not adapted to any data."""
+        return type(self).from_config(self.get_config())
 
     def kinks(self, **params: Any) -> Tensor | None:
         """Times at which a group begins or ceases to move, where dgamma/dt jumps.

@@ -20,6 +20,9 @@ from keras_gud.schedules.checks import check_gamma_range
 from keras_gud.schedules.clipping import clipped_line
 from keras_gud.schedules.schedule import ComponentSchedule, registry
 
+# The bases with coordinates that pixels do not have.
+_HOMES = {"band": "haar", "frequency": "dct", "rank": "pca"}
+
 
 @registry.register("sequential")
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -69,6 +72,7 @@ class Sequential(ComponentSchedule):
         super().__init__({"b": b}, **kwargs)
         check_gamma_range(gamma_min, gamma_max)
         self.over, self.reverse = over, check_flag("reverse", reverse)
+        self.home = _HOMES.get(over) if isinstance(over, str) else None
         self.gamma_min, self.gamma_max = float(gamma_min), float(gamma_max)
 
     def make_groups(self, data_shape: Shape, coordinates: Coordinates) -> np.ndarray:

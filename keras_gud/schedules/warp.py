@@ -77,6 +77,10 @@ class TimeWarp(ComponentSchedule):
         shape = (-1, *(1 for _ in self.group_shape))
         return NoisingState(inner.gamma, inner.dgamma_dt * ops.reshape(self._speed(t), shape))
 
+    def unbuilt(self) -> "TimeWarp":
+        """See `ComponentSchedule.unbuilt`."""
+        return TimeWarp(self.schedule.unbuilt(), self.power)
+
     def unwarped(self) -> ComponentSchedule:
         """The schedule inside: ds/dt may be infinite at the ends."""
         return self.schedule.unwarped()

@@ -9,7 +9,7 @@ from keras import ops
 from keras_gud.conditioning.class_labels import sampling_condition
 from keras_gud.core import counter_rng
 from keras_gud.core.arguments import require_built
-from keras_gud.core.types import TensorLike
+from keras_gud.core.types import Identifier, TensorLike
 from keras_gud.diffusion.guidance import Guided
 from keras_gud.samplers.run import check_rows
 from keras_gud.tasks import inputs, posterior
@@ -21,7 +21,7 @@ from keras_gud.tasks.task import register
 
 @register(lambda image: {"partly_noised": image / 128.0 - 1.0, "t": 0.5})
 def complete(model: Model, partly_noised: TensorLike, t: float, **options: Any) -> Restored:
-    """Draws images given their state z(t) at time t of the model's own schedule.
+    """Draws images given their state z(t) at time t of the model's schedule, or another one.
 
     On a sequential schedule, some parts of the image are nearly clean at that time and others pure
     noise: the reverse process from t to 0 completes it.
@@ -32,8 +32,8 @@ def complete(model: Model, partly_noised: TensorLike, t: float, **options: Any) 
             `data_scale` of `GUDModel`): float array of the model's data shape, or a batch of them.
         t: The time, a number in (0, 1].
         **options: See `Options`. Samplers of the probability flow give one completion of a z(t),
-            those of the reverse SDE draw from the posterior. The parameters of the schedule must be
-            those that the images were noised with.
+            those of the reverse SDE draw from the posterior. The schedule and its parameters must
+            be those that the images were noised with.
 
     Returns:
         See `restore`.
@@ -42,10 +42,11 @@ def complete(model: Model, partly_noised: TensorLike, t: float, **options: Any) 
         ValueError: for images of another size, NaN, or another time.
     """
     require_built(model, "it restores")
-    view, t = model.views[0], _check_time(t, 0.0)
+    t = _check_time(t, 0.0)
     x, single = inputs.as_images("partly_noised", partly_noised, [model.data_shape], "float")
     inputs.require_finite("partly_noised", x)
     chosen, params = Options.split(options)
+    view = model.view_along(chosen.schedule, params=params)
     params = view.schedule.resolve(params, others=Options.names())
     condition = sampling_condition(chosen.labels, chosen.guidance, len(x), model.classes)
     for part in (params, condition):
@@ -66,14 +67,22 @@ def complete(model: Model, partly_noised: TensorLike, t: float, **options: Any) 
     return to_data(model, view, z0, chosen, single)
 
 
-def noised(model: Model, image: TensorLike, t: float, seed: int = 0, **params: Any) -> np.ndarray:
-    """Clean images noised to time t of the model's own schedule, for `complete`.
+def noised(
+    model: Model,
+    image: TensorLike,
+    t: float,
+    seed: int = 0,
+    schedule: Identifier | None = None,
+    **params: Any,
+) -> np.ndarray:
+    """Clean images noised to time t of a schedule, for `complete`.
 
     Args:
         model: A trained `GUDModel`.
         image: Array of the model's data shape, or a batch of them, in the data's units.
         t: The time, a number in [0, 1].
         seed: The noise of image i depends on (seed, i) alone.
+        schedule: As in `GUDModel.sample`; default: the model's own.
         **params: Parameters of the schedule.
 
     Returns:
@@ -83,12 +92,12 @@ def noised(model: Model, image: TensorLike, t: float, seed: int = 0, **params: A
         ValueError: for images of another size, NaN, or another time.
     """
     require_built(model, "it restores")
-    view, t = model.views[0], _check_time(t, -1.0)
+    view, t = model.view_along(schedule, params=params), _check_time(t, -1.0)
     x, single = inputs.as_images("image", image, [model.data_shape], model.data_space.kind)
     inputs.require_finite("image", x)
     scaling = model.data_space.scaling
     z0 = view.prior(components(view, scaling.expected(x)))
-    params = view.schedule.resolve(params, others=("seed",))
+    params = view.schedule.resolve(params, others=("seed", "schedule"))
     eps = counter_rng.normal(counter_rng.sample_keys(seed, len(x)), 0, model.data_shape)
     z = view.schedule(np.float32(t), **params).add_noise(z0, eps)
     phi = ops.convert_to_numpy(view.basis.inverse(view.prior.inverse(z)))

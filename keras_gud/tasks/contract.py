@@ -42,5 +42,10 @@ class Model(Protocol):
     denoiser: Denoiser
     session: Any  # a `models.session.Session`, whose folder is above this one
 
+    def view_along(
+        self, schedule: Any, basis: Any = None, params: dict[str, Any] | None = None
+    ) -> View:
+        """The view in which the model follows a schedule, in a given one of its bases."""
+
     def check_region(self, view: View, gamma: Any) -> None:
         """Warns if the states of a view's components are not among those of the training."""

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_gud.core.data_shape import axis_names, spatial_shape
 from keras_gud.core.registry import near_match
+from keras_gud.core.types import Identifier
 from keras_gud.regions import View
 from keras_gud.schedules import Sequential
 from keras_gud.tasks.contract import Model
@@ -55,12 +56,15 @@ class Direction:
         return array.shape[self.axis]
 
 
-def find_direction(model: Model, direction: str) -> tuple[View, Direction]:
+def find_direction(
+    model: Model, direction: str, schedule: Identifier | None = None
+) -> tuple[View, Direction]:
     """The view of a model that is generated in a direction, and the `Direction`.
 
     Args:
         model: The model.
         direction: ``"right"``, ``"left"``, ``"down"`` or ``"up"``.
+        schedule: As in `GUDModel.sample`; default: any that the model was trained on.
 
     Raises:
         ValueError: if there is none; the message says what to train.
@@ -87,11 +91,12 @@ def find_direction(model: Model, direction: str) -> tuple[View, Direction]:
             and np.array_equal(np.broadcast_to(groups, shape), order)
         )
 
-    for view in model.views:
+    views = model.views if schedule is None else [model.view_along(schedule)]
+    for view in views:
         if is_generated_so(view):
             return view, Direction(from_end, reverse, length)
     wanted = f'schedules.Sequential(b=(0.5, 0.8), over="{name}"{", reverse=True" * reverse})'
-    received = sorted({type(view.schedule).__name__ for view in model.views})
+    received = sorted({type(view.schedule).__name__ for view in views})
     raise ValueError(
         f"Expected a model that is generated one {name} after the other, to extend to direction="
         f"{direction!r}. Received: a model with the schedules {received}. Train one with "

@@ -88,7 +88,7 @@ def extend(
     for name in ("return_std", "batch_size"):
         if name in options:
             raise ValueError(f"Expected no `{name}` for images that are extended.")
-    view, along = find_direction(model, direction)
+    view, along = find_direction(model, direction, options.get("schedule"))
     given = _as_images(model, along, image)
     b = _choose_b(view.schedule, options.pop("b", None), along.length, shift)
     window = RollingWindow.of(along.length, b, shift, approximate)

@@ -33,6 +33,8 @@ class Options:
             of the observation: pixels for in-painting, say.
         as_float: Whether a model of integers, or of floats on a grid, returns float32 that are
             neither rounded nor clipped.
+        schedule: The path that is followed, in the basis of the observation; see
+            `GUDModel.sample`. Default: the one that the model was trained on.
 
     Raises:
         ValueError: for draws < 1, or return_std with fewer than 2.
@@ -55,6 +57,7 @@ class Options:
     guidance: ArrayLike = 1.0
     guide: Callable[..., Tensor] | None = None
     as_float: bool = False
+    schedule: Identifier | None = None
 
     def __post_init__(self) -> None:
         check_integer("draws", self.draws, 1)

@@ -154,6 +154,8 @@ def draw_given(
     """
     options, params = Options.split(keywords)
     n = len(observation.z0)
+    if options.schedule is not None:
+        view = model.view_along(options.schedule, view.basis)
     resolved: dict[str, Any] = view.schedule.resolve(params, others=Options.names())
     z0 = posterior.draw(
         Guided.of(model.denoiser.in_view(view), options.guide),

@@ -21,6 +21,8 @@ _BLOCK = 2**17
 _ENOUGH_FOR_SCALE = 2**26
 # Steps of this relative difference are less than half a step apart after 2**16 of them.
 _SAME_STEP = 1e-6
+# Points of two grids that are this part of a step apart are one, but for rounding.
+_SAME_POINT = 1e-2
 
 # Integers that some backend's default types do not hold.
 _TOO_LARGE = 2.0**31
@@ -93,7 +95,7 @@ class Passes:
         if isinstance(data_scale, str):
             self.scaling = as_they_are(self.kind, data_scale)
             return
-        step = _of_all_processes(self.grid.step, "step")
+        step = _common_step(self.grid)
         if data_scale is not None:
             scale = _broadcastable(data_scale, self.data_shape)
         elif by_column:
@@ -134,8 +136,8 @@ class Passes:
         low, high = _of_all_processes(grid.low, "low"), _of_all_processes(grid.high, "high")
         step = np.broadcast_to(scaling.step, low.shape)
         if self.kind == "float":
-            # Later blocks may have left the grid.
-            step = np.where(_of_all_processes(grid.step, "step") == step, step, 0.0)
+            # Later blocks may have left the grid, and each process may have one of its own.
+            step = np.where(_common_step(grid) == step, step, 0.0)
         bounded = (step > 0.0) | (low == high)
         low, high = np.where(bounded, low, -np.inf), np.where(bounded, high, np.inf)
         return dataclasses.replace(scaling, step=step, low=low, high=high)
@@ -218,13 +220,26 @@ def as_they_are(kind: str, data_scale: str) -> DataScaling:
 
 
 def _of_all_processes(value: Array, what: str) -> Array:
-    """The lowest, highest or common value of the processes of a run; a step of 0 is common."""
+    """The lowest or the highest value of the processes of a run."""
     found = backend.process_allgather(np.asarray(value, "float64"))
-    if what == "step":
-        # Each process has measured it on other values, with their rounding.
-        same = np.isclose(found, found[0], rtol=_SAME_STEP, atol=0.0).all(axis=0)
-        return np.where(same, found[0], 0.0)
     return found.min(axis=0) if what == "low" else found.max(axis=0)
+
+
+def _common_step(grid: ValueGrid) -> Array:
+    """The step of the grid on which the values of all processes of a run lie; 0 if there is none.
+
+    >>> _common_step(ValueGrid().update(np.arange(32) / 4)).item()
+    0.25
+    """
+    steps, lows = (
+        backend.process_allgather(np.asarray(value, "float64")) for value in (grid.step, grid.low)
+    )
+    step = steps[0]
+    # Each process has measured it on other values, with their rounding.
+    same = np.isclose(steps, step, rtol=_SAME_STEP, atol=0.0).all(axis=0)
+    apart = (lows - lows[0]) / np.where(step > 0.0, step, 1.0)
+    aligned = (np.abs(apart - np.round(apart)) < _SAME_POINT).all(axis=0)
+    return np.where(same & aligned, step, 0.0)
 
 
 def _broadcastable(data_scale: Any, data_shape: Shape) -> Array:

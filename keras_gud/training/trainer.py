@@ -220,7 +220,9 @@ def evaluate(
     """
     require_built(model, "it is evaluated")
     if not kwargs.get("_use_cached_eval_dataset"):  # fit has opened its own data already
-        source = open_data(model, x, y, sample_weight, batch_size)
+        source = x
+        if not isinstance(source, Source):
+            source = open_data(model, x, y, sample_weight, batch_size)
         source.guard(model.data_space.check)
         source.check_divides()
         x = source.keras_data

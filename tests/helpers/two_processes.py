@@ -65,6 +65,8 @@ def check_adapted():
     np.testing.assert_allclose(backend.to_numpy(mean)[0], x.mean(axis=0), atol=1e-5)
 
     x[:, 3] = np.round(8 * x[:, 3]) / 255  # a column on a grid, whose step is known with an error
+    x[:, 2] = np.round(8 * x[:, 2])  # each process' values on a grid, but not all values on one
+    x[1::2, 2] += 0.25
     measured = keras_gud.GUD(**kwargs)
     measured.adapt(iter(np.split(x[here::2], 4)), verbose=0)
     scaling, whole = measured.data_space.scaling, x.astype("float64")

@@ -55,6 +55,13 @@ def test_over_fitting():
     assert "over-fits" in findings(fit(prediction="wiener"), validation_data=4.0 * X, samples=0)
 
 
+def test_a_generator_is_read_from_its_first_batch():
+    model = fit(prediction="wiener")
+    options = {"samples": 0, "batch_size": 32}
+    whole = model.diagnose(X, **options).figures
+    assert model.diagnose(iter(np.split(X, 8)), **options).figures == pytest.approx(whole)
+
+
 def test_samples_unlike_the_data():
     """A model of much wider data than those that it is shown."""
     model = fit(X, prediction="wiener")

@@ -1,0 +1,104 @@
+"""Which paths a model can follow: those it was trained on, and any other, with how far it is.
+
+Methods of `GUDModel`, which sets them as its attributes.
+"""
+
+import json
+from typing import Any
+
+import keras
+
+from keras_gud import backend, presets, regions, schedules
+from keras_gud.core.arguments import require_built
+from keras_gud.core.types import Identifier
+from keras_gud.regions import Path, View
+from keras_gud.schedules import ComponentSchedule
+
+
+def trained(model: keras.Model) -> tuple[Path, ...]:
+    """The paths that the network is trained on: the schedule's, then those of `region`."""
+    require_built(model, "its paths are listed")
+    return regions.trained_paths(model.views)
+
+
+@backend.in_strategy_scope
+def path(model: keras.Model, schedule: Identifier | None = None, **params: Any) -> Path:
+    """How far a path is from the noising states that the network was trained on.
+
+    Args:
+        schedule: As in `sample`.
+        **params: Parameters of the schedule; those left open take the middle of their range.
+
+    Returns:
+        A `Path`; print it. Its `distance` is that of the worst of its states, in gamma: 0 on the
+        trained paths; up to 0.5 is not warned of.
+
+    Raises:
+        ValueError: as `sample`.
+
+    Example:
+
+    >>> import keras_gud
+    >>> x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    >>> model = keras_gud.GUD(schedule="cosine", backbone="tiny"); model.adapt(x, verbose=0)
+    >>> model.path("cosine").distance, model.path("vp").distance < 0.5
+    (0.0, False)
+    """
+    require_built(model, "its paths are measured")
+    view = view_of(model, schedule)
+    view.schedule.resolve(params, others=("schedule",))
+    return regions.describe_path(view, params, _gap(model, view, params))
+
+
+def view_of(model: keras.Model, schedule: Identifier | None, restrict: Any = None) -> View:
+    """The view in which the model follows a schedule; see `regions.find_view`.
+
+    Args:
+        model: The built model.
+        schedule: As in `sample`.
+        restrict: The `Basis` that the view must have, if it is given.
+    """
+    if schedule is None and restrict is None:
+        return model.views[0]
+    if isinstance(schedule, dict) and "schedule" in schedule:  # a preset's arguments
+        schedule = schedule["schedule"]
+    if isinstance(schedule, str) and schedule.lower() not in schedules.registry.factories:
+        if schedule.lower() in presets.ALL:
+            schedule = presets.get(schedule)["schedule"]
+    instance = isinstance(schedule, ComponentSchedule)
+    key = id(schedule) if instance else json.dumps(schedule, sort_keys=True, default=str)
+    gamma_map = model.denoiser.gamma_map
+    # The schedule is kept with its view, so that no other object gets its id.
+    _, view = model.session.cached(
+        ("path", key, id(restrict)),
+        lambda: (schedule, regions.find_view(model.views, schedule, gamma_map, restrict)),
+    )
+    return view
+
+
+def follow(
+    model: keras.Model, schedule: Identifier | None, params: dict[str, Any], restrict: Any = None
+) -> View:
+    """The view of a schedule, with a warning if its path leaves what the network was trained on.
+
+    Args:
+        model: The built model.
+        schedule: As in `sample`.
+        params: Values of its parameters.
+        restrict: As in `view_of`.
+    """
+    view = view_of(model, schedule, restrict)
+    if any(view.schedule is trained.schedule for trained in model.views):
+        return view  # values beyond its ranges are warned of where they are resolved
+    known = {name: value for name, value in params.items() if name in view.schedule.ranges}
+    gap = _gap(model, view, known)
+    at = regions.describe_path(view, known, gap).time
+    what = f"The path of {type(view.schedule).__name__}, most of all at t={at:.2g},"
+    regions.warn_of_gap(gap, view, what)
+    return view
+
+
+def _gap(model: keras.Model, view: View, params: dict[str, Any]) -> regions.Gap:
+    key = "path gap", id(view.schedule), str(sorted((k, str(v)) for k, v in params.items()))
+    parts = model.views, view, params, model.denoiser.gamma_map
+    return model.session.cached(key, lambda: regions.gap_of_path(*parts))
