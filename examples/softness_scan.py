@@ -26,7 +26,7 @@ PAPER = dataclasses.replace(experiment.PAPER, backbone="ncsnpp")
 
 def make(prior, setting):
     """The model for one prior."""
-    path = presets.softness(a=(A[0], A[-1]), prior=prior)
+    path = presets.principal_components(a=(A[0], A[-1]), prior=prior)
     return keras_gud.GUD(preset=path, backbone=setting.backbone)
 
 

@@ -208,21 +208,6 @@ class GUDModel(backend.DistributedModel):
         """Warns of noising states that the network was not trained on; `regions.check_region`."""
         regions.check_region(self.views, view, gamma, self.denoiser.gamma_map)
 
-    def view_along(
-        self, schedule: Any, basis: Any = None, params: dict[str, Any] | None = None
-    ) -> regions.View:
-        """The view in which the model follows a schedule; tasks use it.
-
-        Args:
-            schedule: As in `sample`.
-            basis: `None`, or the one of the model's `Basis` objects that it must be in.
-            params: If given, values of the schedule's parameters; then a path that leaves what the
-                network was trained on warns.
-        """
-        if params is None:
-            return paths.view_of(self, schedule, basis)
-        return paths.follow(self, schedule, params, basis)
-
     # -- the training step -----------------------------------------------------------------------
 
     def call(self, x: Any, training: bool = False) -> dict[str, Tensor]:
@@ -270,6 +255,7 @@ class GUDModel(backend.DistributedModel):
     # -- what a trained model does ----------------------------------------------------------------
 
     path = paths.path
+    view_along = paths.view_along
     paths = property(paths.trained)
     sample = sampling.sample
     denoise = sampling.denoise

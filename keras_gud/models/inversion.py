@@ -14,7 +14,6 @@ from keras_gud.conditioning.class_labels import sampling_condition
 from keras_gud.core.arguments import check_integer, require_built
 from keras_gud.core.types import Array, ArrayLike, Identifier
 from keras_gud.data.arrays import BATCH_SIZE
-from keras_gud.models import paths
 from keras_gud.models.data_space import require_shape
 from keras_gud.models.sampling import to_data
 from keras_gud.samplers import Sampler
@@ -55,7 +54,7 @@ def to_noise(
     """
     require_built(model, "it inverts data")
     phi = ops.convert_to_tensor(model.data_space.to_model(x, batch_size))
-    view = paths.follow(model, schedule, arguments)
+    view = model.view_along(schedule, params=arguments)
     z0 = ops.convert_to_numpy(view.prior(view.basis(phi)))
     z = z0 * _first_alpha(view, arguments)
     conditions = sampling_condition(labels, guidance, len(z), model.classes)
@@ -92,7 +91,7 @@ def from_noise(
     z = require_shape(z, model.data_shape, "z")
     conditions = sampling_condition(labels, guidance, len(z), model.classes)
     batch_size = BATCH_SIZE if batch_size is None else batch_size
-    view = paths.follow(model, schedule, arguments)
+    view = model.view_along(schedule, params=arguments)
     z = _flow(model, view, z, (1.0, 0.0), conditions, sampler, batch_size, arguments)
     return to_data(model, z / _first_alpha(view, arguments), batch_size, view)
 

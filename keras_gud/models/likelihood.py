@@ -22,7 +22,6 @@ from keras_gud.data.source import Source
 from keras_gud.diffusion.data_scaling import log_density_terms
 from keras_gud.likelihood import FlowLikelihood, check_given
 from keras_gud.likelihood.data_likelihood import NegativeElbo
-from keras_gud.models import paths
 from keras_gud.training.trainer import open_data
 from keras_gud.training.weight_snapshot import WeightSnapshot
 
@@ -89,7 +88,7 @@ def log_prob(
         ToleranceError: if the solver cannot meet its tolerance; it has the statistics.
     """
     require_built(model, "likelihoods are computed")
-    view = paths.view_of(model, schedule)
+    view = model.view_along(schedule)
     given = check_given(given, model.data_shape)
     if given is not None:
         _check_groups(view, given)
@@ -97,7 +96,7 @@ def log_prob(
     key = "flow", trace, flow.probes, rtol, atol
     flow = model.session.cached(key, lambda: flow)  # one that may be compiled
     params = _one_path(view, params)
-    paths.follow(model, schedule, params)
+    model.view_along(schedule, params=params)
     source = _open(model, x, labels, batch_size)
     total = source.keras_data.num_batches if source.is_array else source.n_batches
     bar = keras.utils.Progbar(total, unit_name="batch") if verbose else None
@@ -217,7 +216,7 @@ def _negative_elbo(
     model, x, labels, draws, schedule, params, batch_size, **kwargs
 ) -> dict[str, Array]:
     require_built(model, "likelihoods are computed")
-    view = paths.follow(model, schedule, params)
+    view = model.view_along(schedule, params=params)
     check_integer("draws", draws, 1)
     source = _open(model, x, labels, batch_size)
     if backend.process_count() == 1:

@@ -38,63 +38,60 @@ def path(model: keras.Model, schedule: Identifier | None = None, **params: Any) 
 
     Example:
 
-    >>> import keras_gud
+    >>> import numpy as np, keras_gud
     >>> x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
     >>> model = keras_gud.GUD(schedule="cosine", backbone="tiny"); model.adapt(x, verbose=0)
-    >>> model.path("cosine").distance, model.path("vp").distance < 0.5
-    (0.0, False)
+    >>> model.path("cosine").distance, model.path("edm").distance > 2.0
+    (0.0, True)
     """
     require_built(model, "its paths are measured")
-    view = view_of(model, schedule)
+    view = view_along(model, schedule)
     view.schedule.resolve(params, others=("schedule",))
     return regions.describe_path(view, params, _gap(model, view, params))
 
 
-def view_of(model: keras.Model, schedule: Identifier | None, restrict: Any = None) -> View:
+@backend.in_strategy_scope
+def view_along(
+    model: keras.Model,
+    schedule: Identifier | None,
+    basis: Any = None,
+    params: dict[str, Any] | None = None,
+) -> View:
     """The view in which the model follows a schedule; see `regions.find_view`.
 
     Args:
-        model: The built model.
         schedule: As in `sample`.
-        restrict: The `Basis` that the view must have, if it is given.
+        basis: `None`, or the one of the model's `Basis` objects that it must be in.
+        params: If given, values of the schedule's parameters; a path that leaves what the network
+            was trained on then warns.
     """
-    if schedule is None and restrict is None:
-        return model.views[0]
-    if isinstance(schedule, dict) and "schedule" in schedule:  # a preset's arguments
-        schedule = schedule["schedule"]
-    if isinstance(schedule, str) and schedule.lower() not in schedules.registry.factories:
-        if schedule.lower() in presets.ALL:
-            schedule = presets.get(schedule)["schedule"]
-    instance = isinstance(schedule, ComponentSchedule)
-    key = id(schedule) if instance else json.dumps(schedule, sort_keys=True, default=str)
-    gamma_map = model.denoiser.gamma_map
-    # The schedule is kept with its view, so that no other object gets its id.
-    _, view = model.session.cached(
-        ("path", key, id(restrict)),
-        lambda: (schedule, regions.find_view(model.views, schedule, gamma_map, restrict)),
-    )
-    return view
-
-
-def follow(
-    model: keras.Model, schedule: Identifier | None, params: dict[str, Any], restrict: Any = None
-) -> View:
-    """The view of a schedule, with a warning if its path leaves what the network was trained on.
-
-    Args:
-        model: The built model.
-        schedule: As in `sample`.
-        params: Values of its parameters.
-        restrict: As in `view_of`.
-    """
-    view = view_of(model, schedule, restrict)
-    if any(view.schedule is trained.schedule for trained in model.views):
+    view = _found(model, schedule, basis)
+    if params is None or any(view.schedule is trained.schedule for trained in model.views):
         return view  # values beyond its ranges are warned of where they are resolved
     known = {name: value for name, value in params.items() if name in view.schedule.ranges}
     gap = _gap(model, view, known)
     at = regions.describe_path(view, known, gap).time
     what = f"The path of {type(view.schedule).__name__}, most of all at t={at:.2g},"
     regions.warn_of_gap(gap, view, what)
+    return view
+
+
+def _found(model: keras.Model, schedule: Identifier | None, basis: Any) -> View:
+    if schedule is None and basis is None:
+        return model.views[0]
+    if isinstance(schedule, str) and schedule.lower() not in schedules.registry.factories:
+        if schedule.lower() in presets.ALL:
+            schedule = presets.get(schedule)
+    if isinstance(schedule, dict) and "schedule" in schedule:  # a preset's arguments
+        schedule = schedule["schedule"]
+    instance = isinstance(schedule, ComponentSchedule)
+    key = id(schedule) if instance else json.dumps(schedule, sort_keys=True, default=str)
+    gamma_map = model.denoiser.gamma_map
+    # The schedule is kept with its view, so that no other object gets its id.
+    _, view = model.session.cached(
+        ("path", key, id(basis)),
+        lambda: (schedule, regions.find_view(model.views, schedule, gamma_map, basis)),
+    )
     return view
 
 

@@ -19,7 +19,6 @@ from keras_gud.data.arrays import BATCH_SIZE
 from keras_gud.data.checks import check_finite
 from keras_gud.diffusion.guidance import Guided
 from keras_gud.diffusion.noising_state import NoisingState, score_from_eps, z0_from_eps
-from keras_gud.models import paths
 from keras_gud.regions import View
 from keras_gud.samplers import Sampler
 
@@ -103,9 +102,9 @@ def sample(
     """
     require_built(model, "it samples")
     own = inspect.signature(sample).parameters.keys() - {"model", "params"}
-    view = paths.view_of(model, schedule)
+    view = model.view_along(schedule)
     check_keywords("sample", params, own | view.schedule.ranges.keys())
-    paths.follow(model, schedule, params)
+    model.view_along(schedule, params=params)
     n = check_integer("n", n, 1)
     batch_size = BATCH_SIZE if batch_size is None else batch_size
     result = model.session.sampler(sampler)(
@@ -153,7 +152,7 @@ def denoise(
         ValueError: for x of another shape, or a NumPy array with NaN or infinite values.
     """
     require_built(model, "it denoises")
-    view = paths.view_of(model, schedule)
+    view = model.view_along(schedule)
     z, eps = _estimate(model, view, x, state, labels)
     z0 = z0_from_eps(z, eps, state)
     return view.basis.inverse(view.prior.inverse(z0))
@@ -196,7 +195,7 @@ def score(
     (64, 4)
     """
     require_built(model, "it has a score")
-    view = paths.view_of(model, schedule)
+    view = model.view_along(schedule)
     _, eps = _estimate(model, view, x, state, labels)
     in_z = score_from_eps(eps, state)
     return in_z if components else view.basis.inverse(in_z / view.prior.scale)

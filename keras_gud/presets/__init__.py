@@ -27,9 +27,15 @@ from keras_gud.presets.frequencies import (
     renormalization,
     shortest_path,
 )
-from keras_gud.presets.paper import columns, haar_columns, ordering, power_spectrum, softness
+from keras_gud.presets.paper import (
+    columns,
+    haar_columns,
+    ordering,
+    power_spectrum,
+    principal_components,
+)
 from keras_gud.presets.scalar import cosine, edm, flow_matching, subvp, variational, ve, vp
-from keras_gud.presets.sequences import diffusion_forcing, groupwise, pyramid_b, rolling
+from keras_gud.presets.sequences import diffusion_forcing, groupwise, rolling
 from keras_gud.presets.wavelets import cascaded, wavelet_score
 
 ALL: dict[str, Callable[..., dict[str, Any]]] = {
@@ -52,7 +58,7 @@ ALL: dict[str, Callable[..., dict[str, Any]]] = {
     "diffusion_forcing": diffusion_forcing,
     "wavelet_score": wavelet_score,
     "cascaded": cascaded,
-    "softness": softness,
+    "principal_components": principal_components,
     "ordering": ordering,
     "columns": columns,
     "haar_columns": haar_columns,
@@ -87,4 +93,4 @@ def get(preset: str | dict[str, Any]) -> dict[str, Any]:
     return ALL[preset.lower()]()
 
 
-__all__ = [*ALL, "get", "pyramid_b"]
+__all__ = [*ALL, "get"]

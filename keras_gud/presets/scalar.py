@@ -3,8 +3,14 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from keras_gud import schedules
+from keras_gud.core.types import ArrayLike
 from keras_gud.priors import Isotropic
+
+# Images whose distances from all others are computed at a time.
+_BLOCK = 1024
 
 
 def vp(**options: Any) -> dict[str, Any]:
@@ -32,24 +38,52 @@ def subvp(**options: Any) -> dict[str, Any]:
     return {"basis": "pixel", "prior": "isotropic", "schedule": schedules.SubVP(**options)}
 
 
-def ve(sigma_min: float = 0.01, sigma_max: float = 50.0) -> dict[str, Any]:
+def ve(
+    sigma_min: float = 0.01, sigma_max: float = 50.0, data: ArrayLike | None = None
+) -> dict[str, Any]:
     """The variance exploding SDE of Song et al. (2021): ``sigma = sigma_min^(1-t) sigma_max^t``.
 
     So ``gamma = 2 log sigma`` is linear in t. Data are in [0, 1].
 
     Args:
         sigma_min: Standard deviation of the noise at t = 0, > 0.
-        sigma_max: Standard deviation of the noise at t = 1, > sigma_min.
+        sigma_max: Standard deviation of the noise at t = 1, > sigma_min; the default is theirs for
+            CIFAR-10.
+        data: In place of `sigma_max`: 8-bit images ``(n, height, width, channels)``, whose largest
+            distance from each other it becomes (Technique 1 of Song and Ermon, 2020).
+
+    Raises:
+        ValueError: for `data` that are no 8-bit images, or fewer than two.
 
     Example:
 
     >>> ve(sigma_max=1.0)["schedule"].gamma_max
     0.0
     """
+    if data is not None:
+        sigma_max = _largest_distance(data)
     schedule = schedules.Sequential(
         b=0.0, gamma_min=2.0 * math.log(sigma_min), gamma_max=2.0 * math.log(sigma_max)
     )
     return {"basis": "pixel", "prior": Isotropic(2.0), "schedule": schedule}
+
+
+def _largest_distance(images: ArrayLike) -> float:
+    """The largest Euclidean distance of two images in [0, 1]."""
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or len(images) < 2:
+        raise ValueError(
+            "Expected `data` to be at least two 8-bit images. Received: data of type "
+            f"{images.dtype} and shape {images.shape}."
+        )
+    x = images.reshape(len(images), -1) / 255.0
+    lengths = np.sum(x**2, axis=1)
+    blocks = range(0, len(x), _BLOCK)
+    squares = [
+        (lengths[i : i + _BLOCK, None] + lengths - 2.0 * x[i : i + _BLOCK] @ x.T).max()
+        for i in blocks
+    ]
+    return float(np.sqrt(max(squares)))
 
 
 def edm(**options: Any) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def wavelet_score(levels: int = 3) -> dict[str, Any]:
     return {
         "basis": Haar(levels),
         "prior": Matching(over=("band", "orientation", "channel")),
-        "schedule": schedules.Sequential(b=levels / (levels + 1), over="band"),
+        "schedule": schedules.Sequential(window=1.0, over="band"),
     }
 
 
@@ -51,6 +51,6 @@ def cascaded(levels: int = 2) -> dict[str, Any]:
     return {
         "basis": Haar(levels),
         "prior": "isotropic",
-        "schedule": schedules.Sequential(b=levels / (levels + 1), over="band"),
+        "schedule": schedules.Sequential(window=1.0, over="band"),
         "region": Paths(schedules.Sequential(b=0.0, over="band"), observed="band"),
     }

@@ -23,6 +23,8 @@ _TIMES = np.linspace(0.0, 1.0, 33, dtype="float32")
 _MOST_VALUES = 8
 # Gamma of an adapted schedule and of the same one adapted to the model's data differ by less.
 _SAME_GAMMA = 1e-2
+# Smaller distances are rounding.
+_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def describe_path(view: View, params: dict[str, Any], gap: Gap) -> Path:
         gap: Its gap.
     """
     at = np.maximum(gap.nearest, gap.within)
+    at = np.where(at < _ROUNDING, 0.0, at)
     middle = {name: 0.5 * (low + high) for name, (low, high) in view.schedule.ranges.items()}
     return Path(
         type(view.basis).__name__,

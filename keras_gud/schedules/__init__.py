@@ -1,7 +1,7 @@
 """Component-wise noise schedules gamma_i(t)."""
 
 from keras_gud.core.registry import discover
-from keras_gud.schedules.frequencies import Blurring, HeatDissipation, Renormalization, ShortestPath
+from keras_gud.schedules.frequencies import Blurring, HeatDissipation, Renormalization
 from keras_gud.schedules.function import Curves, Function
 from keras_gud.schedules.hierarchical import Hierarchical
 from keras_gud.schedules.learned import Learned
@@ -9,6 +9,7 @@ from keras_gud.schedules.linear import Linear
 from keras_gud.schedules.scalar import EDM, VP, Cosine, FlowMatching, SubVP
 from keras_gud.schedules.schedule import ComponentSchedule, registry
 from keras_gud.schedules.sequential import Sequential
+from keras_gud.schedules.shortest_path import ShortestPath
 from keras_gud.schedules.warp import TimeWarp
 
 discover(__name__)

@@ -23,7 +23,9 @@ def snap(u: Tensor) -> Tensor:
     return ops.where(ops.abs(u - 1.0) < 1e-6, 1.0, u)
 
 
-def clipped_line(u: Tensor, low: float, high: float, slope: Tensor) -> tuple[Tensor, Tensor]:
+def clipped_line(
+    u: Tensor, low: Tensor | float, high: Tensor | float, slope: Tensor
+) -> tuple[Tensor, Tensor]:
     """``low + (high - low) clip(u, 0, 1)`` and its derivative `slope` where 0 <= u <= 1.
 
     Args:

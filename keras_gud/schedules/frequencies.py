@@ -4,7 +4,6 @@ Gamma and sources::
 
     Blurring           gamma = 2 log tan(theta(t)) - 2 log d(k, t)          Hoogeboom, Salimans 2022
     HeatDissipation    gamma = 2 log noise_std + (2 pi |k| blur(t))^2       Rissanen et al. 2023
-    ShortestPath       gamma = log[(S - S^(1-t))/(S^(1-t) - 1)], S = S(k)   Das et al. 2023
     Renormalization    gamma = 2 c log(k/Lambda(t))                         Cotler, Rezchikov 2023
 """
 
@@ -23,8 +22,14 @@ from keras_gud.schedules.function import Curves
 from keras_gud.schedules.schedule import registry
 
 
-class _Frequencies(Curves):
-    """A curve for each frequency |k| in cycles per sample, clipped to finite end points."""
+class FrequencySchedule(Curves):
+    """A curve for each frequency |k| in cycles per sample, clipped to finite end points.
+
+    Args:
+        gamma_min: Gamma is clipped from below here.
+        gamma_max: Gamma is clipped from above here.
+        **kwargs: Arguments of `keras.layers.Layer`.
+    """
 
     home = "fourier"
 
@@ -44,7 +49,7 @@ class _Frequencies(Curves):
 
 @registry.register("blurring")
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class Blurring(_Frequencies):
+class Blurring(FrequencySchedule):
     """Blurring Diffusion (Hoogeboom and Salimans, 2022): noise as in `Cosine`, and a blur.
 
     ``alpha_i = d_i cos(theta)``, ``sigma = sin(theta)``, theta linear in t from arctan(e^-5) to
@@ -106,7 +111,7 @@ class Blurring(_Frequencies):
 
 @registry.register("heat")
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class HeatDissipation(_Frequencies):
+class HeatDissipation(FrequencySchedule):
     """Inverse Heat Dissipation (Rissanen et al., 2023): a blur under a little constant noise.
 
     ``alpha_i = exp(-lambda_i sigma_B^2/2)``, ``sigma = noise_std``, sigma_B(t) geometric between
@@ -171,70 +176,9 @@ class HeatDissipation(_Frequencies):
         }
 
 
-@registry.register("shortest")
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class ShortestPath(_Frequencies):
-    """Shortest Path Diffusion (Das et al., 2023): the shortest path between two Gaussians.
-
-    With data of power spectrum Sigma(k), the covariance is ``Sigma^(1 - t)`` on the way to white
-    noise: ``gamma_i = log[(Sigma - Sigma^(1-t))/(Sigma^(1-t) - 1)]``, in the fourier basis, with
-    ``Sigma = amplitude/(corner + |k|)^2``.
-
-    Args:
-        amplitude: Amplitude of the power spectrum in units of the prior's variance, > 0; the
-            default is the paper's fit to CIFAR-10.
-        corner: Frequency, > 0, in cycles per sample, below which the spectrum is flat.
-        gamma_min: Gamma is clipped from below here (it is -inf at t = 0).
-        gamma_max: Gamma is clipped from above here (it is inf at t = 1).
-        **kwargs: Arguments of `keras.layers.Layer`.
-
-    Raises:
-        ValueError: for amplitude or corner <= 0.
-
-    Example:
-
-    >>> import numpy as np
-    >>> schedule = ShortestPath()
-    >>> schedule.adapt(variance=np.ones(2), coordinates={"frequency": np.array([0.0, 0.5])})
-    >>> [round(float(g), 2) for g in schedule(0.5).gamma[0]]
-    [4.99, 0.91]
-    """
-
-    def __init__(
-        self,
-        amplitude: float = 1.59,
-        corner: float = 0.0086,
-        gamma_min: float = -10.0,
-        gamma_max: float = 10.0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(gamma_min, gamma_max, **kwargs)
-        check_numbers(amplitude=amplitude, corner=corner)
-        if not (0.0 < amplitude < math.inf and 0.0 < corner < math.inf):
-            raise ValueError(
-                "Expected finite `amplitude` > 0 and `corner` > 0. "
-                f"Received: amplitude={amplitude}, corner={corner}."
-            )
-        self.amplitude, self.corner = float(amplitude), float(corner)
-
-    def gamma(self, t: Tensor, frequency: Tensor) -> Tensor:
-        """The curve; see `Curves.gamma`."""
-        log_power = math.log(self.amplitude) - 2.0 * ops.log(self.corner + frequency)
-        # A white component (log Sigma = 0) follows the limit of the formula, log t/(1 - t).
-        small = ops.abs(log_power) < 1e-3
-        log_power = ops.where(small, 1e-3, log_power)
-        t = ops.clip(t, 1e-6, 1.0 - 1e-6)
-        ratio = -ops.expm1(-t * log_power) / ops.expm1((1.0 - t) * log_power)
-        return log_power + ops.log(ratio)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return super().get_config() | {"amplitude": self.amplitude, "corner": self.corner}
-
-
 @registry.register("renormalization")
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class Renormalization(_Frequencies):
+class Renormalization(FrequencySchedule):
     """Renormalization group flow with Polchinski's smooth cutoff (Cotler and Rezchikov, 2023).
 
     Modes above a cutoff Lambda(t) are noise, those below are data: ``alpha_i^2 = K = 1/(1 +

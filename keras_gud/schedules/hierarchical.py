@@ -17,14 +17,14 @@ from keras import ops
 from keras_gud.core.data_shape import axis_names
 from keras_gud.core.registry import PACKAGE, require_coordinate
 from keras_gud.core.types import Coordinates, Parameter, Shape, Tensor
-from keras_gud.schedules.checks import check_gamma_range
 from keras_gud.schedules.clipping import clipped_line, snap
-from keras_gud.schedules.schedule import ComponentSchedule, registry
+from keras_gud.schedules.end_points import ClippedSchedule
+from keras_gud.schedules.schedule import registry
 
 
 @registry.register("hierarchical")
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class Hierarchical(ComponentSchedule):
+class Hierarchical(ClippedSchedule):
     """Levels i = 1..N, coarsest first, and columns j = 1..L_i inside level i (paper eq. 22)::
 
         c_i  = a (N - i)/(N - 1)         s_i = clip((t - c_i)/(1 - a), 0, 1)
@@ -41,8 +41,13 @@ class Hierarchical(ComponentSchedule):
         b: Autoregressiveness between the columns of a level, in [0, 1); a number or a range.
         levels: The coordinate that numbers the levels from coarse to fine (``"band"`` of Haar).
         columns: The coordinate that numbers columns within a level. Default: the last spatial axis.
-        gamma_min: Gamma of finished components, at t = 0.
-        gamma_max: Gamma of components whose generation has not begun, at t = 1.
+        gamma_min: Gamma of finished components, at t = 0; default: -7.
+        gamma_max: Gamma of components whose generation has not begun, at t = 1; default: 5.
+        gamma_denoise: In place of `gamma_min`: -log of the smallest signal-to-noise ratio at t = 0
+            (paper eq. 19).
+        gamma_noise: In place of `gamma_max`: -log of the largest signal-to-noise ratio at t = 1, or
+            ``"paper"`` for that of the paper's app. B.
+        floor: For these, see `Linear`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
@@ -69,14 +74,17 @@ class Hierarchical(ComponentSchedule):
         b: Parameter = 0.5,
         levels: str = "band",
         columns: str | None = None,
-        gamma_min: float = -7.0,
-        gamma_max: float = 5.0,
+        gamma_min: float | None = None,
+        gamma_max: float | None = None,
+        *,
+        gamma_denoise: float | None = None,
+        gamma_noise: float | str | None = None,
+        floor: float | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__({"a": a, "b": b}, **kwargs)
-        check_gamma_range(gamma_min, gamma_max)
+        ends = gamma_min, gamma_max, gamma_denoise, gamma_noise, floor
+        super().__init__({"a": a, "b": b}, *ends, **kwargs)
         self.levels, self.columns = levels, columns
-        self.gamma_min, self.gamma_max = float(gamma_min), float(gamma_max)
 
     def _indices(
         self, data_shape: Shape, coordinates: Coordinates
@@ -101,6 +109,7 @@ class Hierarchical(ComponentSchedule):
 
     def create_weights(self) -> None:
         """The offsets of levels and of columns within them, see `fit_statistics`."""
+        super().create_weights()
         shape = (self.n_groups,)
         self.level_ahead = self.add_statistic("level_ahead", shape)
         self.column_ahead = self.add_statistic("column_ahead", shape)
@@ -111,7 +120,8 @@ class Hierarchical(ComponentSchedule):
     def fit_statistics(
         self, variance: np.ndarray, data_variance: np.ndarray, coordinates: Coordinates
     ) -> None:
-        """The offsets (N - i)/(N - 1) and (L_i - j)/(L_i - 1) of each group."""
+        """The offsets (N - i)/(N - 1) and (L_i - j)/(L_i - 1) of each group, and the ends."""
+        super().fit_statistics(variance, data_variance, coordinates)
         level, column = self._indices(variance.shape, coordinates)
         groups = self.make_groups(variance.shape, coordinates).ravel()
         _, first = np.unique(groups, return_index=True)
@@ -130,9 +140,9 @@ class Hierarchical(ComponentSchedule):
         raw = snap((t - a * ops.expand_dims(self.level_ahead, 0)) / (1.0 - a))
         inside = ops.logical_and(raw >= 0.0, raw <= 1.0)
         u = (ops.clip(raw, 0.0, 1.0) - b * ops.expand_dims(self.column_ahead, 0)) / (1.0 - b)
-        slope = (self.gamma_max - self.gamma_min) / ((1.0 - a) * (1.0 - b))
-        slope = ops.where(inside, slope, 0.0)
-        return clipped_line(u, self.gamma_min, self.gamma_max, slope)
+        low, high = self.ends
+        slope = ops.where(inside, (high - low) / ((1.0 - a) * (1.0 - b)), 0.0)
+        return clipped_line(u, low, high, slope)
 
     def kinks(self, **params: Any) -> Tensor | None:
         """Where the intervals begin and end; see `ComponentSchedule.kinks`."""
@@ -149,9 +159,4 @@ class Hierarchical(ComponentSchedule):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return super().get_config() | {
-            "levels": self.levels,
-            "columns": self.columns,
-            "gamma_min": self.gamma_min,
-            "gamma_max": self.gamma_max,
-        }
+        return super().get_config() | {"levels": self.levels, "columns": self.columns}

@@ -13,13 +13,18 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud.core.arguments import as_floats, check_numbers
+from keras_gud.core.arguments import as_floats
 from keras_gud.core.registry import PACKAGE, require_coordinate
 from keras_gud.core.types import ArrayLike, Coordinates, Parameter, Shape, Tensor
+from keras_gud.schedules.end_points import (
+    as_number,
+    check_floor,
+    check_gamma_noise,
+    floored,
+    least_gamma_noise,
+)
 from keras_gud.schedules.schedule import ComponentSchedule, registry
 
-# logit(0.99^2): where sigma^2 has reached 0.99^2, the paper's criterion for "noised" (app. B).
-_NOISED_GAMMA = math.log(0.99**2 / (1.0 - 0.99**2))
 _ORDERINGS = ("frequency", "mixed", "variance")
 
 
@@ -91,30 +96,16 @@ class Linear(ComponentSchedule):
                 'Expected `r` together with ordering="mixed", and only then. '
                 f"Received: ordering={ordering!r}, r={r!r}."
             )
-        if isinstance(gamma_noise, str) and gamma_noise != "paper":
-            raise ValueError(
-                'Expected `gamma_noise` to be a number, None or "paper". '
-                f"Received: gamma_noise={gamma_noise!r}."
-            )
-        check_numbers(gamma_denoise=gamma_denoise)
-        if not isinstance(gamma_noise, str | None):
-            check_numbers(gamma_noise=gamma_noise)
-        if floor is not None:
-            check_numbers(floor=floor)
-            if not 0.0 <= floor < 1.0:
-                raise ValueError(f"Expected `floor` in [0, 1). Received: floor={floor}.")
         ranges = {"a": a}
         if r is not None:
             ranges["r"] = r
         super().__init__(ranges, **kwargs)
         self.ordering = ordering if isinstance(ordering, str) else _finite_floats(ordering)
-        self.gamma_denoise = float(gamma_denoise)
-        self.floor = None if floor is None else float(floor)
+        self.gamma_denoise = as_number(gamma_denoise=gamma_denoise)
+        self.gamma_noise = check_gamma_noise(gamma_noise)
+        self.floor = check_floor(floor)
         if isinstance(ordering, str) and ordering != "variance":
             self.home = "fourier"
-        self.gamma_noise = (
-            gamma_noise if isinstance(gamma_noise, str | None) else float(gamma_noise)
-        )
 
     def make_groups(self, data_shape: Shape, coordinates: Coordinates) -> np.ndarray:
         """Every component is a group of its own."""
@@ -132,7 +123,7 @@ class Linear(ComponentSchedule):
         self, variance: np.ndarray, data_variance: np.ndarray, coordinates: Coordinates
     ) -> None:
         """Orderings from the variances before whitening and from the frequencies (sec. 5.1)."""
-        variance, data_variance = (self._floored(v) for v in (variance, data_variance))
+        variance, data_variance = (floored(v, self.floor) for v in (variance, data_variance))
         by_variance = -np.log(data_variance)
         self.log_variance.assign(np.log(variance).ravel())
         if not isinstance(self.ordering, str):
@@ -151,10 +142,6 @@ class Linear(ComponentSchedule):
         if self.l_frequency is not None:
             frequency = require_coordinate(coordinates, "frequency", "ordering")
             self.l_frequency.assign(stretch(frequency, by_variance).ravel())
-
-    def _floored(self, variance: np.ndarray) -> np.ndarray:
-        floor = _least(variance) if self.floor is None else self.floor * variance.mean()
-        return np.maximum(variance, floor)
 
     def path(self, t: Tensor, a: Tensor, r: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Paper eqs. 18 and 20; see `ComponentSchedule.path`."""
@@ -178,8 +165,7 @@ class Linear(ComponentSchedule):
             return ops.full((1, 1), self.gamma_noise)
         if self.gamma_noise == "paper":
             offset = ops.zeros_like(offset)
-        needed = ops.max(_NOISED_GAMMA - log_variance - offset, axis=1, keepdims=True)
-        return ops.maximum(needed, 3.0)
+        return least_gamma_noise(log_variance, offset)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -190,16 +176,6 @@ class Linear(ComponentSchedule):
             "gamma_noise": self.gamma_noise,
             "floor": self.floor,
         }
-
-
-def _least(variance: np.ndarray, negligible: float = 1e-3) -> float:
-    """The smallest variance of those that count: the others hold a thousandth of the sum or less.
-
-    >>> _least(np.array([1.0, 0.5, 1e-4, 1e-9])), _least(np.ones(2))
-    (0.5, 1.0)
-    """
-    ordered = np.sort(variance, axis=None)
-    return float(ordered[np.sum(np.cumsum(ordered) <= negligible * ordered.sum())])
 
 
 def _finite_floats(ordering: ArrayLike) -> np.ndarray:

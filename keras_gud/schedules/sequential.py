@@ -12,13 +12,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud.core.arguments import check_flag
+from keras_gud.core.arguments import check_flag, check_integer, check_positive
 from keras_gud.core.data_shape import axis_names
 from keras_gud.core.registry import PACKAGE, require_coordinate
 from keras_gud.core.types import Coordinates, Parameter, Shape, Tensor
-from keras_gud.schedules.checks import check_gamma_range
 from keras_gud.schedules.clipping import clipped_line
-from keras_gud.schedules.schedule import ComponentSchedule, registry
+from keras_gud.schedules.end_points import ClippedSchedule
+from keras_gud.schedules.schedule import registry
 
 # The bases with coordinates that pixels do not have.
 _HOMES = {"band": "haar", "frequency": "dct", "rank": "pca"}
@@ -26,7 +26,7 @@ _HOMES = {"band": "haar", "frequency": "dct", "rank": "pca"}
 
 @registry.register("sequential")
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class Sequential(ComponentSchedule):
+class Sequential(ClippedSchedule):
     """Groups i = 1..L are generated one after the other, overlapping as b allows (paper eq. 21)::
 
         t_i        = b (L - i)/(L - 1)
@@ -36,18 +36,27 @@ class Sequential(ComponentSchedule):
     ``b = (L-1)/L`` on, groups do not overlap any more: the model is autoregressive.
 
     Args:
-        b: Autoregressiveness in [0, 1); a number or a range (low, high).
+        b: Autoregressiveness in [0, 1); a number or a range (low, high); default: 0.5.
         over: Which components go together: a coordinate of the basis (``"column"``, ``"row"``,
             ``"band"``, ``"rank"``, ...) or a data axis (an integer). Default: the last spatial
             axis, i.e. columns of an image.
         reverse: Whether the largest coordinate is generated first (right to left).
-        gamma_min: Gamma of finished components, at t = 0.
-        gamma_max: Gamma of components whose generation has not begun, at t = 1.
+        gamma_min: Gamma of finished components, at t = 0; default: -7.
+        gamma_max: Gamma of components whose generation has not begun, at t = 1; default: 5.
+        groups: Number of groups, of neighbouring values of the coordinate each; default: every
+            value is a group.
+        window: In place of b: how many groups are noised at a time, > 0, ``b = (L - 1)/(L - 1 +
+            window)``; 1: each is generated before the next begins.
+        gamma_denoise: In place of `gamma_min`: -log of the smallest signal-to-noise ratio at t = 0
+            (paper eq. 19).
+        gamma_noise: In place of `gamma_max`: -log of the largest signal-to-noise ratio at t = 1, or
+            ``"paper"`` for that of the paper's app. B.
+        floor: For these, see `Linear`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: for b outside [0, 1), gamma_min >= gamma_max, or a coordinate or an axis that
-            the basis does not have.
+        ValueError: for b outside [0, 1), both b and window, gamma_min >= gamma_max, a coordinate or
+            an axis that the basis does not have, or more groups than it has values.
 
     Example:
 
@@ -62,18 +71,30 @@ class Sequential(ComponentSchedule):
 
     def __init__(
         self,
-        b: Parameter = 0.5,
+        b: Parameter | None = None,
         over: str | int | None = None,
         reverse: bool = False,
-        gamma_min: float = -7.0,
-        gamma_max: float = 5.0,
+        gamma_min: float | None = None,
+        gamma_max: float | None = None,
+        *,
+        groups: int | None = None,
+        window: float | None = None,
+        gamma_denoise: float | None = None,
+        gamma_noise: float | str | None = None,
+        floor: float | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__({"b": b}, **kwargs)
-        check_gamma_range(gamma_min, gamma_max)
+        if b is not None and window is not None:
+            raise ValueError(
+                "Expected `b` or `window`, not both: b = (L - 1)/(L - 1 + window). "
+                f"Received: b={b!r}, window={window!r}."
+            )
+        ends = gamma_min, gamma_max, gamma_denoise, gamma_noise, floor
+        super().__init__({"b": 0.5 if b is None else b}, *ends, **kwargs)
+        self.window = None if window is None else check_positive("window", window)
+        self.count = None if groups is None else check_integer("groups", groups, 1)
         self.over, self.reverse = over, check_flag("reverse", reverse)
         self.home = _HOMES.get(over) if isinstance(over, str) else None
-        self.gamma_min, self.gamma_max = float(gamma_min), float(gamma_max)
 
     def make_groups(self, data_shape: Shape, coordinates: Coordinates) -> np.ndarray:
         """One group per value of the coordinate, in generation order."""
@@ -93,15 +114,30 @@ class Sequential(ComponentSchedule):
             )
         # Coordinates such as |k| are computed: nearly equal values are the same group.
         values, groups = np.unique(np.round(coordinate, 6), return_inverse=True)
-        groups = groups.reshape(data_shape)
-        return len(values) - 1 - groups if self.reverse else groups
+        groups, n = groups.reshape(data_shape), len(values)
+        if self.count is not None:
+            if self.count > n:
+                raise ValueError(
+                    f"Expected at most {n} `groups`, as many as there are values. "
+                    f"Received: groups={self.count}."
+                )
+            groups, n = groups * self.count // n, self.count
+        return n - 1 - groups if self.reverse else groups
+
+    def create_weights(self) -> None:
+        """Settles b, now that the number of groups is known."""
+        super().create_weights()
+        if self.window is not None:
+            last = self.n_groups - 1
+            b = last / (last + self.window)
+            self.ranges["b"] = b, b
 
     def path(self, t: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         """Paper eq. 21; see `ComponentSchedule.path`."""
         begins, length = self._intervals(b)
-        u = (t - begins) / length
-        slope = (self.gamma_max - self.gamma_min) / length
-        return clipped_line(u, self.gamma_min, self.gamma_max, slope + ops.zeros_like(u))
+        u, (low, high) = (t - begins) / length, self.ends
+        slope = (high - low) / length
+        return clipped_line(u, low, high, slope + ops.zeros_like(u))
 
     def kinks(self, **params: Any) -> Tensor | None:
         """Where the intervals begin and end; see `ComponentSchedule.kinks`."""
@@ -118,11 +154,13 @@ class Sequential(ComponentSchedule):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return super().get_config() | {
+        config = super().get_config()
+        return config | {
+            "b": config["b"] if self.window is None else None,
             "over": self.over,
             "reverse": self.reverse,
-            "gamma_min": self.gamma_min,
-            "gamma_max": self.gamma_max,
+            "groups": self.count,
+            "window": self.window,
         }
 
 

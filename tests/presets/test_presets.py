@@ -10,7 +10,7 @@ from helpers.one_weight import OneWeightPerValue
 from keras import ops
 
 import keras_gud
-from keras_gud import presets, priors, schedules
+from keras_gud import presets, priors
 
 SHAPE = (8, 8, 2)
 T = np.linspace(0.0, 1.0, 41, dtype="float32").astype("float64")
@@ -92,9 +92,17 @@ def fourier_frequencies():
     return spatial(np.hypot(np.fft.fftfreq(8)[:, None], np.fft.fftfreq(8)))
 
 
-def shortest_path():
+def spectrum():
+    """Mean power of the images at each frequency, in units of white noise's."""
+    x = (images().astype("float64") + 0.5) / 128 - 1
+    power = (np.abs(np.fft.fft2(x - x.mean(axis=0), axes=(1, 2))) ** 2).mean(axis=0) / 64
+    power, k = power + 1 / (12 * 128**2), np.round(fourier_frequencies(), 6)
+    return sum((k == s) * power[k == s].mean() for s in np.unique(k))
+
+
+def shortest_path(power=None):
     """alpha^2 Sigma + sigma^2 = Sigma^(1 - t), alpha^2 + sigma^2 = 1."""
-    power = 1.59 / (0.0086 + fourier_frequencies()) ** 2
+    power = spectrum() if power is None else power
     now = power ** (1 - T[:, None, None, None])
     alpha2 = (now - 1) / (power - 1)
     return np.sqrt(np.maximum(alpha2, 0)), np.sqrt(np.maximum(1 - alpha2, 0))
@@ -109,16 +117,31 @@ def renormalization():
     return np.sqrt(kept), np.sqrt(1 - kept)
 
 
-def ordered(index, b):
+def ordered(index, b, low=-7, high=5):
     """The paper's eq. 21; index counts from 0 in the order of generation."""
     last = index.max()
     t = T[:, None, None, None]
-    gamma = -7 + 12 * np.clip((t - b * (last - index) / last) / (1 - b), 0, 1)
+    gamma = low + (high - low) * np.clip((t - b * (last - index) / last) / (1 - b), 0, 1)
     return 1 / np.sqrt(1 + np.exp(gamma)), 1 / np.sqrt(1 + np.exp(-gamma))
 
 
+COLUMNS = np.broadcast_to(np.arange(8)[None, :, None], SHAPE)
+
+
+def paper_ends(variance):
+    """Ends of gamma by the paper's eq. 19, with the signal-to-noise ratios of its app. B."""
+    log_variance = np.log(variance)
+    gamma_noise = max(3, np.log(0.99**2 / (1 - 0.99**2)) - log_variance.min())
+    return log_variance.min() - 7, log_variance.max() + gamma_noise
+
+
+def columns():
+    x = (images().astype("float64") + 0.5) / 128 - 1
+    return ordered(COLUMNS, 0.4, *paper_ends(x.var(axis=0) + 1 / (12 * 128**2)))
+
+
 def by_column(b):
-    return lambda: ordered(np.broadcast_to(np.arange(8)[None, :, None], SHAPE), b)
+    return lambda: ordered(COLUMNS, b)
 
 
 def by_row(b):
@@ -150,15 +173,15 @@ MARGINALS = {
     "blurring": blurring,
     "shortest_path": shortest_path,
     "renormalization": renormalization,
-    "groupwise": by_column(0.75),
-    "columns": by_column(0.4),
-    "rolling": by_row(15 / 19),
-    "diffusion_forcing": by_row(15 / 65),
+    "groupwise": by_column(7 / 8),
+    "columns": columns,
+    "rolling": by_row(7 / 11),
+    "diffusion_forcing": by_row(7 / 57),
     "wavelet_score": by_band(3),
     "cascaded": by_band(2),
 }
 # `haar_columns`: held against the formulas of the paper's sec. 5.3 in the schedules' own tests.
-LINEAR = ("softness", "ordering", "power_spectrum")
+LINEAR = ("principal_components", "ordering", "power_spectrum")
 ELSEWHERE = {"haar_columns", *LINEAR}
 
 
@@ -194,9 +217,8 @@ def component_variance(basis, x):
 
 
 def linear(variance, l, a, gamma_denoise, time):
-    """The paper's eqs. 18 and 20, its `gamma_noise` the least that leaves sigma_i(1) >= 0.99."""
-    enough = np.log(0.99**2 / (1 - 0.99**2)) - np.log(variance) - a * (l - l.min())
-    gamma_noise = max(3, enough.max())
+    """The paper's eqs. 18 and 20, with the `gamma_noise` of its app. B."""
+    gamma_noise = max(3, np.log(0.99**2 / (1 - 0.99**2)) - np.log(variance).min())
     slope = gamma_noise - gamma_denoise + a * (l.max() - l.min())
     first = gamma_denoise + np.log(variance) + a * (l - l.max())
     return first + time[:, None, None, None] * slope
@@ -208,7 +230,7 @@ def test_linear_schedules_of_the_paper(name):
     x = images(100)  # more than the principal components
     model, params, time, gamma_denoise = build(name, x), {"a": 0.8}, T, -7
     variance = component_variance(model.basis, x)
-    if name == "softness":
+    if name == "principal_components":
         gamma_denoise, time = -3, np.sqrt(T) / (np.sqrt(T) + np.sqrt(1 - T))
     else:  # k and -k have one variance, the power spectrum
         variance = (variance + np.roll(variance[::-1, ::-1], 1, axis=(0, 1))) / 2
@@ -270,7 +292,7 @@ def test_heat_dissipation_never_noises_the_mean():
 def test_the_pyramid_of_diffusion_forcing(length, uncertainty):
     """Level of token h at row m of their scheduling matrix, ``clip(S + u h - m, 0, S)``."""
     steps = 10
-    schedule = schedules.Sequential(b=presets.pyramid_b(length, steps, uncertainty), over=0)
+    schedule = presets.diffusion_forcing(steps, uncertainty)["schedule"]
     schedule.adapt(np.ones((length, 3)))
     rows = np.arange(steps + int(uncertainty * (length - 1)) + 1)
     level = np.clip(steps + uncertainty * np.arange(length) - rows[:, None], 0, steps)
@@ -291,7 +313,68 @@ def test_a_model_of_a_preset_is_saved_with_its_parts(tmp_path):
     config = json.loads(json.dumps(keras_gud.GUD(preset="diffusion_forcing").get_config()))
     restored = keras_gud.GUD.from_config(config)
     assert restored.region[0].observed == ("noise",)
+    restored.schedule.adapt(np.ones((16, 3)))
     assert restored.schedule.ranges["b"] == pytest.approx((15 / 65, 15 / 65))
+
+
+@pytest.mark.once
+def test_groups_and_windows_are_those_of_the_data():
+    """How many of 12 columns, and of 6 frames, are neither finished nor untouched at a time."""
+
+    def moving(schedule, shape):
+        schedule.adapt(np.ones(shape), coordinates={"column": np.arange(12) * np.ones(12)})
+        t = np.linspace(0.013, 0.987, 400, dtype="float32")
+        slope = ops.convert_to_numpy(schedule(t).dgamma_dt)
+        return (slope.reshape(len(t), -1) > 0).sum(axis=1)
+
+    assert moving(presets.groupwise(over=0)["schedule"], (12,)).max() == 1
+    assert moving(presets.groupwise(groups=3, over=0)["schedule"], (12,)).max() == 4
+    four = presets.groupwise(groups=3, over=0)["schedule"]
+    four.adapt(np.ones(12))
+    assert np.bincount(ops.convert_to_numpy(four.groups)).tolist() == [4, 4, 4]
+    assert np.median(moving(presets.rolling(window=2)["schedule"], (6,))) == 2
+    with pytest.raises(ValueError, match=r"at most 12 `groups`.*groups=13"):
+        presets.groupwise(groups=13, over=0)["schedule"].adapt(np.ones(12))
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["columns", "haar_columns", "ordering", "power_spectrum"])
+def test_ends_of_the_paper(name):
+    """Eq. 19 read backwards: the signal-to-noise ratios at both ends are those of app. B."""
+    model = build(name)
+    variance = ops.convert_to_numpy(model.prior.variance).astype("float64")
+    first, last = (
+        np.log(variance) - ops.convert_to_numpy(model.schedule(end, a=1.0).gamma)[0]
+        if name in LINEAR
+        else np.log(variance) - ops.convert_to_numpy(model.schedule(end).gamma)[0]
+        for end in (0.0, 1.0)
+    )
+    assert -first.min() == pytest.approx(-7, abs=1e-4)
+    noise = max(3, np.log(0.99**2 / (1 - 0.99**2)) - np.log(variance).min())
+    assert -last.max() == pytest.approx(noise, abs=1e-4)
+
+
+@pytest.mark.once
+def test_the_published_shortest_path():
+    schedule = presets.shortest_path(amplitude=1.59, corner=0.0086)["schedule"]
+    k = fourier_frequencies()
+    schedule.adapt(np.ones(SHAPE), coordinates={"frequency": k})
+    with np.errstate(divide="ignore"):
+        alpha, sigma = shortest_path(1.59 / (0.0086 + k) ** 2)
+        gamma = np.clip(2 * (np.log(sigma) - np.log(alpha)), -10, 10)
+    ours = np.broadcast_to(ops.convert_to_numpy(schedule(T).gamma), (len(T), *SHAPE))
+    np.testing.assert_allclose(ours, gamma, atol=1e-3)
+
+
+@pytest.mark.once
+def test_sigma_max_by_technique_1():
+    x = images(50)
+    pairs = x[:, None].astype("float64") - x[None]
+    largest = np.sqrt((pairs**2).sum(axis=(2, 3, 4)).max()) / 255
+    schedule = presets.ve(data=x)["schedule"]
+    assert np.exp(schedule.gamma_max / 2) == pytest.approx(largest)
+    with pytest.raises(ValueError, match="at least two 8-bit images"):
+        presets.ve(data=x / 255.0)
 
 
 @pytest.mark.parametrize(

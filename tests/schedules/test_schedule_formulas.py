@@ -172,7 +172,9 @@ CASES = {
     "heat less": frequencies(
         schedules.HeatDissipation, formulas.heat, "dct", blur_min=0.3, blur_max=6.0, noise_std=0.1
     ),
-    "shortest path": frequencies(schedules.ShortestPath, formulas.shortest, "fourier"),
+    "shortest path": frequencies(
+        schedules.ShortestPath, formulas.shortest, "fourier", amplitude=1.59
+    ),
     "shortest path below white": frequencies(
         schedules.ShortestPath, formulas.shortest, "fourier", amplitude=0.2, corner=0.05
     ),
