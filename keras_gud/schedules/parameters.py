@@ -42,9 +42,11 @@ def check_range(name: str, value: Any, bounds: Range) -> Range:
     with np.errstate(over="ignore"):
         legal = all(low <= float(np.float32(v)) < high for v in pair)
     if len(pair) not in (1, 2) or not legal or pair[0] > pair[-1]:
+        limit = high == 1.0 and 1.0 in pair
         raise ValueError(
             f"Expected `{name}` to be a number in [{low:g}, {high:g}), or a pair (low, high) "
             f"of such numbers. Received: {name}={value!r}."
+            + (" At 1 a group would have no time at all; take 0.95, say." if limit else "")
         )
     return pair[0], pair[-1]
 

@@ -18,6 +18,7 @@ from keras_gud.core.types import ArrayLike, Coordinates, Shape, Tensor, TensorLi
 from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.schedules import parameters
 from keras_gud.schedules.checks import check_finite_gamma, check_monotone, check_size
+from keras_gud.schedules.coordinates import variance_coordinates
 from keras_gud.schedules.parameters import Range
 
 
@@ -125,7 +126,9 @@ class ComponentSchedule(FittedLayer):
             data_variance: The same before whitening (default: `variance`). Orderings by variance
                 use this one, also when the prior whitens: that is what makes a = 1 standard
                 diffusion in both cases (paper fig. 2c).
-            coordinates: The coordinates of the basis, each an array of `data_shape`.
+            coordinates: The coordinates of the basis, each an array of `data_shape`. Schedules also
+                know ``"variance"``, ``"log_variance"`` (of the data) and ``"rank"`` (0 for the
+                component with the largest variance).
 
         Raises:
             ValueError: if the coordinates lack one that the schedule orders by, or gamma decreases,
@@ -133,7 +136,8 @@ class ComponentSchedule(FittedLayer):
         """
         variance = np.asarray(variance, "float64")
         data_variance = variance if data_variance is None else np.asarray(data_variance, "float64")
-        coordinates = coordinates or {}
+        # The basis' own come first: principal components have a rank without rounding.
+        coordinates = variance_coordinates(data_variance) | (coordinates or {})
         groups = _squeeze(np.asarray(self.make_groups(variance.shape, coordinates)))
         if not self.built:
             in_order = np.array_equal(groups.ravel(), np.arange(groups.size))

@@ -21,7 +21,7 @@ from keras_gud.schedules.end_points import ClippedSchedule
 from keras_gud.schedules.schedule import registry
 
 # The bases with coordinates that pixels do not have.
-_HOMES = {"band": "haar", "frequency": "dct", "rank": "pca"}
+_HOMES = {"band": "haar", "frequency": "dct"}
 
 
 @registry.register("sequential")
@@ -38,8 +38,8 @@ class Sequential(ClippedSchedule):
     Args:
         b: Autoregressiveness in [0, 1); a number or a range (low, high); default: 0.5.
         over: Which components go together: a coordinate of the basis (``"column"``, ``"row"``,
-            ``"band"``, ``"rank"``, ...) or a data axis (an integer). Default: the last spatial
-            axis, i.e. columns of an image.
+            ``"band"``, ...), ``"rank"`` or ``"log_variance"`` of any basis, or a data axis (an
+            integer). Default: the last spatial axis, i.e. columns of an image.
         reverse: Whether the largest coordinate is generated first (right to left).
         gamma_min: Gamma of finished components, at t = 0; default: -7.
         gamma_max: Gamma of components whose generation has not begun, at t = 1; default: 5.

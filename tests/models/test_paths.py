@@ -181,7 +181,7 @@ def test_a_path_is_adapted_once_and_again_to_other_data():
     [
         ("colums", "Did you mean 'columns'"),
         ("hierarchical", 'basis="haar"'),
-        (schedules.Sequential(over="rank"), "coordinate of the basis"),
+        (schedules.Sequential(over="frequency"), "coordinate of the basis"),
         (schedules.Sequential(b=0.0, gamma_max=90.0), "where float32 holds"),
         (3, "Expected `schedule`"),
     ],

@@ -324,6 +324,50 @@ def test_function_of_linear_equals_linear():
     np.testing.assert_allclose(slope, 12.0, rtol=1e-6)
 
 
+def closed_form_vp(t):
+    """alpha^2 of the variance preserving process whose rate is 0.1 + 19.9 t, from gamma = -8."""
+    return np.exp(-(np.log1p(np.exp(-8.0)) + 0.1 * t + 9.95 * t**2))
+
+
+@pytest.mark.parametrize("gives", ["beta", "alpha", "sigma"])
+def test_function_of_rate_and_amplitudes(gives):
+    def start():
+        return np.log1p(np.exp(-8.0))
+
+    functions = {
+        "beta": lambda t: 0.1 + 19.9 * t,
+        "alpha": lambda t: ops.exp(-0.5 * (start() + 0.1 * t + 9.95 * t**2)),
+        "sigma": lambda t: ops.sqrt(-ops.expm1(-(start() + 0.1 * t + 9.95 * t**2))),
+    }
+    schedule = adapted(schedules.Function(functions[gives], gives=gives, gamma_min=-8.0))
+    t = formulas.times(50)
+    state = schedule(t.astype("float32"))
+    alpha2 = closed_form_vp(t)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(state.alpha).ravel() ** 2, alpha2, rtol=2e-4, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(state.beta).ravel(), 0.1 + 19.9 * t, rtol=1e-3, atol=2e-3
+    )
+
+
+@pytest.mark.once
+def test_orderings_by_variance_need_no_subclass():
+    """Paper eqs. 18 and 20 at a = 1, written as a function of log Sigma_i."""
+    linear = adapted(schedules.Linear(a=1.0, gamma_noise=6.0, floor=0.0), VARIANCE)
+    least, most = np.log(VARIANCE).min(), np.log(VARIANCE).max()
+    function = schedules.Function(
+        lambda t, log_variance: -7.0 + least + t * (13.0 + most - least) + 0.0 * log_variance,
+        coordinates=("log_variance",),
+    )
+    np.testing.assert_allclose(
+        gamma_of(adapted(function, VARIANCE), T), gamma_of(linear, T), atol=1e-4
+    )
+    by_rank = adapted(schedules.Sequential(b=0.5, over="rank"), VARIANCE)
+    order = ops.convert_to_numpy(by_rank.groups).ravel()
+    assert (np.diff(VARIANCE.ravel()[np.argsort(order)]) <= 0).all()
+
+
 def test_function_may_be_constant():
     """A frozen schedule; TensorFlow knows no jvp of what does not depend on t."""
     schedule = adapted(schedules.Function(lambda t: -3.0))

@@ -22,6 +22,11 @@ def cubic(t, row):
     return -5.0 + 8.0 * t**3 + row * t
 
 
+@keras.saving.register_keras_serializable(package="test_schedules")
+def rate(t, row):
+    return 0.5 + (4.0 + row) * t
+
+
 def coordinates(basis):
     if basis == "all":
         every = ("pca", "haar", "fourier", "pixel")  # what the last one says counts
@@ -58,6 +63,17 @@ EVERY = {
     "shortest": (lambda: schedules.ShortestPath(corner=0.01), "fourier"),
     "renormalization": (lambda: schedules.Renormalization(mass=0.1), "fourier"),
     "function": (lambda: schedules.Function(cubic, coordinates=("row",)), "pixel"),
+    "function of beta": (lambda: schedules.Function(rate, ("row",), gives="beta"), "pixel"),
+    "sequential window": (lambda: schedules.Sequential(window=1.5, groups=2), "pixel"),
+    "sequential ends": (
+        lambda: schedules.Sequential(b=0.3, gamma_denoise=-7.0, gamma_noise="paper"),
+        "pixel",
+    ),
+    "sequential rank": (lambda: schedules.Sequential(over="rank"), "fourier"),
+    "hierarchical ends": (
+        lambda: schedules.Hierarchical(gamma_denoise=-6.0, gamma_noise=4.0, floor=0.0),
+        "haar",
+    ),
     "warp": (lambda: schedules.TimeWarp(schedules.Linear(a=(0.0, 2.0)), power=0.7), "pixel"),
     "warp of warp": (
         lambda: schedules.TimeWarp(schedules.TimeWarp("columns", power=0.7), power=0.5),
@@ -379,6 +395,35 @@ def test_a_gamma_that_is_not_finite_is_refused():
 def test_a_warped_function_is_checked_too():
     with pytest.raises(ValueError, match="never to decrease"):
         schedules.TimeWarp(schedules.Function(lambda t: -t)).adapt(VARIANCE)
+
+
+@pytest.mark.parametrize(
+    ("gives", "function", "said"),
+    [
+        ("beta", lambda t: 1.0 - 2.0 * t, r"`beta` >= 0 .* from -1 to 1"),
+        ("beta", lambda t: 1.0 / t, r"finite `beta`"),
+        ("beta", lambda t: ops.where(t < 0.49, 0.0, 400.0), "can be integrated"),
+        ("alpha", lambda t: t, "finite gamma"),
+        ("sigma", lambda t: 0.9 - 0.5 * t, "never to decrease"),
+        ("bet", lambda t: t, "Did you mean 'beta'"),
+    ],
+)
+def test_amplitudes_and_rates_that_are_none(gives, function, said):
+    with pytest.raises(ValueError, match=said):
+        schedules.Function(function, gives=gives).adapt(VARIANCE)
+
+
+def test_two_ways_to_say_one_thing():
+    with pytest.raises(ValueError, match="`b` or `window`, not both"):
+        schedules.Sequential(b=0.5, window=2)
+    with pytest.raises(ValueError, match="`gamma_min` or `gamma_denoise`, not both"):
+        schedules.Sequential(gamma_min=-7.0, gamma_denoise=-7.0)
+    with pytest.raises(ValueError, match=r"gamma_min < gamma_max\. Received: gamma_denoise=9"):
+        schedules.Hierarchical(levels="row", gamma_denoise=9.0).adapt(
+            VARIANCE, coordinates=coordinates("pixel")
+        )
+    with pytest.raises(ValueError, match="At 1 a group would have no time"):
+        schedules.Sequential(b=1.0)
 
 
 def test_a_function_must_be_callable():
