@@ -16,6 +16,11 @@ def takes_gamma_map(network: keras.layers.Layer) -> bool:
     return bool(getattr(network, "gamma_map", False))
 
 
+def takes_mean_gamma(network: keras.layers.Layer) -> bool:
+    """Whether the last column of a network's tokens is the mean of gamma over all components."""
+    return bool(getattr(network, "mean_gamma", False))
+
+
 def build_network(network: keras.layers.Layer, data_shape: Shape, token_shape: BatchShape) -> None:
     """Builds a network and calls it on symbolic tensors, so that a wrong one fails before training.
 

@@ -149,7 +149,8 @@ class LabelEmbedding(keras.layers.Embedding):
 class ProxyTimeEmbedding(keras.layers.Layer):
     """The mean of gamma in place of time, beside a ResNet embedding of gamma (paper, appendix B).
 
-    The mean is taken over the tokens. Computes in float32 whatever the global policy is.
+    Inputs are tokens ``(batch, T, F)``: column 0 is gamma, the last one its mean over all
+    components, ``1/N sum_i gamma_i``. Computes in float32 whatever the global policy is.
 
     Args:
         embedding_dim: Width of the embedding.
@@ -182,7 +183,7 @@ class ProxyTimeEmbedding(keras.layers.Layer):
     def call(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """The tokens as given, and the global vector."""
         gamma = tokens[..., 0]
-        time = self.time(gamma_features(ops.mean(gamma, axis=1, keepdims=True)))
+        time = self.time(gamma_features(tokens[:, 0, -1:]))
         state = self.state_in(gamma / GAMMA_SCALE)
         for norm, (first, second) in zip(self.norms, self.residual, strict=True):
             state = state + second(first(norm(state)))

@@ -24,7 +24,8 @@ ATTENTION_POSITIONS = 256
 class NCSNpp(Backbone):
     """NCSN++ (Song et al. 2021, arXiv:2011.13456) with the changes of the paper's appendix B.
 
-    BigGAN residual blocks that resample inside with a FIR filter, skips scaled by 1/sqrt(2), a skip
+    Its tokens have the mean of gamma over all components as last column (`mean_gamma`). BigGAN
+    residual blocks that resample inside with a FIR filter, skips scaled by 1/sqrt(2), a skip
     from every block, self-attention at 16 x 16 positions and fewer. The mean of gamma replaces
     time, beside an embedding of gamma; there is no cross-attention. The embedding gives scale and
     shift (FiLM), where the original adds it as a bias.
@@ -44,6 +45,8 @@ class NCSNpp(Backbone):
     >>> tuple(network([ops.ones((2, 7, 10, 3)), ops.ones((2, 10, 2))]).shape)
     (2, 7, 10, 3)
     """
+
+    mean_gamma = True
 
     def __init__(
         self,

@@ -24,7 +24,8 @@ class GammaTokens(FittedLayer):
 
     Column 0 is the mean gamma of the components of a token. The others are given coordinates of the
     components (their frequency, band, row, ...), averaged over each token and scaled to [-1, 1],
-    and numbers that are the same for all tokens.
+    and numbers that are the same for all tokens. With `with_mean` a last column follows, in all
+    tokens the mean of gamma over all components.
 
     Args:
         max_tokens: The maximum number of different tokens, >= 1.
@@ -35,6 +36,8 @@ class GammaTokens(FittedLayer):
         n_means: Number of different tokens; they are repeated to make `n_tokens`.
         n_coordinates: Number of columns beside gamma.
         token_of: Weight, int32: the token of each entry of the flattened groups.
+        with_mean: Whether there is a column with the mean over all components; a network with an
+            attribute ``mean_gamma = True`` asks for it.
         share: Weight: 1 / the number of entries of that token.
         coordinates: Weight ``(n_tokens, n_coordinates)``.
 
@@ -57,6 +60,12 @@ class GammaTokens(FittedLayer):
         super().__init__(**kwargs)
         self.max_tokens = check_integer("max_tokens", max_tokens, 1)
         self.group_shape = None  # type: ignore[assignment]  # until it is built
+        self.with_mean = False
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns."""
+        return 1 + self.n_coordinates + int(self.with_mean)
 
     def count(self, groups: np.ndarray) -> int:
         """The number of different tokens for groups numbered from 0."""
@@ -153,7 +162,7 @@ class GammaTokens(FittedLayer):
             gamma: float32, broadcastable against ``(batch, *data_shape)``.
 
         Returns:
-            float32 ``(batch, n_tokens, 1 + n_coordinates)``.
+            float32 ``(batch, n_tokens, n_features)``.
         """
         gamma = self._to_groups(ops.cast(gamma, "float32"))
         flat = ops.reshape(gamma, (-1, int(np.prod(self.group_shape)))) * self.share
@@ -166,7 +175,13 @@ class GammaTokens(FittedLayer):
         coordinates = ops.broadcast_to(
             ops.expand_dims(self.coordinates, 0), (batch, self.n_tokens, self.n_coordinates)
         )
-        return ops.concatenate([ops.expand_dims(mean, -1), coordinates], axis=-1)
+        columns = [ops.expand_dims(mean, -1), coordinates]
+        if self.with_mean:
+            # Every entry of the groups stands for equally many components.
+            axes = tuple(range(1, len(gamma.shape)))
+            over_all = ops.reshape(ops.mean(gamma, axis=axes), (-1, 1, 1))
+            columns.append(ops.broadcast_to(over_all, (batch, self.n_tokens, 1)))
+        return ops.concatenate(columns, axis=-1)
 
     def _to_groups(self, gamma: Tensor) -> Tensor:
         """Gamma of shape ``(batch, *group_shape)``, averaged or repeated along the other axes."""

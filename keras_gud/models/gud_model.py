@@ -12,6 +12,7 @@ from keras_gud.backbones import contract
 from keras_gud.conditioning.gamma_tokens import GammaTokens
 from keras_gud.core.arguments import check_integer, check_keywords, require_built
 from keras_gud.core.registry import PACKAGE
+from keras_gud.core.seeding import seeded_defaults
 from keras_gud.core.types import Shape, Tensor
 from keras_gud.data.source import Source
 from keras_gud.diffusion.denoiser import Denoiser
@@ -67,8 +68,9 @@ class GUDModel(backend.DistributedModel):
             that they serve, ``"inpaint"``, ``"upscale"``, ``"deblur"``, ``"colorize"``,
             ``"denoise"`` (`keras_gud.tasks`), names of schedules, ``"columns"``, ``"blurring"``,
             and of `keras_gud.regions.Paths`.
-        seed: Seed of the training noise and of the order of arrays, an integer from 0 to
-            2**31 - 1; `None` draws one.
+        seed: Seed of the network's initial weights (those that it makes when it is built), of the
+            training noise and of the order of arrays, an integer from 0 to 2**31 - 1; `None` draws
+            one.
         **kwargs: Arguments of `keras.Model`: `name`, `dtype`, `trainable`.
 
     Attributes:
@@ -168,6 +170,13 @@ class GUDModel(backend.DistributedModel):
                 "Expected the model to know its data before it is built or called. "
                 "Call `model.adapt(x)` or `model.fit(x)` first."
             )
+        with seeded_defaults(self.objective.seed):
+            self._build_network()
+        self.objective.build()
+        self.ema.attach(self.network)
+        self.built = True
+
+    def _build_network(self) -> None:
         network = self.backbone
         if not isinstance(network, keras.layers.Layer):
             pixels = regions.has_pixel_states(self.views)
@@ -179,11 +188,10 @@ class GUDModel(backend.DistributedModel):
                 f"gamma_map=True. Received: basis={self.basis.name!r}."
             )
         contract.check_classes(network, self.classes)
-        token_shape = (None, self.tokens.n_tokens, 1 + self.tokens.n_coordinates)
+        for view in self.views:
+            view.tokens.with_mean = contract.takes_mean_gamma(network)
+        token_shape = (None, self.tokens.n_tokens, self.tokens.n_features)
         contract.build_network(network, self.data_space.known[0], token_shape)
-        self.objective.build()
-        self.ema.attach(network)
-        self.built = True
 
     @property
     def data_shape(self) -> Shape | None:

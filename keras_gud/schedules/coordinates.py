@@ -6,7 +6,7 @@ from keras_gud.core.types import Coordinates
 
 
 def variance_coordinates(variance: np.ndarray) -> Coordinates:
-    """The coordinates ``"variance"``, ``"log_variance"`` and ``"rank"``, 0 for the largest variance.
+    """The coordinates ``"variance"``, ``"log_variance"`` and ``"rank"`` (0: the largest).
 
     Args:
         variance: Of the data's components.

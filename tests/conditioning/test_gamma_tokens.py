@@ -4,7 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_gud import bases, schedules
+import keras_gud
+from keras_gud import backbones, bases, schedules
+from keras_gud.backbones import embedding
+from keras_gud.backbones.embedding import gamma_features
 from keras_gud.conditioning.gamma_tokens import GammaTokens
 
 
@@ -42,6 +45,45 @@ def test_states_of_other_shapes_are_averaged_or_repeated(columns, rng):
     np.testing.assert_allclose(tokens_of(layer, full)[:, :, 0], full.mean(axis=(1, 3)), atol=1e-6)
     scalar = np.array([1.5, -2.0]).reshape(2, 1, 1, 1)
     np.testing.assert_allclose(tokens_of(layer, scalar)[:, :, 0], np.repeat([[1.5], [-2.0]], 5, 1))
+
+
+@pytest.mark.once
+def test_the_mean_over_components_is_no_mean_over_tokens():
+    """Paper app. B, ``1/N sum_i gamma_i``: a token of a fine band stands for more components."""
+    basis = bases.get("haar")
+    basis.build((None, 8, 8, 1))
+    schedule = schedules.Hierarchical(a=0.5, b=0.5)
+    schedule.adapt(np.ones((8, 8, 1)), coordinates=basis.coordinates)
+    layer = GammaTokens()
+    groups = keras.ops.convert_to_numpy(schedule.groups)
+    layer.adapt(groups, None, basis.coordinates)
+    layer.with_mean = True
+    gamma = keras.ops.convert_to_numpy(schedule(0.5).gamma)
+    got = tokens_of(layer, gamma)
+    assert got.shape[2] == layer.n_features
+    np.testing.assert_allclose(got[..., -1], np.broadcast_to(gamma, (1, 8, 8, 1)).mean(), rtol=1e-5)
+    assert got[0, :, 0].mean() < gamma.mean() - 1.0
+
+
+@pytest.mark.once
+def test_ncsnpp_takes_that_mean_as_its_time(monkeypatch):
+    network = backbones.NCSNpp(widths=(4,), blocks=1, embedding_dim=8)
+    model = keras_gud.GUD(basis="haar", schedule="hierarchical", backbone=network, seed=0)
+    x = np.random.default_rng(0).normal(size=(8, 4, 4, 1)).astype("float32")
+    model.adapt(x, verbose=0)
+    state = model.schedule(0.5)
+    tokens = model.tokens(state.gamma)
+    assert tokens.shape[-1] == model.tokens.n_features == 2 + model.tokens.n_coordinates
+    seen = []
+
+    def features(gamma):
+        seen.append(keras.ops.convert_to_numpy(gamma))
+        return gamma_features(gamma)
+
+    monkeypatch.setattr(embedding, "gamma_features", features)
+    network.embedding(tokens)
+    expected = np.broadcast_to(keras.ops.convert_to_numpy(state.gamma), (1, 4, 4, 1)).mean()
+    assert seen[0].item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_above_the_cap_neighbours_in_the_order_share_a_token(rng):

@@ -1,5 +1,7 @@
 """`fit` as Keras users know it, and nothing lost when it fails."""
 
+import random
+
 import keras
 import numpy as np
 import pytest
@@ -257,3 +259,17 @@ def test_interrupted_in_validation(survivor):
     # The whole epoch before it has been learnt.
     assert int(as_numpy([survivor.optimizer.iterations])[0]) == steps + 4
     still_works(survivor)
+
+
+@pytest.mark.once
+def test_the_seed_is_that_of_the_initial_weights_too():
+    def weights(seed):
+        model = keras_gud.GUD(schedule="cosine", backbone="tiny", seed=seed)
+        model.adapt(np.random.default_rng(0).normal(size=(32, 3)), verbose=0)
+        return np.concatenate([np.ravel(keras.ops.convert_to_numpy(w)) for w in model.weights])
+
+    before = random.getstate()
+    first, same, other = weights(3), weights(3), weights(4)
+    np.testing.assert_array_equal(first, same)
+    assert not np.array_equal(first, other)
+    assert random.getstate() == before
