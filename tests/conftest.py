@@ -19,6 +19,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_gud import backend
+
 MAPS = Path("/proc/self/maps")
 MOST_MAPS = 30_000  # Linux allows a process 65530
 
@@ -44,17 +46,6 @@ def rng():
 
 @pytest.fixture(scope="session")
 def torchvision():
-    """Lets torch-fidelity and torchmetrics import torchvision, also beside a CPU build of torch.
-
-    Its wheel is built for CUDA. Beside another build its operators do not load, and its import
-    fails since it describes two of them that are not there. None is used in these tests.
-    """
-    torch = pytest.importorskip("torch")
-    try:
-        importlib.import_module("torchvision")
-    except ModuleNotFoundError:
-        pass  # then nothing imports it
-    except RuntimeError:
-        for name in ("nms", "qnms"):
-            torch.library.define(f"torchvision::{name}", "(Tensor x, Tensor y, float z) -> Tensor")
-        importlib.import_module("torchvision")
+    """Lets torchmetrics import torchvision, also beside a CPU build of torch."""
+    pytest.importorskip("torch")
+    backend.import_torchvision()

@@ -1,5 +1,6 @@
 """What differs between backends, in one place: the only folder that may import one of them."""
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -47,6 +48,7 @@ __all__ = [
     "dtype_name",
     "gather_rows",
     "gradient",
+    "import_torchvision",
     "in_strategy_scope",
     "is_deleted",
     "is_single_program",
@@ -220,3 +222,22 @@ def torch_has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def import_torchvision() -> None:
+    """Imports torchvision, if it is there, for packages that do; also beside a CPU build of torch.
+
+    Its wheels of most registries are built for CUDA. Beside another build their operators do not
+    load, and the import fails since it describes two of them, ``nms`` and ``qnms``, that are not
+    there. They are then declared; to call them remains an error.
+    """
+    import torch
+
+    try:
+        importlib.import_module("torchvision")
+    except ModuleNotFoundError:
+        pass
+    except RuntimeError:
+        for name in ("nms", "qnms"):
+            torch.library.define(f"torchvision::{name}", "(Tensor x, Tensor y, float z) -> Tensor")
+        importlib.import_module("torchvision")

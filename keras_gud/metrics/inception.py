@@ -126,6 +126,7 @@ def _check_measures(measures: str | Iterable[str]) -> tuple[str, ...]:
 def _torch_fidelity() -> tuple[Any, Collection[str], str]:
     """The package, the names of its registered sets, and the URL of the network's weights."""
     try:
+        backend.import_torchvision()  # torch-fidelity does
         import torch_fidelity
         from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
         from torch_fidelity.registry import DATASETS_REGISTRY

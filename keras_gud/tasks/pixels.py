@@ -13,9 +13,9 @@ from keras_gud.tasks.task import register
 
 
 def _without_right_half(image: np.ndarray) -> dict[str, Any]:
-    mask = np.zeros(image.shape, bool)
-    mask[:, image.shape[1] // 2 :] = True
-    return {"image": np.where(mask, 0, image), "mask": mask}
+    missing = np.zeros(image.shape, bool)
+    missing[:, image.shape[1] // 2 :] = True
+    return {"image": np.where(missing, 0, image), "missing": missing}
 
 
 def _with_noise(image: np.ndarray) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def _with_noise(image: np.ndarray) -> dict[str, Any]:
 def inpaint(
     model: Model,
     image: TensorLike,
-    mask: TensorLike,
+    missing: TensorLike,
     noise_std: TensorLike = 0.0,
     **options: Any,
 ) -> Restored:
@@ -37,8 +37,9 @@ def inpaint(
         model: A trained `GUDModel` with a basis of pixels.
         image: Array of the model's data shape, or a batch of them, in the data's units. Missing
             values may be anything, also NaN.
-        mask: Boolean, **True where a value is missing** (as in scikit-image): of the data shape or
-            its spatial part, one for all images or one for each.
+        missing: Boolean, True where a value is missing (the mask of scikit-image; what is known is
+            `given` in `log_prob`): of the data shape or its spatial part, one for all images or one
+            for each.
         noise_std: Standard deviation of noise in the observed values, in the data's units: a
             number, or an array that broadcasts against the image. Values without noise are
             returned bit-exact.
@@ -48,13 +49,13 @@ def inpaint(
         See `restore`.
 
     Raises:
-        ValueError: for an image or a mask of wrong shape or type, NaN in an observed value, or a
+        ValueError: for an image or a mask `missing` of wrong shape or type, NaN in an observed value, or a
             model without a basis of pixels.
     """
     require_built(model, "it restores")
     view = views.find_view(model, "inpaint", "a basis of pixels", views.is_pixel_basis)
     x, single = inputs.as_images("image", image, [model.data_shape], model.data_space.kind)
-    missing = inputs.as_mask("mask", mask, len(x), model.data_shape)
+    missing = inputs.as_mask("missing", missing, len(x), model.data_shape)
     noise_std = inputs.as_noise_std(noise_std, x.shape)
     inputs.require_finite("image", x, ~missing)
     x = np.where(missing, 0.0, x)

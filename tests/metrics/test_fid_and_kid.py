@@ -4,6 +4,7 @@ The published weights have to be downloaded: these are random ones.
 """
 
 import hashlib
+import subprocess
 import sys
 
 import numpy as np
@@ -263,3 +264,12 @@ def test_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)  # makes the import statement fail
     with pytest.raises(ImportError, match=r'torch-fidelity.*pip install "keras-gud\[fid\]"'):
         fid_and_kid(images(6), images(6))
+
+
+@pytest.mark.once
+def test_torch_fidelity_is_found_in_a_process_of_its_own():
+    """Beside a CPU build of torch too, for which torchvision's wheels are not made."""
+    pytest.importorskip("torch_fidelity")
+    code = "from keras_gud.metrics import inception; print(inception._torch_fidelity()[2])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.stdout.startswith("https://"), run.stderr

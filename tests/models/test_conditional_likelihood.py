@@ -45,6 +45,7 @@ def exact(request):
     mean, covariance = data_moments()
     parts = model.basis, model.prior
     truth = oracle.Gaussian.from_data_space(mean.reshape(SHAPE), covariance, *parts)
+    truth.in_view = lambda view: truth
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keras_gud.GUD, "denoiser", property(lambda self: truth))
         yield model, choose(model.basis.coordinates)

@@ -28,7 +28,7 @@ def image(shape=COLOURED, seed=0):
 def call(model, task, x=None, **keywords):
     """A task with usable arguments, but for those given."""
     usable = {
-        "inpaint": {"image": image(), "mask": MASK},
+        "inpaint": {"image": image(), "missing": MASK},
         "denoise": {"noisy": image(), "noise_std": 10.0},
         "upscale": {"low_resolution": image((2, 2, 3)), "factor": 2},
         "colorize": {"grey": image((4, 4))},
@@ -85,7 +85,7 @@ def test_observed_pixels_are_bit_exact(model):
     draws = call(model, "inpaint", image=x, draws=3)
     assert (draws[:, ~MASK] == x[~MASK]).all()
     assert (draws[:, MASK] != x[MASK]).any()
-    np.testing.assert_array_equal(call(model, "inpaint", mask=np.zeros((4, 4), bool))[0], x)
+    np.testing.assert_array_equal(call(model, "inpaint", missing=np.zeros((4, 4), bool))[0], x)
     np.testing.assert_array_equal(call(model, "denoise", noise_std=0.0)[0], x)
     odd = x + np.float32(0.3)
     kept = call(model, "inpaint", image=odd, as_float=True, draws=3)
@@ -100,7 +100,7 @@ def test_masks(model, shape):
     x = np.stack([image(seed=1), image(seed=2)])
     mask = np.zeros(shape, bool)
     mask[..., 0, :] = True
-    draws = call(model, "inpaint", image=x, mask=mask)
+    draws = call(model, "inpaint", image=x, missing=mask)
     wide = mask if mask.shape[-1] in (1, 3) else mask[..., None]
     kept = ~np.broadcast_to(wide, x.shape)
     np.testing.assert_array_equal(draws[:, 0][kept], x[kept])
@@ -108,7 +108,7 @@ def test_masks(model, shape):
 
 @pytest.mark.once
 def test_nothing_observed_gives_samples(model):
-    draws = call(model, "inpaint", mask=np.ones((4, 4), bool), draws=500, steps=30, as_float=True)
+    draws = call(model, "inpaint", missing=np.ones((4, 4), bool), draws=500, steps=30, as_float=True)
     error = np.abs(draws.mean(axis=0) - model.mean) / np.sqrt(np.diag(model.covariance)).max()
     assert error.max() < 4.5 / np.sqrt(500)
 
@@ -154,9 +154,9 @@ def test_8_bit_blur(model, boundary):
 
 
 BAD = [
-    ("inpaint", {"mask": MASK.astype(int)}, "`mask` of booleans"),
-    ("inpaint", {"mask": MASK[:3]}, r"`mask` of shape \(4, 4, 3\) or \(4, 4\)"),
-    ("inpaint", {"mask": np.zeros((2, 4, 4), bool)}, "one for each of 1 images"),
+    ("inpaint", {"missing": MASK.astype(int)}, "`missing` of booleans"),
+    ("inpaint", {"missing": MASK[:3]}, r"`missing` of shape \(4, 4, 3\) or \(4, 4\)"),
+    ("inpaint", {"missing": np.zeros((2, 4, 4), bool)}, "one for each of 1 images"),
     ("inpaint", {"noise_std": -1.0}, "finite `noise_std` >= 0"),
     ("inpaint", {"noise_std": np.ones(5)}, "array of such that broadcasts against"),
     ("denoise", {"noise_std": "much"}, "`noise_std` to be a finite number"),
