@@ -110,7 +110,9 @@ class LatentGUD(GUD):
     `fit` and `evaluate` encode what they are given, `sample` decodes; basis, prior and schedule
     are those of the latents, and so is all that the docstrings of `GUD` call data inside the model
     (`data_shape`, `denoise`, a `guide`). Only the diffusion model is trained: encoder and decoder
-    are called for inference and are no part of `weights`; a saved file holds them all the same.
+    are called for inference and are no part of `weights`; a saved file holds them all the same. To
+    train the encoder together with the diffusion, under one bound (LSGM, Vahdat et al., 2021), is
+    not offered here.
 
     The latents need no scale factor: the prior is by default ``priors.Isotropic(scale=None)``,
     which measures their mean and one standard deviation of all components and divides by it, as

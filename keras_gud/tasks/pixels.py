@@ -49,8 +49,8 @@ def inpaint(
         See `restore`.
 
     Raises:
-        ValueError: for an image or a mask `missing` of wrong shape or type, NaN in an observed value, or a
-            model without a basis of pixels.
+        ValueError: for an image or a mask `missing` of wrong shape or type, NaN in an observed
+            value, or a model without a basis of pixels.
     """
     require_built(model, "it restores")
     view = views.find_view(model, "inpaint", "a basis of pixels", views.is_pixel_basis)

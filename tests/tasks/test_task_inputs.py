@@ -108,7 +108,9 @@ def test_masks(model, shape):
 
 @pytest.mark.once
 def test_nothing_observed_gives_samples(model):
-    draws = call(model, "inpaint", missing=np.ones((4, 4), bool), draws=500, steps=30, as_float=True)
+    draws = call(
+        model, "inpaint", missing=np.ones((4, 4), bool), draws=500, steps=30, as_float=True
+    )
     error = np.abs(draws.mean(axis=0) - model.mean) / np.sqrt(np.diag(model.covariance)).max()
     assert error.max() < 4.5 / np.sqrt(500)
 
