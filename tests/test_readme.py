@@ -44,7 +44,7 @@ def smallest(classes=None, **kwargs):
 
 @pytest.mark.once  # all that it calls is tested on every backend
 def test_every_block_runs_in_order(names, monkeypatch, capsys):
-    assert len(BLOCKS) == 7
+    assert len(BLOCKS) == 8
     for name in ("tiny", "small"):
         monkeypatch.setitem(keras_gud.backbones.registry.factories, name, smallest)
     defaults = keras_gud.samplers.DPMSolver.__init__.__defaults__
