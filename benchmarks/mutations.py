@@ -178,15 +178,41 @@ MUTATIONS = [
             "+ log_variance + a * (l - l_max)",
             "+ log_variance + a * (l - l_min)",
         ),
-        (
-            "linear, end point",
-            "_NOISED_GAMMA - log_variance - offset",
-            "_NOISED_GAMMA + log_variance - offset",
-        ),
         ("ordering", "by_variance = -np.log(data_variance)", "by_variance = np.log(data_variance)"),
     ),
     *_in(
+        "schedules/end_points.py",
+        (
+            "end point",
+            "NOISED_GAMMA - log_variance - offset",
+            "NOISED_GAMMA + log_variance - offset",
+        ),
+        ("paper's gamma_noise", "NOISED_GAMMA - log_variance.min()", "NOISED_GAMMA"),
+        (
+            "eq. 19, first",
+            "low = self.gamma_denoise + log_variance.min()",
+            "low = self.gamma_denoise + log_variance.max()",
+        ),
+        ("eq. 19, last", "high = ratio + log_variance.max()", "high = ratio - log_variance.max()"),
+        also=("presets",),
+    ),
+    *_in(
+        "schedules/function.py",
+        (
+            "rate, start",
+            "total = math.log1p(math.exp(self.gamma_min)) + integral",
+            "total = math.exp(0.5 * self.gamma_min) + integral",
+        ),
+        ("rate, slope", "return gamma, beta / -ops.expm1(-total)", "return gamma, beta"),
+        (
+            "amplitudes",
+            'return logit if self.gives == "sigma" else -logit',
+            'return logit if self.gives == "alpha" else -logit',
+        ),
+    ),
+    *_in(
         "schedules/sequential.py",
+        ("window", "b = last / (last + self.window)", "b = last / (last + 1.0 + self.window)"),
         (
             "sequential off by one, eq. 21",
             '(last - ops.arange(self.n_groups, dtype="float32"), 0) / last',
@@ -232,14 +258,18 @@ MUTATIONS = [
         "schedules/frequencies.py",
         ("blurring", "- 2.0 * ops.log(kept)", "- ops.log(kept)"),
         (
-            "shortest path",
-            "/ ops.expm1((1.0 - t) * log_power)",
-            "/ ops.expm1((1.0 + t) * log_power)",
-        ),
-        (
             "renormalization",
             "ops.max(k) - self.gamma_min / self.sharpness",
             "ops.min(k) - self.gamma_min / self.sharpness",
+        ),
+        also=("presets",),
+    ),
+    *_in(
+        "schedules/shortest_path.py",
+        (
+            "shortest path",
+            "/ ops.expm1((1.0 - t) * log_power)",
+            "/ ops.expm1((1.0 + t) * log_power)",
         ),
         also=("presets",),
     ),
