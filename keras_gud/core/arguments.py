@@ -106,3 +106,9 @@ def require_built(model: Any, purpose: str) -> None:
             f"Expected the model to know its data before {purpose}. "
             "Call `model.fit(x)` or `model.adapt(x)` first, or load a saved model."
         )
+    if not getattr(model, "has_statistics", True):
+        raise ValueError(
+            f"Expected the model's statistics of its data before {purpose}. Received: a model that "
+            "has been built from a config alone. Call `model.load_weights(path)`, or "
+            "`model.adapt(x)`."
+        )

@@ -62,6 +62,7 @@ class Opened:
         is_array: Whether x is an array, in memory or memory-mapped.
         shuffler: What shuffles by itself and needs its `epoch` set before each epoch, or `None`.
         keras_shuffles: Whether Keras is to shuffle the batches.
+        progress: Of a generator, how far it has been read for training; else `None`.
     """
 
     keras_data: Any
@@ -71,6 +72,20 @@ class Opened:
     is_array: bool = False
     shuffler: Any = None
     keras_shuffles: bool = False
+    progress: "Progress | None" = None
+
+
+@dataclass
+class Progress:
+    """How far data that can be read only once have been read.
+
+    Attributes:
+        read: Number of batches.
+        ended: Whether there are no more.
+    """
+
+    read: int = 0
+    ended: bool = False
 
 
 class Adapter(Protocol):
@@ -215,6 +230,7 @@ class GeneratorAdapter:
     def open(x: Any, request: Request) -> Opened:
         """See `Adapter`."""
         kept: list[Batch] = []
+        progress = Progress()
 
         def first_batches() -> Iterator[KerasBatch]:
             for i in itertools.count():
@@ -227,10 +243,15 @@ class GeneratorAdapter:
 
         def all_batches() -> Iterator[KerasBatch]:
             while kept:
+                progress.read += 1
                 yield request.prepare(kept.pop(0))
-            yield from map(request.prepare, x)
+            for batch in x:
+                progress.read += 1
+                yield request.prepare(batch)
+            progress.ended = True
 
-        return Opened(all_batches(), _Restartable(first_batches), endless=True)
+        batches = _Restartable(first_batches)
+        return Opened(all_batches(), batches, endless=True, progress=progress)
 
 
 ADAPTERS: tuple[type[Adapter], ...] = (

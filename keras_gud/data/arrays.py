@@ -1,10 +1,12 @@
 """Arrays in memory: their batches, and the class labels beside them."""
 
+from numbers import Real
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_gud.backend import to_numpy
 from keras_gud.conditioning import class_labels
 from keras_gud.core.types import Array
 from keras_gud.data.batch import KerasBatch, pick, pick_label, with_label
@@ -110,6 +112,51 @@ def checked_labels(x: Any, y: Any, classes: int | None, required: bool = True) -
             raise class_labels.missing(classes, "y=None")
         return None
     return class_labels.check(y, len(pick(x)), classes)
+
+
+def class_weights(
+    x: Any, y: Any, class_weight: dict[int, float], sample_weight: Any = None
+) -> np.ndarray:
+    """The weight of every example: that of its class, times its own.
+
+    Args:
+        x: An array, or a dict that may hold the labels.
+        y: Labels beside x, integers ``(n,)``, or `None`.
+        class_weight: Dict from class to weight >= 0; classes that are not in it have weight 1.
+        sample_weight: `None` or weights ``(n,)``.
+
+    Returns:
+        float32 ``(n,)``.
+
+    Raises:
+        ValueError: for weights that are no numbers >= 0, data that are no array, or missing labels.
+
+    Example:
+
+    >>> class_weights(np.zeros((3, 2)), [0, 1, 0], {0: 2.0}).tolist()
+    [2.0, 1.0, 2.0]
+    """
+    valid = isinstance(class_weight, dict) and all(
+        isinstance(w, Real) and 0.0 <= w < float("inf") for w in class_weight.values()
+    )
+    if not valid:
+        raise ValueError(
+            "Expected `class_weight` to be a dict from classes to numbers >= 0. "
+            f"Received: class_weight={class_weight!r}."
+        )
+    if not is_array(x):
+        raise ValueError(
+            "Expected `class_weight` beside arrays only; data sets carry the weights of their "
+            f"examples, (x, y, sample_weight). Received: class_weight and {type(x).__name__}."
+        )
+    y = pick_label((x, y))
+    if y is None:
+        raise ValueError("Expected labels beside `class_weight`. Received: y=None.")
+    most = 1 + max(int(np.max(y, initial=0)), *class_weight)
+    y = class_labels.check(y, len(pick(x)), most)
+    table = np.ones(most, "float32")
+    table[list(class_weight)] = list(class_weight.values())
+    return table[y] if sample_weight is None else table[y] * to_numpy(sample_weight)
 
 
 def split(x: Any, sample_weight: Any, fraction: float, *more: Any) -> tuple[tuple[Any, ...], ...]:

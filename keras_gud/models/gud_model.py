@@ -69,8 +69,7 @@ class GUDModel(backend.DistributedModel):
             ``"denoise"`` (`keras_gud.tasks`), names of schedules, ``"columns"``, ``"blurring"``,
             and of `keras_gud.regions.Paths`.
         seed: Seed of the network's initial weights (those that it makes when it is built), of the
-            training noise and of the order of arrays, an integer from 0 to 2**31 - 1; `None` draws
-            one.
+            training noise and of the order of arrays, from 0 to 2**31 - 1; `None` draws one.
         **kwargs: Arguments of `keras.Model`: `name`, `dtype`, `trainable`.
 
     Attributes:
@@ -153,7 +152,7 @@ class GUDModel(backend.DistributedModel):
         if before is not None and before.get_config() != scaling.get_config():
             # It is part of what has been compiled.
             self.train_function = self.test_function = None
-            self.session = Session()
+            self.session.clear()
         self.session.forget("path", "path gap", "elbo")  # they hold what has been measured
         span = regions.measure_span(self.views[0])
         if show:
@@ -172,7 +171,7 @@ class GUDModel(backend.DistributedModel):
             )
         with seeded_defaults(self.objective.seed):
             self._build_network()
-        self.objective.build()
+        self.objective.build(self.classes)
         self.ema.attach(self.network)
         self.built = True
 
@@ -207,14 +206,12 @@ class GUDModel(backend.DistributedModel):
     @property
     def denoiser(self) -> Denoiser:
         """The trained denoiser in the model's own basis, with averaged weights."""
-        require_built(self, "it denoises")
+        if not self.built:  # also within compiled functions, where values are not known
+            require_built(self, "it denoises")
+        trainer.follow_network(self)
         variables = [*self.network.variables, *self.ema.variables]
         call = functools.partial(self.ema.call_network, self.network)
         return self.session.cached("denoiser", lambda: _denoiser(self, call, variables))
-
-    def check_region(self, view: regions.View, gamma: Tensor) -> None:
-        """Warns of noising states that the network was not trained on; `regions.check_region`."""
-        regions.check_region(self.views, view, gamma, self.denoiser.gamma_map)
 
     # -- the training step -----------------------------------------------------------------------
 
@@ -262,6 +259,8 @@ class GUDModel(backend.DistributedModel):
 
     # -- what a trained model does ----------------------------------------------------------------
 
+    has_statistics = property(trainer.has_statistics)
+    check_region = paths.check_region
     path = paths.path
     view_along = paths.view_along
     paths = property(paths.trained)
@@ -285,6 +284,7 @@ class GUDModel(backend.DistributedModel):
     save_own_variables = model_file.save_own_variables
     load_own_variables = model_file.load_own_variables
     export = model_file.export
+    quantize = model_file.quantize
     get_config = model_file.get_config
     from_config: Any = classmethod(model_file.from_config)
     get_build_config = model_file.get_build_config

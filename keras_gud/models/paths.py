@@ -10,7 +10,7 @@ import keras
 
 from keras_gud import backend, presets, regions, schedules
 from keras_gud.core.arguments import require_built
-from keras_gud.core.types import Identifier
+from keras_gud.core.types import Identifier, Tensor
 from keras_gud.regions import Path, View
 from keras_gud.schedules import ComponentSchedule
 
@@ -74,6 +74,16 @@ def view_along(
     what = f"The path of {type(view.schedule).__name__}, most of all at t={at:.2g},"
     regions.warn_of_gap(gap, view, what)
     return view
+
+
+def check_region(model: keras.Model, view: View, gamma: Tensor) -> None:
+    """Warns of noising states that the network was not trained on; `regions.check_region`.
+
+    Args:
+        view: The view in whose components they are.
+        gamma: Some states, ``(k, *data_shape)``.
+    """
+    regions.check_region(model.views, view, gamma, model.denoiser.gamma_map)
 
 
 def _found(model: keras.Model, schedule: Identifier | None, basis: Any) -> View:

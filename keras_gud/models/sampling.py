@@ -4,6 +4,7 @@ Methods of `GUDModel`, which sets them as its attributes.
 """
 
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -106,6 +107,7 @@ def sample(
     check_keywords("sample", params, own | view.schedule.ranges.keys())
     model.view_along(schedule, params=params)
     n = check_integer("n", n, 1)
+    _warn_of_unseen(model, labels)
     batch_size = BATCH_SIZE if batch_size is None else batch_size
     result = model.session.sampler(sampler)(
         Guided.of(model.denoiser.in_view(view), guide),
@@ -199,6 +201,21 @@ def score(
     _, eps = _estimate(model, view, x, state, labels)
     in_z = score_from_eps(eps, state)
     return in_z if components else view.basis.inverse(in_z / view.prior.scale)
+
+
+def _warn_of_unseen(model, labels) -> None:
+    """Warns of classes that training has not met: what is drawn of them means nothing."""
+    if labels is None or model.objective.seen is None:
+        return
+    seen = ops.convert_to_numpy(model.objective.seen)
+    asked = np.unique(np.asarray(labels, "int64"))
+    unseen = [int(k) for k in asked if 0 <= k < len(seen) and seen[k] == 0.0]
+    if unseen and seen.any():
+        warnings.warn(
+            f"Class {', '.join(map(str, unseen))} did not occur in training: samples of it mean "
+            "nothing.",
+            stacklevel=4,
+        )
 
 
 def _estimate(model, view, x, state, labels) -> tuple[Tensor, Tensor]:

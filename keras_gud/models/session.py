@@ -19,6 +19,16 @@ class Session:
             self._cache[key] = make()
         return self._cache[key]
 
+    def once(self, key: str, holds: Callable[[], bool]) -> bool:
+        """Whether something holds; once it does, it is not asked again."""
+        if key not in self._cache and holds():
+            self._cache[key] = True
+        return key in self._cache
+
+    def clear(self) -> None:
+        """Drops everything."""
+        self._cache = {}
+
     def forget(self, *kinds: str) -> None:
         """Drops the objects whose key begins with one of these words."""
         self._cache = {key: made for key, made in self._cache.items() if key[0] not in kinds}

@@ -62,6 +62,7 @@ def save(
         OSError: if the file cannot be written.
     """
     require_built(model, "it is saved")
+    _refuse_lora(model)
     with _replacing(model, filepath, ".keras", overwrite, kwargs) as path:
         keras.Model.save(model, path, overwrite=overwrite, **kwargs)
 
@@ -83,8 +84,20 @@ def save_weights(
         OSError: if the file cannot be written.
     """
     require_built(model, "its weights are saved")
+    _refuse_lora(model)
     with _replacing(model, filepath, ".weights.h5", overwrite, kwargs) as path:
         keras.Model.save_weights(model, path, overwrite=overwrite, **kwargs)
+
+
+def _refuse_lora(model: keras.Model) -> None:
+    """A network is built again from its config, which knows nothing of what was enabled later."""
+    lora = [layer for layer in model.network._flatten_layers() if getattr(layer, "lora_rank", None)]
+    if lora:
+        raise ValueError(
+            "Expected a network without LoRA in a file: it would be built again without. "
+            f"Received: {len(lora)} layers with `enable_lora`, the first {lora[0].name!r}. Sample "
+            "with it now, or train all weights."
+        )
 
 
 def _replacing(
@@ -119,7 +132,8 @@ def load_weights(model: keras.Model, filepath: str | os.PathLike, **kwargs: Any)
     Raises:
         ValueError: for a model that has not been built.
     """
-    require_built(model, "weights are loaded")
+    if not model.built:
+        require_built(model, "weights are loaded")
     if model.compiled:
         model.optimizer.build(model.trainable_variables)
     keras.Model.load_weights(model, filepath, **kwargs)
@@ -138,15 +152,40 @@ def export(model: keras.Model, *args: Any, **kwargs: Any) -> None:
     )
 
 
+def quantize(model: keras.Model, *args: Any, **kwargs: Any) -> None:
+    """Always raises: the average of the weights is what a GUD model samples with.
+
+    Raises:
+        ValueError: in every case.
+    """
+    raise ValueError(
+        "Expected float weights: a GUD model samples with the average of its weights, which "
+        "integers cannot hold. Received: a call of `quantize`. For a smaller network take "
+        "GUD(..., backbone_dtype='mixed_bfloat16') or a smaller backbone."
+    )
+
+
 def get_build_config(model: keras.Model) -> dict[str, Any] | None:
     """Shape and kind of the data, from which everything is built again."""
     if not model.built:
         return None
-    return model.data_space.get_build_config() | {"tokens": model.tokens.get_build_config()}
+    built = {"tokens": model.tokens.get_build_config()}
+    # Keras builds the parts of a file by themselves; whoever calls `build_from_config` does not.
+    parts = {name: part.get_build_config() for name, part in _built_parts(model).items()}
+    return model.data_space.get_build_config() | built | {"parts": parts}
+
+
+def _built_parts(model: keras.Model) -> dict[str, Any]:
+    """The parts that have weights of their own, by name."""
+    named = {name: getattr(model, name) for name in ("basis", "prior", "schedule")}
+    return named | {f"region_{i}": paths for i, paths in enumerate(model.region)}
 
 
 def build_from_config(model: keras.Model, config: dict[str, Any]) -> None:
     """Builds the model from `get_build_config`; its parts are built already, from theirs."""
+    for name, part in _built_parts(model).items():
+        if not part.built and config.get("parts", {}).get(name) is not None:
+            part.build_from_config(config["parts"][name])
     model.tokens.build_from_config(config["tokens"])
     model.moments.build_from_config({"data_shape": config["data_shape"]})
     model.data_space.build_from_config(config)

@@ -51,6 +51,7 @@ class DenoisingLoss(keras.layers.Layer):
         linear_loss: Mean of the best linear model's loss, a Keras metric.
         evaluating: Whether data are being evaluated, so that likelihood metrics are computed.
         eval_index: int32 variable, the number of examples already evaluated in a pass.
+        seen: With classes, a float32 variable with the number of training examples of each.
     """
 
     def __init__(
@@ -74,12 +75,13 @@ class DenoisingLoss(keras.layers.Layer):
         self._unsaved = SimpleNamespace(record=step_record.Record(), metrics=[])
         self.evaluating = False
 
-    def build(self, input_shape: Any = None) -> None:
-        """Makes the counter of evaluated examples."""
-        kwargs = {"initializer": "zeros", "aggregation": "only_first_replica"}
-        self.eval_index = self.add_weight(
-            name="eval_index", shape=(), dtype="int32", trainable=False, **kwargs
-        )
+    def build(self, classes: int | None = None) -> None:
+        """Makes the counters of evaluated examples and, with classes, of each one's."""
+        kwargs = {"initializer": "zeros", "aggregation": "only_first_replica", "trainable": False}
+        self.eval_index = self.add_weight(name="eval_index", shape=(), dtype="int32", **kwargs)
+        self.seen = None
+        if classes is not None:
+            self.seen = self.add_weight(name="seen", shape=(classes,), dtype="float32", **kwargs)
         self.built = True
 
     @property
@@ -96,6 +98,11 @@ class DenoisingLoss(keras.layers.Layer):
     def likelihoods(self) -> list[LikelihoodMetric]:
         """The likelihood metrics that `compile` was given, while data are being evaluated."""
         return self._unsaved.metrics if self.evaluating else []
+
+    @property
+    def compiled_likelihoods(self) -> list[LikelihoodMetric]:
+        """The likelihood metrics that `compile` was given."""
+        return self._unsaved.metrics
 
     def set_likelihoods(self, metrics: list[LikelihoodMetric]) -> None:
         """Sets them; an assignment would let Keras track and save them."""
@@ -129,6 +136,9 @@ class DenoisingLoss(keras.layers.Layer):
         classes = denoisers[0].classes
         if classes is not None and label is None:  # before any noise is drawn
             raise class_labels.missing(classes, "x without labels")
+        if training and self.seen is not None:
+            one_hot = ops.one_hot(ops.cast(label, "int32"), classes, dtype="float32")
+            self.seen.assign(self.seen + ops.sum(one_hot, axis=0))
         draws = self._draws(x, views, training)
         dropout = self.label_dropout if training else None
         condition = class_labels.training_condition(label, classes, dropout, draws.uniform)

@@ -6,6 +6,7 @@ touches them and is read, not swapped in.
 
 import functools
 from numbers import Real
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -37,26 +38,63 @@ class WeightAverage(keras.layers.Layer):
         if not isinstance(decay, Real) or not 0.0 <= decay < 1.0:
             raise ValueError(f"Expected `ema_decay` in [0, 1). Received: ema_decay={decay!r}.")
         self.decay: float = float(decay)
+        # In a namespace, or Keras would take them for weights of this layer.
+        self._followed: Any = SimpleNamespace(weights=[])
 
     def attach(self, network: keras.Layer) -> None:
         """Starts the average at the network's present weights."""
         # All replicas of a distributed step compute the same average.
-        kwargs: dict[str, Any] = {
-            "trainable": False,
-            "initializer": "zeros",
-            "aggregation": "only_first_replica",
-        }
-        self.count = self.add_weight(name="count", shape=(), **kwargs)
-        self.average = []
-        for i, weight in enumerate(averaged_weights(network)):
-            # The weight's own path is part of the name, for layouts of model parallelism.
-            name = f"average_{i}_{weight.path.replace('/', '_')}"
-            start = functools.partial(_copy, weight)
-            average = self.add_weight(
-                name=name, shape=weight.shape, **(kwargs | {"initializer": start})
-            )
-            self.average.append(average)
+        self.count = self.add_weight(
+            name="count",
+            shape=(),
+            trainable=False,
+            initializer="zeros",
+            aggregation="only_first_replica",
+        )
+        weights = averaged_weights(network)
+        self.average = [self._average_of(i, weight) for i, weight in enumerate(weights)]
+        self._followed.weights = weights
         self.built = True
+
+    def _average_of(self, i: int, weight: keras.Variable) -> keras.Variable:
+        """A new average that begins at a weight's present value."""
+        # The weight's own path is part of the name, for layouts of model parallelism.
+        return self.add_weight(
+            name=f"average_{i}_{weight.path.replace('/', '_')}",
+            shape=weight.shape,
+            trainable=False,
+            initializer=functools.partial(_copy, weight),
+            aggregation="only_first_replica",
+        )
+
+    def follow(self, network: keras.Layer) -> bool:
+        """Makes the average that of the network's present weights, if these are others than before.
+
+        Weights that stay keep their average, new ones begin at their own values.
+
+        Args:
+            network: The network.
+
+        Returns:
+            Whether they are others.
+        """
+        weights = averaged_weights(network)
+        before = self._followed.weights
+        if [id(weight) for weight in weights] == [id(weight) for weight in before]:
+            return False
+        known = {id(w): average for w, average in zip(before, self.average, strict=True)}
+        kept = {id(weight) for weight in weights}
+        self._tracker.unlock()
+        for weight, average in zip(before, self.average, strict=True):
+            if id(weight) not in kept:
+                self._untrack_variable(average)
+        self.average = [
+            known[id(weight)] if id(weight) in known else self._average_of(i, weight)
+            for i, weight in enumerate(weights)
+        ]
+        self._tracker.lock()
+        self._followed.weights = weights
+        return True
 
     def update(self, network: keras.Layer) -> None:
         """One step of the average, without gradient."""

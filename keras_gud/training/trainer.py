@@ -5,6 +5,7 @@ Methods of `GUDModel`, which sets them as its attributes; the training step itse
 
 import functools
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from keras_gud.data import arrays
 from keras_gud.data.source import Source
 from keras_gud.metrics import LikelihoodMetric
 from keras_gud.training import checkpoint as checkpoints
+from keras_gud.training.ended_data import StopWithData
 from keras_gud.training.first_epoch import WarnOfNoProgress
 from keras_gud.training.non_finite import TerminateOnNonFinite
 from keras_gud.training.weight_snapshot import WeightSnapshot
@@ -101,6 +103,10 @@ def compile(
             "Expected `optimizer` to be a Keras optimizer, its name or its config. "
             f"Received: optimizer={optimizer!r}."
         ) from error
+    if kwargs.get("auto_scale_loss", True) and _policy_of(model) == "mixed_float16":
+        # Keras does so where the model itself has this policy; here the network alone has it.
+        if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     keras.Model.compile(model, optimizer=optimizer, **kwargs)
     model.objective.set_likelihoods(likelihoods)
 
@@ -117,6 +123,7 @@ def fit(
     validation_split: float = 0.0,
     validation_data: Any = None,
     shuffle: bool = True,
+    class_weight: dict[int, float] | None = None,
     sample_weight: Any = None,
     adapt: bool | None = None,
     **kwargs: Any,
@@ -142,6 +149,8 @@ def fit(
             `PyDataset` with an attribute `epoch`, such as those of `keras_gud.datasets`, has it
             set and shuffles itself; the order of a `DataLoader` is a function of the epoch and
             the seed of its `generator`.)
+        class_weight: Weights of the classes of an array's labels, a dict: the same as that
+            `sample_weight`.
         sample_weight: Weight of every example of an array.
         adapt: Whether to fit the basis and the statistics to the data first. Default: only
             if that has not been done.
@@ -159,6 +168,8 @@ def fit(
     epochs = check_integer("epochs", epochs, 0)
     if validation_split is not None:
         check_numbers(validation_split=validation_split)
+    if class_weight is not None:
+        sample_weight = arrays.class_weights(x, y, class_weight, sample_weight)
     if validation_split and validation_data is None:
         y = arrays.checked_labels(x, y, model.classes)
         (x, sample_weight, y), (x_held, weight_held, y_held) = arrays.split(
@@ -170,8 +181,9 @@ def fit(
     resumed = checkpoint is not None and checkpoint.resume(model, show)
     with backend.raise_together("open its data"):
         source = open_data(model, x, y, sample_weight, batch_size, shuffle=shuffle, verbose=show)
-    if not model.built or (adapt and not resumed):
+    if not (model.built and model.has_statistics) or (adapt and not resumed):
         model.adapt(source, verbose=show)
+    follow_network(model)
     held = _open_validation(model, validation_data, kwargs.get("validation_batch_size"))
     for part in (source, held):
         if part is not None:
@@ -181,7 +193,7 @@ def fit(
         model.compile()
     model.optimizer.build(model.trainable_variables)
     watch = TerminateOnNonFinite(model)
-    callbacks = [watch, WarnOfNoProgress(), *callbacks]
+    callbacks = [watch, WarnOfNoProgress(), StopWithData(source), *callbacks]
     if source.shuffler is not None:
         callbacks.insert(0, _SetEpoch(source.shuffler))
     if held is not None:
@@ -219,6 +231,7 @@ def evaluate(
         As in Keras: ``[loss, linear_loss]``, or a dict with ``return_dict=True``.
     """
     require_built(model, "it is evaluated")
+    follow_network(model)
     if not kwargs.get("_use_cached_eval_dataset"):  # fit has opened its own data already
         source = x
         if not isinstance(source, Source):
@@ -248,6 +261,43 @@ def network_caller(model: keras.Model) -> Callable[[list[Tensor]], Tensor]:
     """Calls the network in training, with its raw weights; gradients are shared by processes."""
     network = model.session.cached("network", lambda: backend.data_parallel(model.network))
     return lambda inputs: network(inputs, **training_argument(model.network, True))
+
+
+def has_statistics(model: keras.Model) -> bool:
+    """Whether what is measured on data is there, from `adapt` or loaded, and not only built."""
+    share = model.tokens.share  # 0 before it is measured
+    return model.session.once("statistics", lambda: float(keras.ops.max(share)) > 0.0)
+
+
+def follow_network(model: keras.Model) -> None:
+    """Lets the average, and what has been compiled, follow a network whose weights are others now.
+
+    As after ``layer.enable_lora(4)``. An optimizer that was built for the former ones starts anew.
+
+    Args:
+        model: The built model.
+    """
+    if not model.ema.follow(model.network):
+        return
+    model.session.clear()
+    if not model.compiled:
+        return
+    model.train_function = model.test_function = model.predict_function = None
+    if model.optimizer.built:
+        warnings.warn(
+            "The weights of the network are others than those of the optimizer, which starts anew.",
+            stacklevel=3,
+        )
+        optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
+        likelihoods = model.objective.compiled_likelihoods
+        model.compile(optimizer, metrics=likelihoods or None)
+
+
+def _policy_of(model: keras.Model) -> str:
+    """Name of the dtype policy of the network."""
+    if isinstance(model.backbone, keras.layers.Layer):
+        return model.backbone.dtype_policy.name
+    return getattr(model, "backbone_dtype", "float32")
 
 
 def _open_validation(model, validation_data, batch_size) -> Source | None:

@@ -1,0 +1,49 @@
+"""Data that end before training does: what was trained on is said, and nothing is trained on twice.
+
+Of a generator that has ended, Keras would train on the first two batches again in each later epoch.
+"""
+
+import warnings
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class StopWithData(keras.callbacks.Callback):
+    """Ends training where a generator has ended; warns where an epoch has fewer steps than asked.
+
+    Args:
+        source: The `Source` of the data.
+    """
+
+    def __init__(self, source: Any) -> None:
+        super().__init__()
+        self.source, self.said = source, False
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Notes the steps taken before."""
+        self.start = self.before = self._steps()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Compares the steps of this epoch with those asked for; looks whether data are left."""
+        steps, asked, epochs = self._steps(), self.params["steps"], self.params["epochs"]
+        taken, self.before = steps - self.before, steps
+        if self.source.has_ended and steps - self.start >= self.source.read and epoch + 1 < epochs:
+            self.model.stop_training = True
+            warnings.warn(
+                f"The generator has ended: training stops after {epoch + 1} of {epochs} epochs and "
+                f"{steps - self.start} steps, one for each batch. Give an array, a PyDataset, or a "
+                "generator that goes on.",
+                stacklevel=2,
+            )
+        elif not self.source.has_ended and asked is not None and taken < asked and not self.said:
+            self.said = True
+            warnings.warn(
+                f"Epoch {epoch + 1} had {taken} of the {asked} steps asked for: the data have no "
+                "more batches.",
+                stacklevel=2,
+            )
+
+    def _steps(self) -> int:
+        return int(ops.convert_to_numpy(self.model.ema.count))
