@@ -18,7 +18,7 @@ LEVELS = (
     {"data", "diffusion"},
     {"datasets", "oracle", "plots", "samplers", "schedules"},
     {"likelihood", "regions"},
-    {"metrics", "presets", "tasks"},
+    {"metrics", "paths", "presets", "tasks"},
     {"training"},
     {"callbacks", "models"},
     {"pretrained"},

@@ -20,7 +20,8 @@ def seeded_defaults(seed: int) -> Iterator[None]:
     >>> drawn = []
     >>> for _ in range(2):
     ...     with seeded_defaults(3):
-    ...         drawn.append(keras.random.SeedGenerator().seed)
+    ...         state = keras.random.SeedGenerator().state
+    ...         drawn.append(keras.ops.convert_to_numpy(state).tolist())
     >>> drawn[0] == drawn[1]
     True
     """

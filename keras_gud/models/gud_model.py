@@ -17,11 +17,11 @@ from keras_gud.core.types import Shape, Tensor
 from keras_gud.data.source import Source
 from keras_gud.diffusion.denoiser import Denoiser
 from keras_gud.diffusion.terminal import NoisedMoments
-from keras_gud.models import diagnosis, inversion, likelihood, paths, sampling
+from keras_gud.models import best_path, diagnosis, inversion, likelihood, paths, sampling
 from keras_gud.models.data_space import DataSpace
 from keras_gud.models.session import Session
 from keras_gud.persistence import model_file
-from keras_gud.training import fit_components, trainer
+from keras_gud.training import changed_network, fit_components, trainer
 from keras_gud.training.denoising_loss import DenoisingLoss
 from keras_gud.training.ema import WeightAverage
 
@@ -39,8 +39,7 @@ class GUDModel(backend.DistributedModel):
             shape of y. One with an attribute ``gamma_map = True`` is called as ``[y, tokens,
             gamma]``, gamma of y's shape; the components must then be pixels. With `classes` it
             needs an attribute `classes` and is given int32 labels ``(batch,)`` as its last input.
-            Or a function ``(data_shape, gamma_map, classes) -> network``, called once the data are
-            known.
+            Or a function ``(data_shape, gamma_map, classes) -> network``.
         prediction: What the network's output means: ``"eps"``, ``"residual"``, ``"v"``, ``"edm"``,
             ``"x0"``, ``"linear"`` or ``"wiener"`` (`keras_gud.diffusion.prediction`).
         weighting: Weights lambda_i of the loss: ``"v"`` (default; ``1 + exp(gamma)``: what is
@@ -137,8 +136,7 @@ class GUDModel(backend.DistributedModel):
             ValueError: for data that cannot be used; the message says why.
 
         Warns:
-            UserWarning: if more than a third of the path of the schedule is of no use, because its
-                noise is invisible or nothing of the data is left.
+            UserWarning: if more than a third of the path is of no use (`regions.span`).
         """
         source = data
         if not isinstance(data, Source):
@@ -208,7 +206,7 @@ class GUDModel(backend.DistributedModel):
         """The trained denoiser in the model's own basis, with averaged weights."""
         if not self.built:  # also within compiled functions, where values are not known
             require_built(self, "it denoises")
-        trainer.follow_network(self)
+        changed_network.follow_network(self)
         variables = [*self.network.variables, *self.ema.variables]
         call = functools.partial(self.ema.call_network, self.network)
         return self.session.cached("denoiser", lambda: _denoiser(self, call, variables))
@@ -259,9 +257,11 @@ class GUDModel(backend.DistributedModel):
 
     # -- what a trained model does ----------------------------------------------------------------
 
-    has_statistics = property(trainer.has_statistics)
+    has_statistics = property(changed_network.has_statistics)
     check_region = paths.check_region
     path = paths.path
+    path_cost = best_path.path_cost
+    optimize_path = best_path.optimize_path
     view_along = paths.view_along
     paths = property(paths.trained)
     sample = sampling.sample

@@ -1,8 +1,9 @@
 """Component-wise noise schedules gamma_i(t)."""
 
 from keras_gud.core.registry import discover
+from keras_gud.schedules.curves import Curves
 from keras_gud.schedules.frequencies import Blurring, HeatDissipation, Renormalization
-from keras_gud.schedules.function import Curves, Function
+from keras_gud.schedules.function import CoordinateSchedule, Function
 from keras_gud.schedules.hierarchical import Hierarchical
 from keras_gud.schedules.learned import Learned
 from keras_gud.schedules.linear import Linear
@@ -10,7 +11,7 @@ from keras_gud.schedules.scalar import EDM, VP, Cosine, FlowMatching, SubVP
 from keras_gud.schedules.schedule import ComponentSchedule, registry
 from keras_gud.schedules.sequential import Sequential
 from keras_gud.schedules.shortest_path import ShortestPath
-from keras_gud.schedules.warp import TimeWarp
+from keras_gud.schedules.warp import Retimed, TimeWarp
 
 discover(__name__)
 get = registry.get
@@ -20,6 +21,7 @@ __all__ = [
     "VP",
     "Blurring",
     "ComponentSchedule",
+    "CoordinateSchedule",
     "Cosine",
     "Curves",
     "FlowMatching",
@@ -29,6 +31,7 @@ __all__ = [
     "Learned",
     "Linear",
     "Renormalization",
+    "Retimed",
     "Sequential",
     "ShortestPath",
     "SubVP",

@@ -1,4 +1,4 @@
-"""Coordinates that components have in every basis: their variance, its logarithm, their rank."""
+"""Coordinates that components have in every basis, and the shape of what they decide."""
 
 import numpy as np
 
@@ -24,3 +24,12 @@ def variance_coordinates(variance: np.ndarray) -> Coordinates:
         "log_variance": log_variance,
         "rank": rank.reshape(variance.shape),
     }
+
+
+def squeeze(values: np.ndarray) -> np.ndarray:
+    """Shrinks to length 1 every axis along which `values` is constant."""
+    for axis in range(values.ndim):
+        first = np.take(values, [0], axis=axis)
+        if (values == first).all():
+            values = first
+    return values

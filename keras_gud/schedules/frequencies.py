@@ -18,11 +18,11 @@ from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import Tensor
 from keras_gud.schedules.checks import check_gamma_range
 from keras_gud.schedules.clipping import clip_curve
-from keras_gud.schedules.function import Curves
+from keras_gud.schedules.function import CoordinateSchedule
 from keras_gud.schedules.schedule import registry
 
 
-class FrequencySchedule(Curves):
+class FrequencySchedule(CoordinateSchedule):
     """A curve for each frequency |k| in cycles per sample, clipped to finite end points.
 
     Args:
@@ -96,7 +96,7 @@ class Blurring(FrequencySchedule):
         self.blur, self.d_min = float(blur), float(d_min)
 
     def gamma(self, t: Tensor, frequency: Tensor) -> Tensor:
-        """The curve; see `Curves.gamma`."""
+        """The curve; see `CoordinateSchedule.gamma`."""
         first = math.atan(math.exp(-5.0))
         theta = first + (0.5 * math.pi - 2.0 * first) * t
         width = self.blur * ops.square(ops.sin(0.5 * math.pi * t))
@@ -160,7 +160,7 @@ class HeatDissipation(FrequencySchedule):
         self.noise_std = float(noise_std)
 
     def gamma(self, t: Tensor, frequency: Tensor) -> Tensor:
-        """The curve; see `Curves.gamma`."""
+        """The curve; see `CoordinateSchedule.gamma`."""
         growth = math.log(self.blur_max / self.blur_min)
         width = self.blur_min * ops.exp(growth * t)
         return self.gamma_min + ops.square(2.0 * math.pi * frequency * width)
@@ -223,7 +223,7 @@ class Renormalization(FrequencySchedule):
         self.sharpness, self.mass = float(sharpness), float(mass)
 
     def gamma(self, t: Tensor, frequency: Tensor) -> Tensor:
-        """The curve; see `Curves.gamma`."""
+        """The curve; see `CoordinateSchedule.gamma`."""
         k = ops.log(ops.square(frequency) + self.mass**2)
         first = ops.max(k) - self.gamma_min / self.sharpness
         last = ops.min(k) - self.gamma_max / self.sharpness

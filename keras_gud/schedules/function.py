@@ -18,7 +18,7 @@ from keras_gud.core.types import Coordinates, Shape, Tensor
 from keras_gud.schedules.schedule import ComponentSchedule
 
 
-class Curves(ComponentSchedule):
+class CoordinateSchedule(ComponentSchedule):
     """Base class of schedules whose gamma is a function of time and of coordinates of the basis.
 
     A subclass implements `gamma`; dgamma/dt comes from `keras.ops.jvp`.
@@ -43,7 +43,11 @@ class Curves(ComponentSchedule):
         Returns:
             Tensor that broadcasts to ``(batch, n_groups)``.
         """
-        raise NotImplementedError("A schedule of Curves implements gamma(t, **coordinates).")
+        raise NotImplementedError("A CoordinateSchedule implements gamma(t, **coordinates).")
+
+    def group_names(self, data_shape: Shape) -> tuple[str, ...]:
+        """The coordinates that gamma depends on."""
+        return self.coordinate_names
 
     def make_groups(self, data_shape: Shape, coordinates: Coordinates) -> np.ndarray:
         """One group per combination of the coordinates' values; one in all without coordinates."""
@@ -96,7 +100,7 @@ _GIVES = ("gamma", "beta", "alpha", "sigma")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class Function(Curves):
+class Function(CoordinateSchedule):
     """A schedule made of a function of time, for instance gamma(t).
 
     With ``alpha^2 + sigma^2 = 1`` and, of beta, ``B(t) = log(1 + exp(gamma_min)) + int_0^t beta``::
@@ -147,7 +151,7 @@ class Function(Curves):
         self.function, self.gives, self.gamma_min = function, gives, float(gamma_min)
 
     def gamma(self, t: Tensor, **coordinates: Any) -> Tensor:
-        """Gamma, of a function that gives gamma, alpha or sigma; see `Curves.gamma`."""
+        """Gamma, of a function that gives gamma, alpha or sigma; see `CoordinateSchedule.gamma`."""
         value = self.function(t, **coordinates)
         if self.gives == "gamma":
             return value

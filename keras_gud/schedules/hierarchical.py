@@ -101,6 +101,10 @@ class Hierarchical(ClippedSchedule):
         column = require_coordinate(coordinates, column_name, "columns")
         return np.unique(level, return_inverse=True)[1].reshape(data_shape), column.astype(int)
 
+    def group_names(self, data_shape: Shape) -> tuple[str, ...]:
+        """Levels and columns."""
+        return self.levels, self.columns or axis_names(data_shape)[-1]
+
     def make_groups(self, data_shape: Shape, coordinates: Coordinates) -> np.ndarray:
         """One group per column of each level."""
         level, column = self._indices(data_shape, coordinates)

@@ -107,6 +107,10 @@ class Linear(ComponentSchedule):
         if isinstance(ordering, str) and ordering != "variance":
             self.home = "fourier"
 
+    def group_names(self, data_shape: Shape) -> tuple[str, ...]:
+        """The rank: every component is a group of its own."""
+        return ("rank",)
+
     def make_groups(self, data_shape: Shape, coordinates: Coordinates) -> np.ndarray:
         """Every component is a group of its own."""
         return np.arange(int(np.prod(data_shape)), dtype="int32").reshape(data_shape)

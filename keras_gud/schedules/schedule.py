@@ -18,7 +18,7 @@ from keras_gud.core.types import ArrayLike, Coordinates, Shape, Tensor, TensorLi
 from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.schedules import parameters
 from keras_gud.schedules.checks import check_finite_gamma, check_monotone, check_size
-from keras_gud.schedules.coordinates import variance_coordinates
+from keras_gud.schedules.coordinates import squeeze, variance_coordinates
 from keras_gud.schedules.parameters import Range
 
 
@@ -138,7 +138,7 @@ class ComponentSchedule(FittedLayer):
         data_variance = variance if data_variance is None else np.asarray(data_variance, "float64")
         # The basis' own come first: principal components have a rank without rounding.
         coordinates = variance_coordinates(data_variance) | (coordinates or {})
-        groups = _squeeze(np.asarray(self.make_groups(variance.shape, coordinates)))
+        groups = squeeze(np.asarray(self.make_groups(variance.shape, coordinates)))
         if not self.built:
             in_order = np.array_equal(groups.ravel(), np.arange(groups.size))
             self.build(groups.shape, int(groups.max()) + 1, in_order)
@@ -243,6 +243,14 @@ class ComponentSchedule(FittedLayer):
         """The same path without a time warp, for solvers that choose their own steps."""
         return self
 
+    def group_names(self, data_shape: Shape) -> tuple[str, ...]:
+        """The coordinates whose combinations of values tell the groups apart (default: one group).
+
+        Args:
+            data_shape: Shape of one example.
+        """
+        return ()
+
     def unbuilt(self) -> "ComponentSchedule":
         """A schedule with the same arguments, not adapted to any data."""
         return type(self).from_config(self.get_config())
@@ -285,15 +293,6 @@ class ComponentSchedule(FittedLayer):
             {name: low if low == high else (low, high) for name, (low, high) in self.ranges.items()}
         )
         return config
-
-
-def _squeeze(values: np.ndarray) -> np.ndarray:
-    """Shrinks to length 1 every axis along which `values` is constant."""
-    for axis in range(values.ndim):
-        first = np.take(values, [0], axis=axis)
-        if (values == first).all():
-            values = first
-    return values
 
 
 registry = Registry("schedule", ComponentSchedule)

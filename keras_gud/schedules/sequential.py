@@ -124,6 +124,13 @@ class Sequential(ClippedSchedule):
             groups, n = groups * self.count // n, self.count
         return n - 1 - groups if self.reverse else groups
 
+    def group_names(self, data_shape: Shape) -> tuple[str, ...]:
+        """The coordinate, or the name of the axis."""
+        if not isinstance(self.over, int):
+            return (self.over or axis_names(data_shape)[-1],)
+        names = [*axis_names(data_shape), *(["channel"] if len(data_shape) > 1 else [])]
+        return (names[self.over],)
+
     def create_weights(self) -> None:
         """Settles b, now that the number of groups is known."""
         super().create_weights()

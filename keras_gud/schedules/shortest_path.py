@@ -79,7 +79,7 @@ class ShortestPath(FrequencySchedule):
         self.log_power.assign(np.log(power)[None])
 
     def gamma(self, t: Tensor, frequency: Tensor) -> Tensor:
-        """The curve; see `Curves.gamma`."""
+        """The curve; see `CoordinateSchedule.gamma`."""
         log_power = ops.convert_to_tensor(self.log_power)
         # A white component (log Sigma = 0) follows the limit of the formula, log t/(1 - t).
         small = ops.abs(log_power) < 1e-3

@@ -5,7 +5,6 @@ Methods of `GUDModel`, which sets them as its attributes; the training step itse
 
 import functools
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ from keras_gud.data import arrays
 from keras_gud.data.source import Source
 from keras_gud.metrics import LikelihoodMetric
 from keras_gud.training import checkpoint as checkpoints
+from keras_gud.training.changed_network import follow_network, has_statistics
 from keras_gud.training.ended_data import StopWithData
 from keras_gud.training.first_epoch import WarnOfNoProgress
 from keras_gud.training.non_finite import TerminateOnNonFinite
@@ -181,7 +181,7 @@ def fit(
     resumed = checkpoint is not None and checkpoint.resume(model, show)
     with backend.raise_together("open its data"):
         source = open_data(model, x, y, sample_weight, batch_size, shuffle=shuffle, verbose=show)
-    if not (model.built and model.has_statistics) or (adapt and not resumed):
+    if not (model.built and has_statistics(model)) or (adapt and not resumed):
         model.adapt(source, verbose=show)
     follow_network(model)
     held = _open_validation(model, validation_data, kwargs.get("validation_batch_size"))
@@ -261,36 +261,6 @@ def network_caller(model: keras.Model) -> Callable[[list[Tensor]], Tensor]:
     """Calls the network in training, with its raw weights; gradients are shared by processes."""
     network = model.session.cached("network", lambda: backend.data_parallel(model.network))
     return lambda inputs: network(inputs, **training_argument(model.network, True))
-
-
-def has_statistics(model: keras.Model) -> bool:
-    """Whether what is measured on data is there, from `adapt` or loaded, and not only built."""
-    share = model.tokens.share  # 0 before it is measured
-    return model.session.once("statistics", lambda: float(keras.ops.max(share)) > 0.0)
-
-
-def follow_network(model: keras.Model) -> None:
-    """Lets the average, and what has been compiled, follow a network whose weights are others now.
-
-    As after ``layer.enable_lora(4)``. An optimizer that was built for the former ones starts anew.
-
-    Args:
-        model: The built model.
-    """
-    if not model.ema.follow(model.network):
-        return
-    model.session.clear()
-    if not model.compiled:
-        return
-    model.train_function = model.test_function = model.predict_function = None
-    if model.optimizer.built:
-        warnings.warn(
-            "The weights of the network are others than those of the optimizer, which starts anew.",
-            stacklevel=3,
-        )
-        optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
-        likelihoods = model.objective.compiled_likelihoods
-        model.compile(optimizer, metrics=likelihoods or None)
 
 
 def _policy_of(model: keras.Model) -> str:

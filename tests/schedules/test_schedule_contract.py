@@ -64,6 +64,14 @@ EVERY = {
     "renormalization": (lambda: schedules.Renormalization(mass=0.1), "fourier"),
     "function": (lambda: schedules.Function(cubic, coordinates=("row",)), "pixel"),
     "function of beta": (lambda: schedules.Function(rate, ("row",), gives="beta"), "pixel"),
+    "curves": (
+        lambda: schedules.Curves([[-7, -6, -7, -7], [-7, -1, 0, 2], [5, 5, 5, 4]], ("row",)),
+        "pixel",
+    ),
+    "retimed": (
+        lambda: schedules.Retimed(schedules.Linear(a=(0.0, 2.0)), [0.0, 0.1, 0.1, 1.0]),
+        "pixel",
+    ),
     "sequential window": (lambda: schedules.Sequential(window=1.5, groups=2), "pixel"),
     "sequential ends": (
         lambda: schedules.Sequential(b=0.3, gamma_denoise=-7.0, gamma_noise="paper"),
@@ -411,6 +419,27 @@ def test_a_warped_function_is_checked_too():
 def test_amplitudes_and_rates_that_are_none(gives, function, said):
     with pytest.raises(ValueError, match=said):
         schedules.Function(function, gives=gives).adapt(VARIANCE)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: schedules.Curves([[0.0, 1.0], [1.0, 0.5]]), "never decreases.* falls by 0.5"),
+        (lambda: schedules.Curves([1.0]), r"shape \(n, n_groups\)"),
+        (lambda: schedules.Curves([[0.0, np.nan], [1.0, 1.0]]), "finite `gamma`"),
+        (lambda: schedules.Retimed("cosine", [0.0, 0.6, 0.5, 1.0]), "from 0 to 1"),
+        (lambda: schedules.Retimed("cosine", [0.1, 1.0]), "from 0 to 1"),
+    ],
+)
+def test_curves_and_times_that_cannot_be(make, said):
+    with pytest.raises(ValueError, match=said):
+        make()
+
+
+@pytest.mark.once
+def test_a_curve_for_each_group():
+    with pytest.raises(ValueError, match="for each of 4 groups.*Received: 3 curves"):
+        schedules.Curves(np.zeros((2, 3)), "row").adapt(VARIANCE, coordinates=coordinates("pixel"))
 
 
 def test_two_ways_to_say_one_thing():
