@@ -107,6 +107,7 @@ def sample(
     check_keywords("sample", params, own | view.schedule.ranges.keys())
     model.view_along(schedule, params=params)
     n = check_integer("n", n, 1)
+    condition = sampling_condition(labels, guidance, n, model.classes)
     _warn_of_unseen(model, labels)
     batch_size = BATCH_SIZE if batch_size is None else batch_size
     result = model.session.sampler(sampler)(
@@ -120,7 +121,7 @@ def sample(
         states=states,
         progress=progress,
         start=start,
-        condition=sampling_condition(labels, guidance, n, model.classes),
+        condition=condition,
         **params,
     )
     if not states:

@@ -71,6 +71,10 @@ def _at_constant_speed(speeds: Array, moved: Array, values: Array) -> Array:
     n = len(speeds)
     log_speeds = np.log(np.maximum(speeds, speeds.max(axis=0) / _FASTEST))
     middle, fine = ((np.arange(k) + 0.5) / k for k in (n, _FINE * n))
+    # On to both ends, as between the first and the last two.
+    first, last = 1.5 * log_speeds[:1] - 0.5 * log_speeds[1:2], log_speeds[-1:]
+    last = 1.5 * last - 0.5 * log_speeds[-2:-1] if n > 1 else last
+    middle, log_speeds = np.r_[0.0, middle, 1.0], np.concatenate([first, log_speeds, last])
     new = []
     for g in range(speeds.shape[1]):
         lengths = (

@@ -89,7 +89,8 @@ def test_a_mixture():
     wide = schedules.Linear(a=1.0, gamma_denoise=-6.0, gamma_noise=9.0)
     wide.adapt(np.ones(SHAPE))
     z = truth.sample(20, wide(0.0), seed=4)
-    got = likelihood.log_prob(truth, wide, z, trace="exact")["log_prob"]
+    # One example lies where the flow parts between both means: its error is 40 times the solver's.
+    got = likelihood.log_prob(truth, wide, z, trace="exact", rtol=1e-5, atol=1e-5)["log_prob"]
     assert np.abs(bits(got - truth.log_prob(z, wide(0.0)))).max() < 1e-3
 
 
