@@ -203,3 +203,16 @@ def test_schedules_of_other_data():
     )
     with pytest.raises(ValueError, match=r"4 groups\. Received: Sequential, adapted to 3"):
         make().sample(1, schedule=smaller)
+
+
+@pytest.mark.once
+def test_regions_by_name():
+    model = make(
+        region=["columns", presets.blurring(), schedules.Sequential(over="row"), "inpaint"]
+    )
+    assert [path.schedule for path in model.paths] == ["Cosine", "Sequential", "Blurring"] + [
+        "Sequential"
+    ] * 2
+    assert model.paths[2].basis == "DCT"
+    with pytest.raises(ValueError, match=r"of the schedules .*Did you mean 'columns'"):
+        make(region=["colums"])
