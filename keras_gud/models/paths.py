@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_gud import backend, presets, regions, schedules
 from keras_gud.core.arguments import require_built
@@ -106,6 +107,7 @@ def _found(model: keras.Model, schedule: Identifier | None, basis: Any) -> View:
 
 
 def _gap(model: keras.Model, view: View, params: dict[str, Any]) -> regions.Gap:
-    key = "path gap", id(view.schedule), str(sorted((k, str(v)) for k, v in params.items()))
+    values = sorted((name, np.asarray(value).tobytes()) for name, value in params.items())
+    key = "path gap", id(view.schedule), str(values)
     parts = model.views, view, params, model.denoiser.gamma_map
     return model.session.cached(key, lambda: regions.gap_of_path(*parts))
