@@ -38,7 +38,7 @@ class Recommendation:
 
     Attributes:
         gaps: Discretisation gap of the bound of each schedule, as it comes, between gamma = -7 and
-            5, in nats per dimension; ``"best together"`` and ``"best"`` are those of the best paths.
+            5, in nats per dimension; ``"best together"`` and ``"best"`` are of the best paths.
         figures: The numbers behind the sentences.
         sentences: What they mean.
 
