@@ -15,11 +15,12 @@ class StopWithData(keras.callbacks.Callback):
 
     Args:
         source: The `Source` of the data.
+        resumed: Whether the first epoch may have begun in an earlier run.
     """
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, resumed: bool = False) -> None:
         super().__init__()
-        self.source, self.said = source, False
+        self.source, self.said, self.partial = source, False, resumed
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Notes the steps taken before."""
@@ -29,6 +30,8 @@ class StopWithData(keras.callbacks.Callback):
         """Compares the steps of this epoch with those asked for; looks whether data are left."""
         steps, asked, epochs = self._steps(), self.params["steps"], self.params["epochs"]
         taken, self.before = steps - self.before, steps
+        # Of an epoch that began in an earlier run, or was stopped, the rest is not missing.
+        partial, self.partial = self.partial or self.model.stop_training, False
         if self.source.has_ended and steps - self.start >= self.source.read and epoch + 1 < epochs:
             self.model.stop_training = True
             warnings.warn(
@@ -37,7 +40,7 @@ class StopWithData(keras.callbacks.Callback):
                 "generator that goes on.",
                 stacklevel=2,
             )
-        elif not self.source.has_ended and asked is not None and taken < asked and not self.said:
+        elif asked is not None and taken < asked and not (self.said or partial):
             self.said = True
             warnings.warn(
                 f"Epoch {epoch + 1} had {taken} of the {asked} steps asked for: the data have no "

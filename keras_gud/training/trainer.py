@@ -193,7 +193,7 @@ def fit(
         model.compile()
     model.optimizer.build(model.trainable_variables)
     watch = TerminateOnNonFinite(model)
-    callbacks = [watch, WarnOfNoProgress(), StopWithData(source), *callbacks]
+    callbacks = [watch, WarnOfNoProgress(), StopWithData(source, resumed), *callbacks]
     if source.shuffler is not None:
         callbacks.insert(0, _SetEpoch(source.shuffler))
     if held is not None:

@@ -1,6 +1,7 @@
 """What users of Keras do: every argument does what Keras says, or is refused by name."""
 
 import inspect
+import warnings
 
 import keras
 import numpy as np
@@ -251,3 +252,17 @@ def test_a_generator_that_ends_is_not_trained_on_twice(arguments, epochs, said):
 def test_more_steps_than_there_are_batches():
     with pytest.warns(UserWarning, match=r"Epoch 1 had 3 of the 10 steps asked for"):
         make().fit(X, batch_size=16, steps_per_epoch=10, epochs=2, verbose=0)
+
+
+class StopAtOnce(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.stop_training = True
+
+
+@pytest.mark.once
+def test_an_epoch_that_is_stopped_is_not_short_of_data():
+    model = make()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*steps asked for")
+        model.fit(X, batch_size=16, epochs=2, verbose=0, callbacks=[StopAtOnce()])
+    assert float(ops.convert_to_numpy(model.ema.count)) == 1
