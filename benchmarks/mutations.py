@@ -187,7 +187,11 @@ MUTATIONS = [
             "NOISED_GAMMA - log_variance - offset",
             "NOISED_GAMMA + log_variance - offset",
         ),
-        ("paper's gamma_noise", "NOISED_GAMMA - log_variance.min()", "NOISED_GAMMA"),
+        (
+            "paper's gamma_noise",
+            "least_gamma_noise(log_variance.reshape(1, -1), 0.0)",
+            "least_gamma_noise(0.0 * log_variance.reshape(1, -1), 0.0)",
+        ),
         (
             "eq. 19, first",
             "low = self.gamma_denoise + log_variance.min()",

@@ -7,7 +7,7 @@ class.
 import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import keras
@@ -51,6 +51,19 @@ class Request:
 
 
 @dataclass
+class Progress:
+    """How far data that can be read only once have been read.
+
+    Attributes:
+        read: Number of batches.
+        ended: Whether there are no more.
+    """
+
+    read: int = 0
+    ended: bool = False
+
+
+@dataclass
 class Opened:
     """Data that have been opened.
 
@@ -62,7 +75,7 @@ class Opened:
         is_array: Whether x is an array, in memory or memory-mapped.
         shuffler: What shuffles by itself and needs its `epoch` set before each epoch, or `None`.
         keras_shuffles: Whether Keras is to shuffle the batches.
-        progress: Of a generator, how far it has been read for training; else `None`.
+        progress: How far it has been read for training, where that can be done only once.
     """
 
     keras_data: Any
@@ -72,20 +85,7 @@ class Opened:
     is_array: bool = False
     shuffler: Any = None
     keras_shuffles: bool = False
-    progress: "Progress | None" = None
-
-
-@dataclass
-class Progress:
-    """How far data that can be read only once have been read.
-
-    Attributes:
-        read: Number of batches.
-        ended: Whether there are no more.
-    """
-
-    read: int = 0
-    ended: bool = False
+    progress: Progress = field(default_factory=Progress)
 
 
 class Adapter(Protocol):

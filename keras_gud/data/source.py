@@ -54,6 +54,8 @@ class Source:
         shuffler: What shuffles by itself and needs its attribute `epoch` set before each epoch: the
             batches of an array, a `keras.utils.PyDataset` that has this attribute, or the
             `LoaderOrder` of a DataLoader; else `None`.
+        progress: How far a generator has been read for training, a `Progress`; data that can be
+            read again have none.
         passes: How many passes over x have begun so far, other than by Keras.
         keras_shuffles: Whether Keras is to shuffle the batches: those of another PyDataset that
             has workers, unless it has an attribute ``in_order = True``.
@@ -107,20 +109,10 @@ class Source:
         self._batches: Iterable[KerasBatch] = opened.batches
         self.n_batches, self.endless = opened.n_batches, opened.endless
         self.is_array, self.shuffler = opened.is_array, opened.shuffler
-        self.keras_shuffles, self._progress = opened.keras_shuffles, opened.progress
+        self.keras_shuffles, self.progress = opened.keras_shuffles, opened.progress
         if not self.is_array:
             checked_labels(x, y, classes)  # raises for labels beside a stream
         self.first = self._read_first()
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether a generator has no more batches; never of data that can be read again."""
-        return self._progress is not None and self._progress.ended
-
-    @property
-    def read(self) -> int:
-        """Number of batches that have been read of a generator, for training; else 0."""
-        return 0 if self._progress is None else self._progress.read
 
     def guard(self, check: Callable[[Array], None]) -> None:
         """Checks an array at once, and every batch of a stream when it is read.

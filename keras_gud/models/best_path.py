@@ -12,11 +12,10 @@ from keras import ops
 
 from keras_gud import backend, paths
 from keras_gud.core.arguments import check_integer, require_built
-from keras_gud.core.types import Coordinates, Identifier
+from keras_gud.core.types import Array, Identifier
 from keras_gud.paths import PathCost
 from keras_gud.regions import View
 from keras_gud.schedules import Curves
-from keras_gud.schedules.coordinates import variance_coordinates
 from keras_gud.training import trainer
 
 
@@ -57,8 +56,7 @@ def path_cost(
         ValueError: for data that cannot be used, or unknown coordinates.
     """
     view, batches, over = _measured(model, x, schedule, over, examples, batch_size, params)
-    template = Curves(np.zeros((2, 1)), over)
-    groups = template.make_groups(model.data_shape, _coordinates(view))
+    groups = paths.groups_of(over, view.basis.coordinates, _variance(view))
     denoiser = model.denoiser.in_view(view)
     parts = denoiser, view.schedule, batches, groups, times, seed, progress
     return paths.cost(*parts, **params)
@@ -121,7 +119,7 @@ def optimize_path(
         batches,
         view.basis.coordinates,
         over,
-        variance=ops.convert_to_numpy(view.prior.data_variance).astype("float64"),
+        variance=_variance(view),
         rounds=rounds,
         knots=knots,
         seed=seed,
@@ -154,6 +152,5 @@ def _measured(model, x, schedule, over, examples, batch_size, params):
     return view, batches, over
 
 
-def _coordinates(view: View) -> Coordinates:
-    variance = ops.convert_to_numpy(view.prior.data_variance).astype("float64")
-    return variance_coordinates(variance) | view.basis.coordinates
+def _variance(view: View) -> Array:
+    return ops.convert_to_numpy(view.prior.data_variance).astype("float64")

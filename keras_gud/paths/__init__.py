@@ -11,7 +11,8 @@ It is an energy under the metric ``E[C_ij^2]``: the best path between two states
 """
 
 from keras_gud.paths.cost import PathCost, cost
+from keras_gud.paths.information import groups_of
 from keras_gud.paths.optimize import optimize, warp
 from keras_gud.paths.recommend import Recommendation, recommend
 
-__all__ = ["PathCost", "Recommendation", "cost", "optimize", "recommend", "warp"]
+__all__ = ["PathCost", "Recommendation", "cost", "groups_of", "optimize", "recommend", "warp"]

@@ -7,6 +7,7 @@ with C of `keras_gud.paths`.
 """
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,32 @@ from keras import ops
 
 from keras_gud.core import counter_rng
 from keras_gud.core.compiled import CompiledWithVariables
-from keras_gud.core.types import DenoiserFunction, Tensor
+from keras_gud.core.types import Coordinates, DenoiserFunction, Tensor
 from keras_gud.likelihood.divergence import signs
 from keras_gud.samplers.contract import Schedule
+from keras_gud.schedules import CoordinateSchedule
+from keras_gud.schedules.coordinates import variance_coordinates
+
+
+def groups_of(
+    over: str | Sequence[str], coordinates: Coordinates, variance: np.ndarray
+) -> np.ndarray:
+    """Group of every component, integers from 0 of the variance's shape.
+
+    Args:
+        over: Names of the coordinates whose combinations of values are the groups.
+        coordinates: The coordinates of the basis.
+        variance: Of the components, for ``"rank"`` and the like.
+
+    Raises:
+        ValueError: for coordinates that there are not.
+
+    >>> groups_of("row", {"row": np.array([0, 2, 2])}, np.ones(3)).tolist()
+    [0, 1, 1]
+    """
+    names = (over,) if isinstance(over, str) else tuple(over)
+    known = variance_coordinates(variance) | coordinates
+    return CoordinateSchedule(names).make_groups(variance.shape, known)
 
 
 class Information(CompiledWithVariables):

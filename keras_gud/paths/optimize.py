@@ -17,9 +17,8 @@ from keras_gud.core import counter_rng
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.types import Array, Coordinates, DenoiserFunction
 from keras_gud.paths.cost import PathCost, cost
-from keras_gud.paths.information import Information
+from keras_gud.paths.information import Information, groups_of
 from keras_gud.schedules import ComponentSchedule, Curves, Retimed
-from keras_gud.schedules.coordinates import variance_coordinates
 
 # A group that has nothing to say at some time moves there at most so many times faster than it
 # would if it said as much as at its best.
@@ -138,21 +137,18 @@ def optimize(
     """
     rounds, knots = check_integer("rounds", rounds, 1), check_integer("knots", knots, 2)
     batches = [np.asarray(b, "float32") for b in ([z0] if hasattr(z0, "shape") else z0)]
-    shape = batches[0].shape[1:]
-    variance = np.ones(shape) if variance is None else variance
+    variance = np.ones(batches[0].shape[1:]) if variance is None else variance
 
     def adapted(gamma: Array) -> Curves:
         path = Curves(gamma, over)
         path.adapt(variance, coordinates=coordinates)
         return path
 
-    names = (over,) if isinstance(over, str) else tuple(over)
-    template = Curves(np.zeros((2, 1)), names)
-    groups = template.make_groups(shape, variance_coordinates(variance) | coordinates)
+    groups = groups_of(over, coordinates, variance)
     if groups.max() >= _MOST_GROUPS:
         raise ValueError(
             f"Expected `over` with at most {_MOST_GROUPS} groups, each of which is measured. "
-            f"Received: over={names}, {groups.max() + 1} groups."
+            f"Received: over={over!r}, {groups.max() + 1} groups."
         )
     chosen = schedule.resolve(params)
     gamma = _knots_of(schedule, groups, _fine_times(knots), chosen)

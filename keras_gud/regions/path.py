@@ -16,7 +16,7 @@ from keras_gud import schedules
 from keras_gud.core.types import Array, Identifier
 from keras_gud.regions.coverage import Gap, measure_gap
 from keras_gud.regions.view import View
-from keras_gud.schedules import ComponentSchedule
+from keras_gud.schedules import ComponentSchedule, parameters
 
 _TIMES = np.linspace(0.0, 1.0, 33, dtype="float32")
 # Of more values of a parameter, one for each sample, so many are looked at.
@@ -53,8 +53,8 @@ class Path:
     time: float = 0.0
 
     def __str__(self) -> str:
-        parameters = ", ".join(f"{k}={_in_words(v)}" for k, v in self.parameters.items())
-        text = f"{self.schedule}({parameters}) in {self.basis} components"
+        values = ", ".join(f"{k}={_in_words(v)}" for k, v in self.parameters.items())
+        text = f"{self.schedule}({values}) in {self.basis} components"
         if self.observed:
             text += f", {' or '.join(self.observed)} observed"
         if self.distance:
@@ -145,7 +145,7 @@ def describe_path(view: View, params: dict[str, Any], gap: Gap) -> Path:
     """
     at = np.maximum(gap.nearest, gap.within)
     at = np.where(at < _ROUNDING, 0.0, at)
-    middle = {name: 0.5 * (low + high) for name, (low, high) in view.schedule.ranges.items()}
+    middle = parameters.middle(view.schedule.ranges)
     return Path(
         type(view.basis).__name__,
         type(view.schedule).__name__,
@@ -175,10 +175,7 @@ def _rows(params: dict[str, Any]) -> list[dict[str, float]]:
 def _adapted(schedule: ComponentSchedule, view: View) -> ComponentSchedule:
     """The schedule for the components of a view; one that is adapted already must agree."""
     own = schedule.unbuilt()
-    variance, data_variance = (
-        ops.convert_to_numpy(values) for values in (view.prior.variance, view.prior.data_variance)
-    )
-    own.adapt(variance, data_variance, view.basis.coordinates)
+    view.adapt_schedule(own)
     if not schedule.built:
         return own
     same_groups = (schedule.group_shape, schedule.n_groups) == (own.group_shape, own.n_groups)
@@ -210,8 +207,7 @@ def _is_family(schedule: ComponentSchedule, view: View) -> bool:
         return False
     if (own.group_shape, own.n_groups) != (trained.group_shape, trained.n_groups):
         return False
-    middle = {name: 0.5 * (low + high) for name, (low, high) in trained.ranges.items()}
-    return _apart(own, trained, **middle) < _SAME_GAMMA
+    return _apart(own, trained, **parameters.middle(trained.ranges)) < _SAME_GAMMA
 
 
 def _apart(first: ComponentSchedule, second: ComponentSchedule, **params: Any) -> float:

@@ -136,12 +136,7 @@ class Paths(FittedLayer):
             assert variance is not None
             self.prior.adapt(mean, variance)
         if self.schedule is not None:
-            view = self.view(own)
-            variance, data_variance = (
-                ops.convert_to_numpy(values)
-                for values in (view.prior.variance, view.prior.data_variance)
-            )
-            self.schedule.adapt(variance, data_variance, view.basis.coordinates)
+            self.view(own).adapt_schedule(self.schedule)
         observations.check_view(self.view(own), self.view(own).basis.coordinates)
 
     def view(self, own: View) -> View:

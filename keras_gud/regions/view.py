@@ -6,6 +6,8 @@ components are observed (DESIGN sec. 3.10).
 
 from dataclasses import dataclass
 
+from keras import ops
+
 from keras_gud.bases import Basis
 from keras_gud.conditioning.gamma_tokens import GammaTokens
 from keras_gud.core.types import Tensor
@@ -37,6 +39,14 @@ class View:
     moments: NoisedMoments
     observed: tuple[str, ...] = ()
     weight: float = 1.0
+
+    def adapt_schedule(self, schedule: ComponentSchedule) -> None:
+        """Adapts a schedule to the components of this view."""
+        variance, data_variance = (
+            ops.convert_to_numpy(values)
+            for values in (self.prior.variance, self.prior.data_variance)
+        )
+        schedule.adapt(variance, data_variance, self.basis.coordinates)
 
     def state(
         self, t: Tensor, parameters: Tensor, uniform: observations.Uniform | None = None

@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from keras_gud.core.arguments import check_numbers
-from keras_gud.core.types import Coordinates, Tensor
+from keras_gud.core.types import Coordinates, Tensor, TensorLike
 from keras_gud.schedules.checks import check_gamma_range
 from keras_gud.schedules.schedule import ComponentSchedule
 
@@ -54,14 +54,8 @@ class ClippedSchedule(ComponentSchedule):
         **kwargs: Any,
     ) -> None:
         super().__init__(ranges, **kwargs)
-        for gamma, ratio in (("gamma_min", gamma_denoise), ("gamma_max", gamma_noise)):
-            given = gamma_min if gamma == "gamma_min" else gamma_max
-            if ratio is not None and given is not None:
-                name = "gamma_denoise" if gamma == "gamma_min" else "gamma_noise"
-                raise ValueError(
-                    f"Expected `{gamma}` or `{name}`, not both: one follows from the other. "
-                    f"Received: {gamma}={given!r}, {name}={ratio!r}."
-                )
+        _check_one(gamma_min=gamma_min, gamma_denoise=gamma_denoise)
+        _check_one(gamma_max=gamma_max, gamma_noise=gamma_noise)
         self.gamma_denoise = (
             None if gamma_denoise is None else as_number(gamma_denoise=gamma_denoise)
         )
@@ -123,7 +117,7 @@ def paper_gamma_noise(log_variance: np.ndarray) -> float:
     >>> round(paper_gamma_noise(np.array([0.0, -2.0])), 3)
     5.897
     """
-    return float(max(LEAST_GAMMA_NOISE, NOISED_GAMMA - log_variance.min()))
+    return float(ops.squeeze(least_gamma_noise(log_variance.reshape(1, -1), 0.0)))
 
 
 def floored(variance: np.ndarray, floor: float | None) -> np.ndarray:
@@ -172,12 +166,23 @@ def as_number(**value: Any) -> float:
     return float(*value.values())
 
 
-def least_gamma_noise(log_variance: Tensor, offset: Tensor) -> Tensor:
+def _check_one(**given: Any) -> None:
+    (gamma, ratio), values = given.keys(), given.values()
+    if None not in values:
+        received = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        raise ValueError(
+            f"Expected `{gamma}` or `{ratio}`, not both: one follows from the other. "
+            f"Received: {received}."
+        )
+
+
+def least_gamma_noise(log_variance: TensorLike, offset: TensorLike) -> Tensor:
     """The least gamma_noise >= 3 for which every sigma_i(1) reaches 0.99.
 
     Args:
         log_variance: log Sigma_i, ``(1, n)``.
         offset: By how much gamma_i(1) is above ``gamma_noise + log Sigma_i``, ``(batch, n)``.
     """
+    log_variance = ops.convert_to_tensor(log_variance, "float32")
     needed = ops.max(NOISED_GAMMA - log_variance - offset, axis=1, keepdims=True)
     return ops.maximum(needed, LEAST_GAMMA_NOISE)

@@ -32,7 +32,8 @@ class StopWithData(keras.callbacks.Callback):
         taken, self.before = steps - self.before, steps
         # Of an epoch that began in an earlier run, or was stopped, the rest is not missing.
         partial, self.partial = self.partial or self.model.stop_training, False
-        if self.source.has_ended and steps - self.start >= self.source.read and epoch + 1 < epochs:
+        progress = self.source.progress
+        if progress.ended and steps - self.start >= progress.read and epoch + 1 < epochs:
             self.model.stop_training = True
             warnings.warn(
                 f"The generator has ended: training stops after {epoch + 1} of {epochs} epochs and "
