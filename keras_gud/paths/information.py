@@ -40,7 +40,8 @@ def groups_of(
     """
     names = (over,) if isinstance(over, str) else tuple(over)
     known = variance_coordinates(variance) | coordinates
-    return CoordinateSchedule(names).make_groups(variance.shape, known)
+    # TensorFlow compares no integers of different widths.
+    return CoordinateSchedule(names).make_groups(variance.shape, known).astype("int32")
 
 
 class Information(CompiledWithVariables):

@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_gud.core.arguments import as_floats
 from keras_gud.core.registry import PACKAGE
-from keras_gud.core.types import ArrayLike, Coordinates, Shape, Tensor
+from keras_gud.core.types import ArrayLike, Coordinates, Tensor
 from keras_gud.schedules import monotone
 from keras_gud.schedules.function import CoordinateSchedule
 
@@ -76,10 +76,6 @@ class Curves(CoordinateSchedule):
         super().fit_statistics(variance, data_variance, coordinates)
         self.values.assign(self.knots)
         self.slopes.assign(monotone.knot_slopes(self.knots))
-
-    def make_groups(self, data_shape: Shape, coordinates: Coordinates) -> np.ndarray:
-        """One group per combination of the coordinates' values; see `CoordinateSchedule`."""
-        return super().make_groups(data_shape, coordinates).astype("int32")
 
     def path(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """The curves and their derivatives."""
