@@ -41,7 +41,8 @@ def phi4_fields(size: int, n: int, rng: np.random.Generator) -> tuple[np.ndarray
     colour = np.add.outer(np.arange(size), np.arange(size)) % 2
     for _ in range(_SWEEPS):
         for parity in (0, 1):
-            around = sum(np.roll(phi, shift, axis) for shift in (1, -1) for axis in (1, 2))
+            rolled = [np.roll(phi, shift, axis) for shift in (1, -1) for axis in (1, 2)]
+            around = np.sum(rolled, axis=0)
             proposal = phi + rng.normal(size=phi.shape).astype("float32")
             rise = _action(proposal, around, kappa) - _action(phi, around, kappa)
             accept = (colour == parity) & (rng.random(phi.shape) < np.exp(-np.maximum(rise, 0.0)))

@@ -134,7 +134,7 @@ def variational(gamma_min: float = -13.3, gamma_max: float = 5.0) -> dict[str, A
     return {
         "basis": "pixel",
         "prior": "isotropic",
-        "schedule": schedules.Learned(gamma_min, gamma_max),
+        "schedule": schedules.Learned(gamma_min, gamma_max, criterion="variance"),
         "prediction": "eps",
         "weighting": "likelihood",
     }

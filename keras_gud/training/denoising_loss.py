@@ -25,7 +25,7 @@ from keras_gud.diffusion.denoiser import Denoiser
 from keras_gud.diffusion.loss import weighted_error
 from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.diffusion.prediction import PREDICTIONS, linear_eps
-from keras_gud.diffusion.weighting import WEIGHTINGS
+from keras_gud.diffusion.weighting import WEIGHTINGS, likelihood_weight
 from keras_gud.metrics import LikelihoodMetric
 from keras_gud.training import random_draws, step_record
 from keras_gud.training.random_draws import Draws
@@ -222,7 +222,10 @@ def _noise(view, denoiser: Denoiser, phi: Tensor, draws: Draws, weight) -> _Nois
     state = view.state(draws.t, draws.parameters, draws.uniform)
     z0 = view.prior(view.basis(phi))
     z = state.add_noise(z0, draws.eps)
-    return _Noised(view, denoiser, state, z, weight(state, view.prior.variance))
+    factors = weight(state, view.prior.variance)
+    if view.schedule.learns and weight is not likelihood_weight:
+        factors = factors * view.schedule.importance(draws.t)
+    return _Noised(view, denoiser, state, z, factors)
 
 
 def _choose_view(views, draws: Draws) -> Tensor | None:
@@ -240,12 +243,14 @@ def _learn(noised: list[_Noised], output: Tensor, draws: Draws, chosen: Tensor |
         schedule = n.view.schedule
         if not schedule.learns:
             continue
-        eps_hat = n.denoiser.read(output, n.z, n.state)
-        error = weighted_error(draws.eps, eps_hat, n.state, 1.0)
-        own = [draws.t, ops.stop_gradient(error)]
-        own += [] if chosen is None else [ops.cast(chosen == i, "float32")]
+        eps_hat = ops.stop_gradient(n.denoiser.read(output, n.z, n.state))
+        squared = ops.square(draws.eps - eps_hat)
+        active = ops.cast(n.state.dgamma_dt > 0.0, "float32") * ops.ones_like(squared)
+        error, counts = schedule.group_errors(squared, active)
+        if chosen is not None:
+            counts = counts * ops.cast(ops.expand_dims(chosen == i, 1), "float32")
         # All replicas learn from the whole batch, so that they go on to agree.
-        schedule.learn(*map(backend.all_gather, own))
+        schedule.learn(*map(backend.all_gather, (draws.t, error, counts)))
 
 
 def _select(values: list[list[Tensor]], chosen: Tensor | None) -> list[Tensor]:
