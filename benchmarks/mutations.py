@@ -283,7 +283,8 @@ MUTATIONS = [
     ),
     *_in(
         "schedules/learned.py",
-        ("learned", "share = ops.sqrt(self.squares)", "share = self.squares + 0.0"),
+        ("learned", "(powers) ** (1.0 / _CRITERIA", "(powers) ** (1.0 * _CRITERIA"),
+        ("learned, importance", "(self.first)[1] / share", "(self.first)[1] * share"),
     ),
     # -- samplers: eqs. 9 and 25 ------------------------------------------------------------------
     *_in(

@@ -26,6 +26,7 @@ def path_cost(
     schedule: Identifier | None = None,
     *,
     over: str | Sequence[str] | None = None,
+    objective: str = "elbo",
     examples: int = 128,
     times: int = 32,
     seed: int = 0,
@@ -42,6 +43,8 @@ def path_cost(
         schedule: As in `sample`.
         over: Names of the coordinates whose values are the groups of the shares; default: those of
             the schedule.
+        objective: ``"elbo"``, of ancestral sampling, or ``"ode"``, of a deterministic solver; see
+            `keras_gud.paths.cost`.
         examples: How many of the data to use, >= 2.
         times: Number of times at which it is measured.
         seed: Of the noise and the probes.
@@ -59,7 +62,7 @@ def path_cost(
     groups = paths.groups_of(over, view.basis.coordinates, _variance(view))
     denoiser = model.denoiser.in_view(view)
     parts = denoiser, view.schedule, batches, groups, times, seed, progress
-    return paths.cost(*parts, **params)
+    return paths.cost(*parts, objective=objective, variance=_own_variance(view), **params)
 
 
 @backend.in_strategy_scope
@@ -69,6 +72,8 @@ def optimize_path(
     schedule: Identifier | None = None,
     *,
     over: str | Sequence[str] | None = None,
+    objective: str = "elbo",
+    steps: int = 16,
     examples: int = 128,
     knots: int = 16,
     rounds: int = 1,
@@ -80,15 +85,20 @@ def optimize_path(
     """The path between the ends of a given one that costs a sampler of few steps least.
 
     Measured on data by Jacobian-vector products of the network; see `keras_gud.paths.optimize`.
-    What is optimised is the bound of an ancestral sampler, and nothing else: a deterministic
-    solver's error is another. ``model.sample(64, schedule=best, steps=16)`` follows the path, and
+    ``model.sample(64, schedule=best, steps=16)`` follows the path, and
     warns if the network was not trained on what lies beside it.
 
     Args:
         x: As in `path_cost`.
         schedule: Where to begin; as in `sample`.
         over: Names of the coordinates whose values are the groups that have a curve each, at most
-            256 groups; default: those of the schedule. ``()``: its speed alone is optimised.
+            256 groups; default: those of the schedule, or none for ``"ode"``. ``()``: its speed
+            alone is optimised.
+        objective: ``"elbo"``: the gap between the bounds of few ancestral steps and of infinitely
+            many. ``"model"``: the bound itself, with the network's loss, which is larger on paths
+            that it knows less; give data that it was not trained on. ``"ode"``: the error of a
+            deterministic solver (the speed alone).
+        steps: Steps of the sampler, >= 2, for ``"model"``.
         examples: As in `path_cost`.
         knots: Number of times at which the metric is measured, group by group.
         rounds: How often the metric is measured anew.
@@ -112,6 +122,7 @@ def optimize_path(
     >>> model.sample(2, schedule=best, steps=4).shape
     (2, 4)
     """
+    over = () if over is None and objective == "ode" else over
     view, batches, over = _measured(model, x, schedule, over, examples, batch_size, params)
     best, _ = paths.optimize(
         model.denoiser.in_view(view),
@@ -119,7 +130,10 @@ def optimize_path(
         batches,
         view.basis.coordinates,
         over,
-        variance=_variance(view),
+        objective=objective,
+        steps=steps,
+        variance=_own_variance(view),
+        data_variance=_variance(view),
         rounds=rounds,
         knots=knots,
         seed=seed,
@@ -150,6 +164,11 @@ def _measured(model, x, schedule, over, examples, batch_size, params):
     batches = list(z0[:whole].reshape(-1, min(batch_size, len(z0)), *z0.shape[1:]))
     over = view.schedule.group_names(model.data_shape) if over is None else over
     return view, batches, over
+
+
+def _own_variance(view: View) -> Array:
+    """Of the components that are noised, whitened or not."""
+    return ops.convert_to_numpy(view.prior.variance).astype("float64")
 
 
 def _variance(view: View) -> Array:

@@ -5,9 +5,13 @@ speed *in its own metric*: with ``s_g = int sqrt(sum_{i, j in g} C_ij^2) dgamma_
 the present path, the new one has s_g linear in t. It is a geodesic where the correlations between
 groups do not change along the path; for Gaussian data in their eigenbasis, exactly
 ``log(1 + SNR_i)`` linear in t. Measured and drawn anew a few times; the cheapest counts.
+
+A trained network is not exact: its loss differs from path to path, least on those that it was
+trained on most. So a path can also be chosen by the whole bound, loss and gap.
 """
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +19,9 @@ from keras import ops
 
 from keras_gud.core import counter_rng
 from keras_gud.core.arguments import check_integer
+from keras_gud.core.registry import require_one_of
 from keras_gud.core.types import Array, Coordinates, DenoiserFunction
-from keras_gud.paths.cost import PathCost, cost
+from keras_gud.paths.cost import PathCost, batches_of, measure
 from keras_gud.paths.information import Information, groups_of
 from keras_gud.schedules import ComponentSchedule, Curves, Retimed
 
@@ -26,6 +31,9 @@ _FASTEST = 1e3
 _MOST_GROUPS = 256
 # Between two times at which the metric is measured a curve has so many knots.
 _FINE = 4
+_OBJECTIVES = ("elbo", "model", "ode")
+# Values of each parameter of a family that are tried, by the number of parameters.
+_VALUES = {1: 5, 2: 3}
 
 
 def warp(schedule: ComponentSchedule, found: PathCost) -> Retimed:
@@ -93,7 +101,10 @@ def optimize(
     coordinates: Coordinates,
     over: str | Sequence[str] = (),
     *,
+    objective: str = "elbo",
+    steps: int = 16,
     variance: Array | None = None,
+    data_variance: Array | None = None,
     rounds: int = 2,
     knots: int = 32,
     seed: int = 0,
@@ -109,91 +120,140 @@ def optimize(
         coordinates: The coordinates of the basis.
         over: Names of the coordinates whose combinations of values are the groups; ``()``: one
             group, of which the speed alone is optimised.
-        variance: Variances of the components, for groups by ``"rank"`` and the like; default: 1.
+        objective: ``"elbo"``: the least gap between the bounds of few and of infinitely many
+            ancestral steps. ``"model"``: the least bound of `steps` steps, with the denoiser's own
+            loss, among the paths of a family at their best speed and the one of ``"elbo"``.
+            ``"ode"``: the least error of a deterministic solver; the speed alone.
+        steps: Of the objective ``"model"``, >= 2.
+        variance: Variances of the components of z0, for ``"ode"``; default: 1.
+        data_variance: Variances of the data's components, for groups by ``"rank"`` and the like;
+            default: `variance`.
         rounds: How often the metric is measured anew, >= 1.
         knots: Number of times at which the metric is measured; the curves have four times as many
             intervals.
         seed: As in `cost`.
         progress: As in `cost`.
-        **params: As in `cost`.
+        **params: As in `cost`; of ``"model"``, those left open are tried.
 
     Returns:
         The path, adapted, and its cost.
 
     Raises:
-        ValueError: for groups within which gamma differs, or coordinates that there are not.
+        ValueError: for groups within which gamma differs, coordinates that there are not, an
+            unknown objective, or ``"ode"`` with groups.
 
     Example:
 
     >>> import numpy as np
-    >>> from keras_gud import oracle, schedules
+    >>> from keras_gud import oracle, paths, schedules
     >>> variance = np.array([10.0, 0.1])
     >>> schedule = schedules.Sequential(b=0.0, over=0); schedule.adapt(variance)
     >>> truth = oracle.Gaussian(np.zeros(2), np.diag(variance))
     >>> z0 = np.random.default_rng(0).normal(size=(4, 2)) * np.sqrt(variance)
     >>> best, found = optimize(truth, schedule, z0, {"i": np.arange(2)}, over="i")
-    >>> found.gap(8) < cost(truth, schedule, z0).gap(8, best=True)
+    >>> found.gap(8) < paths.cost(truth, schedule, z0).gap(8, best=True)
     True
     """
     rounds, knots = check_integer("rounds", rounds, 1), check_integer("knots", knots, 2)
-    batches = [np.asarray(b, "float32") for b in ([z0] if hasattr(z0, "shape") else z0)]
-    variance = np.ones(batches[0].shape[1:]) if variance is None else variance
-
-    def adapted(gamma: Array) -> Curves:
-        path = Curves(gamma, over)
-        path.adapt(variance, coordinates=coordinates)
-        return path
-
-    groups = groups_of(over, coordinates, variance)
+    steps = check_integer("steps", steps, 2)
+    require_one_of("objective", objective, _OBJECTIVES)
+    if objective == "ode" and over != ():
+        raise ValueError(
+            "Expected over=() with objective='ode', which has no metric for directions: the speed "
+            f"alone is optimised. Received: over={over!r}."
+        )
+    batches = batches_of(z0)
+    variance = np.ones(batches[0].shape[1:]) if variance is None else np.asarray(variance)
+    data_variance = variance if data_variance is None else data_variance
+    groups = groups_of(over, coordinates, data_variance)
     if groups.max() >= _MOST_GROUPS:
         raise ValueError(
             f"Expected `over` with at most {_MOST_GROUPS} groups, each of which is measured. "
             f"Received: over={over!r}, {groups.max() + 1} groups."
         )
-    chosen = schedule.resolve(params)
-    gamma = _knots_of(schedule, groups, _fine_times(knots), chosen)
+    begins = _begins(schedule, groups, knots, params, objective)
+    path = Curves(begins[0], over)
+    path.adapt(data_variance, coordinates=coordinates)
+    search = _Search(
+        Information(denoiser, path, groups, {}, variance),
+        path, batches, groups, knots, seed, progress, "ode" if objective == "ode" else "elbo",
+    )  # fmt: skip
+    tried = [search.at_best_speed(gamma) for gamma in begins]
+    # The middle of a family is the one to begin with; its curves are drawn anew.
+    tried += search.straightened(tried[0], rounds, of_groups=objective != "ode")
 
-    def measured(path: Curves) -> PathCost:
-        return cost(denoiser, path, batches, groups, knots, seed, progress)
+    def price(one: tuple[Array, PathCost]) -> float:
+        return one[1].bound(steps, best=True) if objective == "model" else one[1].length
 
-    best: tuple[Curves, PathCost] | None = None
-    for k in range(rounds + 1):
-        path = adapted(gamma)
-        found = measured(path)
-        path = adapted(_knots_of(path, groups, _even_times(found), {}))
-        if best is None or found.length < best[1].length:
-            best = path, found
-        if k < rounds:
-            gamma = _straightened(denoiser, path, batches, groups, knots, seed)
-    assert best is not None
-    return best[0], measured(best[0])
+    path.move(min(tried, key=price)[0])
+    return path, search.measured()
 
 
-def _straightened(
-    denoiser: DenoiserFunction,
-    path: Curves,
-    batches: list[Array],
+class _Search:
+    """One set of curves that is moved and measured, so that it is compiled once."""
+
+    def __init__(self, information, path, batches, groups, knots, seed, progress, objective):
+        self.information, self.path, self.batches = information, path, batches
+        self.groups, self.knots, self.seed = groups, knots, seed
+        self.progress, self.objective = progress, objective
+
+    def measured(self) -> PathCost:
+        """The cost of the curves as they are now."""
+        rest = self.knots, self.seed, self.progress, self.objective
+        return measure(self.information, self.batches, *rest)
+
+    def at_best_speed(self, gamma: Array) -> tuple[Array, PathCost]:
+        """The knots of the same path at its best speed, and its cost before."""
+        self.path.move(gamma)
+        found = self.measured()
+        return _knots_of(self.path, self.groups, _even_times(found), {}), found
+
+    def straightened(
+        self, begin: tuple[Array, PathCost], rounds: int, of_groups: bool
+    ) -> list[tuple[Array, PathCost]]:
+        """What comes of a path in some rounds."""
+        found = [begin]
+        for _ in range(rounds):
+            self.path.move(found[-1][0])
+            gamma = self._constant_speeds() if of_groups else found[-1][0]
+            found.append(self.at_best_speed(gamma))
+        return found[1:]
+
+    def _constant_speeds(self) -> Array:
+        """The knots of the path on which each group has constant speed in its own metric."""
+        middle = (np.arange(self.knots) + 0.5) / self.knots
+        gamma = _knots_of(self.path, self.groups, _fine_times(self.knots), {})
+        n_groups = self.information.n_groups
+        speeds = np.zeros((self.knots, n_groups))
+        for k, g in itertools.product(range(self.knots), range(n_groups)):
+            speeds[k, g] = np.sqrt(np.concatenate(list(self._own(middle[k], g))).mean())
+        return _at_constant_speed(speeds, np.diff(gamma, axis=0), gamma)
+
+    def _own(self, t: float, group: int) -> Iterator[Array]:
+        first = 0
+        for batch in self.batches:
+            keys = counter_rng.sample_keys(self.seed, len(batch), first)
+            own = self.information.own(np.float32(t), batch, keys, np.int32(group))
+            yield ops.convert_to_numpy(own)
+            first += len(batch)
+
+
+def _begins(
+    schedule: ComponentSchedule,
     groups: Array,
     knots: int,
-    seed: int,
-) -> Array:
-    """The knots of the path on which each group has constant speed in its own metric."""
-    information = Information(denoiser, path, groups, {})
-    middle = (np.arange(knots) + 0.5) / knots
-    gamma = _knots_of(path, groups, _fine_times(knots), {})
-    speeds = np.zeros((knots, information.n_groups))
-    for k, t in enumerate(middle):
-        for g in range(information.n_groups):
-            found = [
-                ops.convert_to_numpy(
-                    information.own(
-                        np.float32(t), batch, counter_rng.sample_keys(seed, len(batch)), np.int32(g)
-                    )
-                )
-                for batch in batches
-            ]
-            speeds[k, g] = np.sqrt(np.concatenate(found).mean())
-    return _at_constant_speed(speeds, np.diff(gamma, axis=0), gamma)
+    params: dict[str, Any],
+    objective: str,
+) -> list[Array]:
+    """The knots of the paths to begin with: the middle of a family, then others to be tried."""
+    open_ = [n for n, (low, high) in schedule.ranges.items() if low < high and n not in params]
+    chosen = [schedule.resolve(params)]
+    if objective == "model" and open_:
+        count = _VALUES.get(len(open_), 2)
+        values = [np.linspace(*schedule.ranges[name], count) for name in open_]
+        for row in itertools.product(*values):
+            chosen.append(schedule.resolve(params | dict(zip(open_, map(float, row), strict=True))))
+    return [_knots_of(schedule, groups, _fine_times(knots), one) for one in chosen]
 
 
 def _fine_times(knots: int) -> Array:

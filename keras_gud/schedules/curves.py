@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_gud.core.arguments import as_floats
 from keras_gud.core.registry import PACKAGE
-from keras_gud.core.types import ArrayLike, Coordinates, Tensor
+from keras_gud.core.types import Array, ArrayLike, Coordinates, Tensor
 from keras_gud.schedules import monotone
 from keras_gud.schedules.function import CoordinateSchedule
 
@@ -43,6 +43,11 @@ class Curves(CoordinateSchedule):
 
     def __init__(self, gamma: ArrayLike, over: str | Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__((over,) if isinstance(over, str) else tuple(over), **kwargs)
+        self.knots = self._check(gamma)
+
+    @staticmethod
+    def _check(gamma: ArrayLike) -> Array:
+        """The knots, float64 ``(n, n_groups)``."""
         knots = as_floats(gamma)
         knots = knots[:, None] if knots.ndim == 1 else knots
         if knots.ndim != 2 or len(knots) < 2 or not np.isfinite(knots).all():
@@ -55,7 +60,26 @@ class Curves(CoordinateSchedule):
                 "Expected `gamma` that never decreases from one time to the next. Received: a "
                 f"group that falls by {-np.diff(knots, axis=0).min():.3g}."
             )
+        return knots
+
+    def move(self, gamma: ArrayLike) -> None:
+        """Gives adapted curves other knots; what has been compiled with them serves on.
+
+        Args:
+            gamma: As at first, and as many.
+
+        Raises:
+            ValueError: for another number of knots, or values that decrease or are not finite.
+        """
+        knots = self._check(gamma)
+        if knots.shape != self.knots.shape:
+            raise ValueError(
+                f"Expected `gamma` of shape {self.knots.shape}, as before. "
+                f"Received: gamma of shape {knots.shape}."
+            )
         self.knots = knots
+        self.values.assign(knots)
+        self.slopes.assign(monotone.knot_slopes(knots))
 
     def create_weights(self) -> None:
         """The coordinates of each group, the values and the slopes of its knots."""
@@ -74,8 +98,7 @@ class Curves(CoordinateSchedule):
     ) -> None:
         """Settles the curves."""
         super().fit_statistics(variance, data_variance, coordinates)
-        self.values.assign(self.knots)
-        self.slopes.assign(monotone.knot_slopes(self.knots))
+        self.move(self.knots)
 
     def path(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """The curves and their derivatives."""

@@ -9,7 +9,7 @@ anyway::
 
 By the I-MMSE relation (Guo et al., 2005) ``E[e]/2`` is the information about a component that
 passes per unit of gamma. For independent Gaussian components it makes ``log(1 + SNR)`` linear in t,
-the best path there is (`keras_gud.paths`); that is where the curves begin.
+the best path there is (`keras_gud.paths`); that is where these curves begin, the others as a line.
 """
 
 from collections.abc import Sequence
@@ -96,10 +96,7 @@ class Learned(CoordinateSchedule):
             )
 
     def create_weights(self) -> None:
-        """Of each interval of each group: the mean power of the errors, now and at first; how many.
-
-        The errors at first are those of independent Gaussian components.
-        """
+        """Of each interval of each group: the mean power of errors, now and at first; how many."""
         super().create_weights()
         self._check_count(self.n_groups)
         shape = (self.pieces, self.n_groups)
@@ -110,19 +107,23 @@ class Learned(CoordinateSchedule):
     def fit_statistics(
         self, variance: np.ndarray, data_variance: np.ndarray, coordinates: Coordinates
     ) -> None:
-        """Begins as if the components were independent and Gaussian."""
+        """Settles where the curves begin."""
         super().fit_statistics(variance, data_variance, coordinates)
-        step = (self.gamma_max - self.gamma_min) / self.pieces
-        middle = self.gamma_min + step * (np.arange(self.pieces) + 0.5)
-        # Of a Gaussian component, E[e] = SNR/(1 + SNR).
-        errors = 1.0 / (1.0 + np.exp(middle[:, None]) / np.maximum(variance.ravel(), 1e-30))
-        groups = self.make_groups(variance.shape, coordinates).ravel()
-        count = np.bincount(groups)
-        mean = np.stack([np.bincount(groups, weights=row) / count for row in errors])
-        power = mean ** _CRITERIA[self.criterion]
+        power = np.ones((self.pieces, self.n_groups))
+        if self.criterion == "information":
+            power = self._gaussian_errors(variance, coordinates)
         self.first.assign(power)
         self.powers.assign(power)
         self.seen.assign(np.zeros_like(power))
+
+    def _gaussian_errors(self, variance: np.ndarray, coordinates: Coordinates) -> np.ndarray:
+        """``E[e]`` of independent Gaussian components, SNR/(1 + SNR), ``(pieces, n_groups)``."""
+        step = (self.gamma_max - self.gamma_min) / self.pieces
+        middle = self.gamma_min + step * (np.arange(self.pieces) + 0.5)
+        errors = 1.0 / (1.0 + np.exp(middle[:, None]) / np.maximum(variance.ravel(), 1e-30))
+        groups = self.make_groups(variance.shape, coordinates).ravel()
+        count = np.bincount(groups)
+        return np.stack([np.bincount(groups, weights=row) / count for row in errors])
 
     def path(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """The curves and their derivatives."""
@@ -136,9 +137,12 @@ class Learned(CoordinateSchedule):
         return gamma, ops.sum(self._member(t, begin) * (step / share), axis=1)
 
     def kinks(self, **params: Any) -> Tensor | None:
-        """Where the intervals meet; see `ComponentSchedule.kinks`."""
+        """Where the intervals of a single curve meet; see `ComponentSchedule.kinks`.
+
+        Those of many curves are too many to stop at.
+        """
         begin, _ = self._times(self.powers)
-        return ops.reshape(begin[1:], (1, -1))
+        return ops.reshape(begin[1:], (1, -1)) if self.n_groups == 1 else None
 
     def learn(self, t: Tensor, error: Tensor, weight: Tensor | None = None) -> None:
         """Updates the curves with the squared errors of some examples; training calls it.

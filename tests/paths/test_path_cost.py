@@ -132,6 +132,81 @@ def test_groups_of_a_whitening_prior_and_of_bands():
     assert found.gap(8) < paths.cost(truth, schedule, z0).gap(8, best=True)
 
 
+def ddim_error(schedule, variance, steps):
+    """Relative error of DDIM on one Gaussian component, whose flow keeps z over its spread."""
+    times = np.linspace(1.0, 0.0, steps + 1).astype("float32")
+    gamma = ops.convert_to_numpy(schedule(times).gamma)[:, 0].astype("float64")
+    alpha, sigma = 1 / np.sqrt(1 + np.exp(gamma)), 1 / np.sqrt(1 + np.exp(-gamma))
+    spread = np.sqrt(alpha**2 * variance + sigma**2)
+    z = spread[0]
+    for k in range(steps):
+        z0 = alpha[k] * variance / spread[k] ** 2 * z
+        z = sigma[k + 1] / sigma[k] * (z - alpha[k] * z0) + alpha[k + 1] * z0
+    return abs(z / spread[-1] - 1.0)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("variance", [1.0, 0.05])
+def test_the_cost_of_a_solver_is_its_error(variance):
+    schedule = schedules.Sequential(b=0.0, over=0)
+    schedule.adapt([variance])
+    truth = oracle.Gaussian([0.0], [[variance]])
+    z0 = np.sqrt(variance) * np.random.default_rng(0).normal(size=(2000, 1))
+    kwargs = {"objective": "ode", "variance": [variance]}
+    found = paths.cost(truth, schedule, z0, times=64, **kwargs)
+    assert found.gap(steps=400) == pytest.approx(ddim_error(schedule, variance, 400), rel=0.05)
+    best, _ = paths.optimize(truth, schedule, z0, {}, knots=32, rounds=2, **kwargs)
+    gain = ddim_error(schedule, variance, 400) / ddim_error(best, variance, 400)
+    assert gain > 1.2
+    assert gain == pytest.approx(found.energy / found.length**2, rel=0.05)
+
+
+@pytest.mark.once
+def test_a_network_that_knows_one_path_is_led_along_it():
+    """Independent components have no order of their own; the denoiser is wrong off its path."""
+    family = schedules.Sequential(b=(0.0, 0.8), over=0)
+    family.adapt(np.ones(2))
+    z0 = np.random.default_rng(0).normal(size=(64, 2))
+
+    def denoiser(z, state):
+        apart = ops.abs(state.gamma[:, 1:] - state.gamma[:, :1])
+        return state.sigma * z + ops.exp(-apart)
+
+    measured = [paths.cost(denoiser, family, z0, b=b).nats for b in (0.0, 0.4, 0.8)]
+    assert measured[0] > measured[1] > measured[2]
+    kwargs = {"knots": 12, "rounds": 1, "steps": 32}
+    chosen, found = paths.optimize(
+        denoiser, family, z0, {"i": np.arange(2)}, "i", objective="model", **kwargs
+    )
+
+    def apart(path):
+        gamma = ops.convert_to_numpy(path(np.linspace(0, 1, 65, dtype="float32")).gamma)
+        return np.ptp(gamma, axis=1).max()
+
+    together = paths.cost(denoiser, family, z0, b=0.0).bound(32, best=True)
+    assert found.bound(32) < 0.5 * together
+    # The gap alone does not see it.
+    plain, _ = paths.optimize(denoiser, family, z0, {"i": np.arange(2)}, "i", **kwargs)
+    assert apart(plain) < apart(chosen)
+    assert paths.cost(denoiser, plain, z0).bound(32) > found.bound(32) + 1.0
+    held, _ = paths.optimize(
+        denoiser, family, z0, {"i": np.arange(2)}, "i", objective="model", b=0.0, **kwargs
+    )
+    assert apart(held) < apart(plain)
+
+
+@pytest.mark.once
+def test_of_an_exact_denoiser_the_loss_is_the_same_along_all_paths():
+    variance, _, truth, _ = gaussian(2)
+    z0 = np.random.default_rng(0).normal(size=(512, D)) * np.sqrt(variance)
+    expected = 0.5 * np.log1p(variance * np.exp(7.0)) - 0.5 * np.log1p(variance * np.exp(-5.0))
+    for b in (0.0, 0.6):
+        schedule = schedules.Sequential(b=b, over=0)
+        schedule.adapt(variance)
+        found = paths.cost(truth, schedule, z0, times=64)
+        assert found.nats == pytest.approx(expected.sum(), rel=0.02)
+
+
 @pytest.mark.once
 def test_what_cannot_be_measured():
     _, schedule, truth, z0 = gaussian(1)
@@ -150,3 +225,9 @@ def test_what_cannot_be_measured():
     variance = np.arange(300) + 1.0
     with pytest.raises(ValueError, match=r"at most 256 groups"):
         paths.optimize(truth, schedule, variance[None], {}, over="rank", variance=variance)
+    with pytest.raises(ValueError, match=r"objective='elb'.*elbo"):
+        paths.cost(truth, schedule, z0, objective="elb")
+    with pytest.raises(ValueError, match=r"over=\(\) with objective='ode'.*Received: over='i'"):
+        paths.optimize(truth, schedule, z0, {"i": K}, over="i", objective="ode")
+    with pytest.raises(ValueError, match="`steps` to be an integer >= 2"):
+        paths.optimize(truth, schedule, z0, {}, objective="model", steps=1)

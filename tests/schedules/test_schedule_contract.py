@@ -128,6 +128,10 @@ def test_gamma_never_decreases_and_has_the_derivative_that_it_says(every):
     # By the trapezoidal rule, but for the few steps with a kink or a steep end of a time warp.
     first, last = slope[:-1], slope[1:]
     smooth = np.abs(first - last) <= 0.1 * np.abs(first + last)
+    kinks = every.kinks(**every.resolve({}))
+    if kinks is not None:
+        count, _ = np.histogram(ops.convert_to_numpy(kinks), T)
+        smooth &= (count == 0)[:, None, None, None]
     expected = 0.5 * (first + last) / (len(T) - 1)
     np.testing.assert_allclose(expected[smooth], risen[smooth], rtol=0.02, atol=3e-5)
     assert (risen * smooth).sum() > 0.4 * risen.sum() > 0.0
