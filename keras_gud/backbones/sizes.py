@@ -15,7 +15,7 @@ from keras_gud.core.types import Identifier, Shape
 
 _UNETS: dict[str, dict[str, Any]] = {
     "tiny": {"widths": (16, 24, 32), "blocks": 1, "heads": 2, "embedding_dim": 64},
-    "small": {"widths": (64, 96), "blocks": 1, "heads": 2, "embedding_dim": 128, "patch": 2},
+    "small": {"widths": (64, 96), "blocks": 2, "heads": 2, "embedding_dim": 128, "patch": 2},
     "base": {"widths": (128, 192, 256), "blocks": 2, "heads": 4, "embedding_dim": 512},
 }
 # Below this the positions are so few that patches save nothing.
