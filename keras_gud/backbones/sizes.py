@@ -76,7 +76,7 @@ def get(
     """Returns a network for a size, a config or an instance.
 
     Args:
-        identifier: ``"tiny"`` (about 0.1M parameters: tests, digits), ``"small"`` (0.5M: small
+        identifier: ``"tiny"`` (about 0.1M parameters: tests, digits), ``"small"`` (0.9M: small
             images on a CPU), ``"base"`` (11M: photographs on a GPU), ``"ncsnpp"`` (74M, not for
             vectors: the paper's appendix B), a Keras config (dict), or any Keras layer or model
             that is called as ``network([y, tokens], training=...)``.

@@ -162,6 +162,8 @@ def _distance(
     gamma = (place - _PAIR // 2) * _STEP
     group, gamma = group[group >= 0], gamma[group >= 0]
     paths, (first, last) = paths[:, group], (end[group] for end in ends)
+    if view.draws_levels:  # between the ends, each group may be anywhere
+        return float(np.maximum(np.maximum(first - gamma, gamma - last), 0.0).max())
     if not view.observed:
         return float(np.abs(paths - gamma).max(axis=1).min())
     miss = np.maximum(np.maximum(gamma - paths, first - gamma), 0.0).max(axis=1)

@@ -4,7 +4,6 @@ The network does not know schedules, only states (paper sec. 4): it serves every
 region that it was trained on, and nearly so those that are near.
 """
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from keras import ops
 from keras_gud import schedules
 from keras_gud.core.types import Array, Identifier
 from keras_gud.regions.coverage import Gap, measure_gap
+from keras_gud.regions.levels import ALONG_PATHS
 from keras_gud.regions.view import View
 from keras_gud.schedules import ComponentSchedule, parameters
 
@@ -36,6 +36,7 @@ class Path:
         schedule: Class name of the schedule.
         parameters: Its parameters, each a value or a range (low, high).
         observed: Kinds of observations in training, see `Paths`.
+        levels: How levels of groups are drawn in training, see `Paths`.
         distance: Distance in gamma from what the network was trained on, in the worst state.
         time: Where on the path that is, in [0, 1].
 
@@ -51,12 +52,15 @@ class Path:
     observed: tuple[str, ...] = ()
     distance: float = 0.0
     time: float = 0.0
+    levels: str = ALONG_PATHS
 
     def __str__(self) -> str:
         values = ", ".join(f"{k}={_in_words(v)}" for k, v in self.parameters.items())
         text = f"{self.schedule}({values}) in {self.basis} components"
         if self.observed:
             text += f", {' or '.join(self.observed)} observed"
+        if self.levels != ALONG_PATHS:
+            text += f", levels drawn by {self.levels!r}"
         if self.distance:
             text += f"; {self.distance:.2g} in gamma from the trained states at t={self.time:.2g}"
         return text
@@ -70,6 +74,7 @@ def trained_paths(views: Iterable[View]) -> tuple[Path, ...]:
             type(view.schedule).__name__,
             dict(view.schedule.ranges),
             view.observed,
+            levels=view.levels,
         )
         for view in views
     )
@@ -101,7 +106,7 @@ def find_view(
     for view in views:
         named = isinstance(schedule, str) and _is_family(given, view)
         if named or given is view.schedule:
-            return dataclasses.replace(view, observed=(), weight=1.0)
+            return view.along_path()
     tokens = {(id(view.basis), id(view.tokens)): view for view in reversed(views)}
     distinct = [view for view in views if tokens[id(view.basis), id(view.tokens)] is view]
     found, errors = [], []
@@ -111,7 +116,7 @@ def find_view(
         except ValueError as error:
             errors.append(error)
             continue
-        found.append(dataclasses.replace(view, schedule=adapted, observed=(), weight=1.0))
+        found.append(view.along_path(adapted))
     if not found:
         raise errors[0]
     if len(found) == 1:

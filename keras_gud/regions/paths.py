@@ -12,11 +12,12 @@ from keras_gud import bases, schedules
 from keras_gud.bases import Basis
 from keras_gud.conditioning.gamma_tokens import GammaTokens
 from keras_gud.core.fitted_layer import FittedLayer
-from keras_gud.core.registry import PACKAGE, Registry, near_match
+from keras_gud.core.registry import PACKAGE, Registry, near_match, require_one_of
 from keras_gud.core.types import ArrayLike, Identifier, Shape
 from keras_gud.diffusion.terminal import NoisedMoments
 from keras_gud.priors import Isotropic, Prior
 from keras_gud.regions import observed as observations
+from keras_gud.regions.levels import ALONG_PATHS, LEVELS
 from keras_gud.regions.view import View
 
 
@@ -39,11 +40,15 @@ class Paths(FittedLayer):
             some components are free of noise, the others have a random amount. ``()``: nothing is
             observed.
         weight: Number of training samples on these paths for each one on the model's own, > 0.
+        levels: ``"path"``: states are those of the schedule's paths. Or each group of the schedule
+            has a random level between its ends, so that paths may be chosen later: ``"mean"``,
+            around a mean level, ``"floor"``, above that of the cleanest group, or
+            ``"independent"``; see `regions.levels`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: for a basis without a schedule, a weight <= 0, or (once data are known)
-            coordinates that the basis does not have.
+        ValueError: for a basis without a schedule, a weight <= 0, unknown levels, or (once data are
+            known) coordinates that the basis does not have.
 
     Example:
 
@@ -64,9 +69,12 @@ class Paths(FittedLayer):
         basis: Identifier | None = None,
         observed: str | Sequence[str] = (),
         weight: float = 1.0,
+        levels: str = ALONG_PATHS,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        require_one_of("levels", levels, (ALONG_PATHS, *LEVELS))
+        self.levels = levels
         if schedule is None and basis is not None:
             raise ValueError(
                 "Expected a `schedule` for paths in a `basis` of their own. "
@@ -150,6 +158,7 @@ class Paths(FittedLayer):
             moments=own.moments if same_basis else self.moments,
             observed=self.observed,
             weight=self.weight,
+            levels=self.levels,
         )
 
     def get_build_config(self) -> dict[str, Any] | None:
@@ -167,7 +176,8 @@ class Paths(FittedLayer):
         """The constructor's arguments."""
         parts = {"schedule": self.schedule, "basis": self.basis}
         config = {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
-        return super().get_config() | config | {"observed": self.observed, "weight": self.weight}
+        own = {"observed": self.observed, "weight": self.weight, "levels": self.levels}
+        return super().get_config() | config | own
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Paths":

@@ -1,9 +1,10 @@
 """One view of the noising states that a network is trained on: paths in one basis.
 
 A path is ``t -> gamma(t)`` of a schedule, or ``t -> min(gamma(t), gamma_observed)`` where some
-components are observed (DESIGN sec. 3.10).
+components are observed (DESIGN sec. 3.10). Or groups have random levels, for any path.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 from keras import ops
@@ -14,6 +15,7 @@ from keras_gud.core.types import Tensor
 from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.diffusion.terminal import NoisedMoments
 from keras_gud.priors import Prior
+from keras_gud.regions import levels as random_levels
 from keras_gud.regions import observed as observations
 from keras_gud.schedules import ComponentSchedule
 
@@ -30,6 +32,7 @@ class View:
         moments: The built `NoisedMoments`, for the start of sampling.
         observed: Kinds of observations on these paths in training, see `Paths`.
         weight: Number of training samples for each one of the model's own view.
+        levels: How the levels of groups are drawn in training, see `Paths`.
     """
 
     basis: Basis
@@ -39,6 +42,23 @@ class View:
     moments: NoisedMoments
     observed: tuple[str, ...] = ()
     weight: float = 1.0
+    levels: str = random_levels.ALONG_PATHS
+
+    def along_path(self, schedule: ComponentSchedule | None = None) -> "View":
+        """This view for sampling: nothing is observed, and the levels are those of a path.
+
+        Args:
+            schedule: The path's, adapted; default: that of the view.
+        """
+        schedule = self.schedule if schedule is None else schedule
+        return dataclasses.replace(
+            self, schedule=schedule, observed=(), weight=1.0, levels=random_levels.ALONG_PATHS
+        )
+
+    @property
+    def draws_levels(self) -> bool:
+        """Whether groups have random levels in training."""
+        return self.levels != random_levels.ALONG_PATHS
 
     def adapt_schedule(self, schedule: ComponentSchedule) -> None:
         """Adapts a schedule to the components of this view."""
@@ -51,7 +71,7 @@ class View:
     def state(
         self, t: Tensor, parameters: Tensor, uniform: observations.Uniform | None = None
     ) -> NoisingState:
-        """The noising states of a batch, with random observations if `uniform` is given.
+        """The noising states of a batch, with random observations and levels given `uniform`.
 
         Args:
             t: float32 ``(batch,)``.
@@ -63,8 +83,12 @@ class View:
         """
         chosen = self.schedule.draw_parameters(parameters)
         state = self.schedule(t, **chosen)
-        if not self.observed or uniform is None:
+        if uniform is None or not (self.observed or self.draws_levels):
+            return state
+        first, last = (self.schedule(end, **chosen).gamma for end in (0.0, 1.0))
+        if self.draws_levels:
+            state = random_levels.draw_state(self.levels, t, first, last, uniform, self)
+        if not self.observed:
             return state
         levels = observations.draw_levels(self.observed, uniform, self)
-        first, last = (self.schedule(end, **chosen).gamma for end in (0.0, 1.0))
         return state.capped(observations.caps(levels, first, last))
