@@ -109,7 +109,10 @@ class Judge:
         self.setting = setting
         self.held_out = experiment.images(setting, "test")
         if not setting.inception:
-            self.features = metrics.Features(filter_features, "random-conv-24")
+            # Of data that are no images the filters see the values as they are.
+            unit = 1.0 if self.held_out.dtype.kind == "f" else 255.0
+            extractor = functools.partial(filter_features, unit=unit)
+            self.features = metrics.Features(extractor, "random-conv-24")
             self.reference = self.features.statistics(self.held_out, f"{setting.dataset} (test)")
 
     def __call__(self, model, seed: int, **params) -> dict:
@@ -119,7 +122,7 @@ class Judge:
         bits = model.bits_per_dim(held_out, probes=setting.probes, **params)
         how = {"steps": setting.sampler_steps, "sampler": setting.sampler, "seed": seed}
         samples = model.sample(setting.samples, **how, **params)
-        distance = self._frechet(samples)
+        distance = self.frechet(samples)
         return {
             "bits_per_dim": float(bits.mean()),
             "frechet": distance.value,
@@ -127,7 +130,8 @@ class Judge:
             "frechet_protocol": distance.protocol,
         }
 
-    def _frechet(self, samples):
+    def frechet(self, samples):
+        """Distance of samples to the held-out images."""
         if not self.setting.inception:
             return metrics.frechet_distance(self.features.statistics(samples), self.reference)
         name = self.setting.dataset
@@ -137,7 +141,7 @@ class Judge:
         return metrics.fid_and_kid(samples, reference, "fid", data=f"{name} (train)")["fid"]
 
 
-def filter_features(x):
+def filter_features(x, unit=255.0):
     """Means and spreads of 12 random 3x3 filters of unit norm, ``(batch, 24)``: no download."""
     rng = np.random.default_rng(0)
     channels = x.shape[-1]
@@ -145,5 +149,5 @@ def filter_features(x):
     filters[..., ::2] -= filters[..., ::2].mean(axis=(0, 1), keepdims=True)
     filters /= np.sqrt((filters**2).sum(axis=(0, 1, 2), keepdims=True))
     ops = keras.ops
-    y = ops.relu(ops.conv(x / 255.0 - 0.5, ops.convert_to_tensor(filters, "float32")))
+    y = ops.relu(ops.conv(x / unit - 0.5, ops.convert_to_tensor(filters, "float32")))
     return ops.concatenate([ops.mean(y, axis=(1, 2)), ops.std(y, axis=(1, 2))], axis=-1)
