@@ -92,8 +92,7 @@ def optimize_path(
         x: As in `path_cost`.
         schedule: Where to begin; as in `sample`.
         over: Names of the coordinates whose values are the groups that have a curve each, at most
-            256 groups; default: those of the schedule, or none for ``"ode"``. ``()``: its speed
-            alone is optimised.
+            256 groups; default: those of the schedule. ``()``: one for all.
         objective: ``"elbo"``: the gap between the bounds of few ancestral steps and of infinitely
             many. ``"model"``: the bound itself, with the network's loss, which is larger on paths
             that it knows less; give data that it was not trained on. ``"ode"``: the error of a
@@ -122,7 +121,6 @@ def optimize_path(
     >>> model.sample(2, schedule=best, steps=4).shape
     (2, 4)
     """
-    over = () if over is None and objective == "ode" else over
     view, batches, over = _measured(model, x, schedule, over, examples, batch_size, params)
     best, _ = paths.optimize(
         model.denoiser.in_view(view),

@@ -123,7 +123,8 @@ def optimize(
         objective: ``"elbo"``: the least gap between the bounds of few and of infinitely many
             ancestral steps. ``"model"``: the least bound of `steps` steps, with the denoiser's own
             loss, among the paths of a family at their best speed and the one of ``"elbo"``.
-            ``"ode"``: the least error of a deterministic solver; the speed alone.
+            ``"ode"``: the least error of a deterministic solver, by the speed alone: there is no
+            metric for its directions.
         steps: Of the objective ``"model"``, >= 2.
         variance: Variances of the components of z0, for ``"ode"``; default: 1.
         data_variance: Variances of the data's components, for groups by ``"rank"`` and the like;
@@ -139,8 +140,8 @@ def optimize(
         The path, adapted, and its cost.
 
     Raises:
-        ValueError: for groups within which gamma differs, coordinates that there are not, an
-            unknown objective, or ``"ode"`` with groups.
+        ValueError: for groups within which gamma differs, coordinates that there are not, or an
+            unknown objective.
 
     Example:
 
@@ -157,11 +158,6 @@ def optimize(
     rounds, knots = check_integer("rounds", rounds, 1), check_integer("knots", knots, 2)
     steps = check_integer("steps", steps, 2)
     require_one_of("objective", objective, _OBJECTIVES)
-    if objective == "ode" and over != ():
-        raise ValueError(
-            "Expected over=() with objective='ode', which has no metric for directions: the speed "
-            f"alone is optimised. Received: over={over!r}."
-        )
     batches = batches_of(z0)
     variance = np.ones(batches[0].shape[1:]) if variance is None else np.asarray(variance)
     data_variance = variance if data_variance is None else data_variance
