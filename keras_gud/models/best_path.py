@@ -85,8 +85,8 @@ def optimize_path(
     """The path between the ends of a given one that costs a sampler of few steps least.
 
     Measured on data by Jacobian-vector products of the network; see `keras_gud.paths.optimize`.
-    ``model.sample(64, schedule=best, steps=16)`` follows the path, and
-    warns if the network was not trained on what lies beside it.
+    ``model.sample(64, schedule=best, steps=16)`` follows the path, and warns if the network was not
+    trained on what lies beside it.
 
     Args:
         x: As in `path_cost`.

@@ -27,6 +27,7 @@ from keras_gud.likelihood.divergence import signs
 from keras_gud.samplers.contract import Schedule
 from keras_gud.schedules import CoordinateSchedule
 from keras_gud.schedules.coordinates import variance_coordinates
+from keras_gud.schedules.group_sums import sum_groups
 
 
 def groups_of(
@@ -138,9 +139,8 @@ class Information(CompiledWithVariables):
         return signs(keys, 2, tuple(z0.shape[1:]))[1]
 
     def _by_group(self, values):
-        flat = ops.transpose(ops.reshape(values, (ops.shape(values)[0], -1)))
-        index = ops.convert_to_tensor(self.groups.ravel().astype("int32"))
-        return ops.transpose(ops.segment_sum(flat, index, num_segments=self.n_groups))
+        groups = ops.convert_to_tensor(self.groups.astype("int32"))
+        return sum_groups(values, groups, self.n_groups)
 
 
 def _call(denoiser, state, z):

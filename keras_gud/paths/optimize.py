@@ -12,6 +12,7 @@ trained on most. So a path can also be chosen by the whole bound, loss and gap.
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -170,10 +171,9 @@ def optimize(
     begins = _begins(schedule, groups, knots, params, objective)
     path = Curves(begins[0], over)
     path.adapt(data_variance, coordinates=coordinates)
-    search = _Search(
-        Information(denoiser, path, groups, {}, variance),
-        path, batches, groups, knots, seed, progress, "ode" if objective == "ode" else "elbo",
-    )  # fmt: skip
+    information = Information(denoiser, path, groups, {}, variance)
+    measured_by = "ode" if objective == "ode" else "elbo"
+    search = _Search(information, path, batches, knots, seed, progress, measured_by)
     tried = [search.at_best_speed(gamma) for gamma in begins]
     # The middle of a family is the one to begin with; its curves are drawn anew.
     tried += search.straightened(tried[0], rounds, of_groups=objective != "ode")
@@ -185,13 +185,17 @@ def optimize(
     return path, search.measured()
 
 
+@dataclass(frozen=True)
 class _Search:
     """One set of curves that is moved and measured, so that it is compiled once."""
 
-    def __init__(self, information, path, batches, groups, knots, seed, progress, objective):
-        self.information, self.path, self.batches = information, path, batches
-        self.groups, self.knots, self.seed = groups, knots, seed
-        self.progress, self.objective = progress, objective
+    information: Information
+    path: Curves
+    batches: list[Array]
+    knots: int
+    seed: int
+    progress: bool
+    objective: str
 
     def measured(self) -> PathCost:
         """The cost of the curves as they are now."""
@@ -202,7 +206,7 @@ class _Search:
         """The knots of the same path at its best speed, and its cost before."""
         self.path.move(gamma)
         found = self.measured()
-        return _knots_of(self.path, self.groups, _even_times(found), {}), found
+        return _knots_of(self.path, self.information.groups, _even_times(found), {}), found
 
     def straightened(
         self, begin: tuple[Array, PathCost], rounds: int, of_groups: bool
@@ -218,7 +222,7 @@ class _Search:
     def _constant_speeds(self) -> Array:
         """The knots of the path on which each group has constant speed in its own metric."""
         middle = (np.arange(self.knots) + 0.5) / self.knots
-        gamma = _knots_of(self.path, self.groups, _fine_times(self.knots), {})
+        gamma = _knots_of(self.path, self.information.groups, _fine_times(self.knots), {})
         n_groups = self.information.n_groups
         speeds = np.zeros((self.knots, n_groups))
         for k, g in itertools.product(range(self.knots), range(n_groups)):

@@ -60,6 +60,11 @@ class View:
         """Whether groups have random levels in training."""
         return self.levels != random_levels.ALONG_PATHS
 
+    @property
+    def learns(self) -> bool:
+        """Whether the schedule learns from the errors on these paths, on which its levels are."""
+        return self.schedule.learns and not self.draws_levels
+
     def adapt_schedule(self, schedule: ComponentSchedule) -> None:
         """Adapts a schedule to the components of this view."""
         variance, data_variance = (

@@ -25,6 +25,7 @@ from keras_gud.core.types import Coordinates, Tensor
 from keras_gud.schedules.checks import check_gamma_range
 from keras_gud.schedules.clipping import snap
 from keras_gud.schedules.function import CoordinateSchedule
+from keras_gud.schedules.group_sums import sum_groups
 from keras_gud.schedules.schedule import registry
 
 # What has been measured in an interval is the mean over about this many of its last examples.
@@ -197,14 +198,8 @@ class Learned(CoordinateSchedule):
         return self.spread(ops.sum(self._member(t, begin) * ratio, axis=1))
 
     def _sum_groups(self, values: Tensor) -> Tensor:
-        """Sums over the components of each group, ``(batch, n_groups)``."""
-        flat = ops.reshape(values, (ops.shape(values)[0], -1))
-        if self.n_groups == 1:
-            return ops.sum(flat, axis=1, keepdims=True)
         groups = ops.broadcast_to(self.groups, values.shape[1:])
-        groups = ops.reshape(groups, (-1,))
-        sums = ops.segment_sum(ops.transpose(flat), groups, num_segments=self.n_groups)
-        return ops.transpose(sums)
+        return sum_groups(values, groups, self.n_groups)
 
     def _times(self, powers: Tensor) -> tuple[Tensor, Tensor]:
         """When each interval begins, and its share of the time; float32 ``(pieces, n_groups)``."""

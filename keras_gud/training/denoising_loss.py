@@ -223,7 +223,7 @@ def _noise(view, denoiser: Denoiser, phi: Tensor, draws: Draws, weight) -> _Nois
     z0 = view.prior(view.basis(phi))
     z = state.add_noise(z0, draws.eps)
     factors = weight(state, view.prior.variance)
-    if view.schedule.learns and not view.draws_levels and weight is not likelihood_weight:
+    if view.learns and weight is not likelihood_weight:
         factors = factors * view.schedule.importance(draws.t)
     return _Noised(view, denoiser, state, z, factors)
 
@@ -241,7 +241,7 @@ def _learn(noised: list[_Noised], output: Tensor, draws: Draws, chosen: Tensor |
     """Gives schedules that learn from errors those of the examples of their view."""
     for i, n in enumerate(noised):
         schedule = n.view.schedule
-        if not schedule.learns or n.view.draws_levels:
+        if not n.view.learns:
             continue
         eps_hat = ops.stop_gradient(n.denoiser.read(output, n.z, n.state))
         squared = ops.square(draws.eps - eps_hat)
