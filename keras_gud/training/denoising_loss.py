@@ -7,7 +7,7 @@ Beside it stands what the best component-wise linear model scores with the same 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,7 +25,7 @@ from keras_gud.diffusion.denoiser import Denoiser
 from keras_gud.diffusion.loss import weighted_error
 from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.diffusion.prediction import PREDICTIONS, linear_eps
-from keras_gud.diffusion.weighting import WEIGHTINGS, likelihood_weight
+from keras_gud.diffusion.weighting import WEIGHTINGS
 from keras_gud.metrics import LikelihoodMetric
 from keras_gud.training import random_draws, step_record
 from keras_gud.training.random_draws import Draws
@@ -222,10 +222,20 @@ def _noise(view, denoiser: Denoiser, phi: Tensor, draws: Draws, weight) -> _Nois
     state = view.state(draws.t, draws.parameters, draws.uniform)
     z0 = view.prior(view.basis(phi))
     z = state.add_noise(z0, draws.eps)
-    factors = weight(state, view.prior.variance)
-    if view.learns and weight is not likelihood_weight:
-        factors = factors * view.schedule.importance(draws.t)
-    return _Noised(view, denoiser, state, z, factors)
+    return _Noised(view, denoiser, state, z, _weights(view, state, draws.t, weight))
+
+
+def _weights(view, state: NoisingState, t: Tensor, weight) -> Tensor:
+    """lambda_i; while a schedule learns, those of the time that it began with.
+
+    Its loss is an integral over that time, whatever share of the examples each part of it gets now,
+    so that it means the same throughout, for a weighting with dgamma/dt as for one without.
+    """
+    if not view.learns:
+        return weight(state, view.prior.variance)
+    rarer = view.schedule.importance(t)
+    at_first = replace(state, dgamma_dt=state.dgamma_dt / rarer)
+    return rarer * weight(at_first, view.prior.variance)
 
 
 def _choose_view(views, draws: Draws) -> Tensor | None:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from helpers.tiny_model import COVARIANCE, as_numpy, images, make, vectors
 
+from keras_gud import schedules
+
 
 @pytest.fixture(scope="module")
 def trained():
@@ -84,3 +86,21 @@ def test_eight_bit_data_count_their_scaling():
     np.testing.assert_allclose(terms["data_scaling"], 16 * math.log(128), rtol=1e-6)
     scale = as_numpy([model.prior.scale])[0]
     np.testing.assert_allclose(terms["log_scale"], np.log(scale).sum(), rtol=1e-5)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["likelihood", "eps"])
+def test_a_weighting_of_ones_own_follows_curves_that_move(name):
+    """Whether it contains dgamma/dt or not: the loss is that of the time that they began with."""
+    own = {"likelihood": lambda state, _: 0.5 * state.dgamma_dt, "eps": lambda *_: 1.0}[name]
+    losses = []
+    for weighting, moved in ((name, False), (name, True), (own, True)):
+        model = make(schedule=schedules.Learned(pieces=4), weighting=weighting)
+        model.adapt(vectors(512))
+        if moved:
+            powers = np.array([[9.0], [1.0], [1.0], [4.0]])
+            model.schedule.powers.assign(powers)
+        losses.append(model.evaluate(np.tile(vectors(500), (40, 1)), verbose=0)[0])
+    first, same, own_loss = losses
+    assert own_loss == pytest.approx(same, rel=1e-5)
+    assert same == pytest.approx(first, rel=0.02)
