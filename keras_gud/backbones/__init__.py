@@ -2,6 +2,7 @@
 
 from keras_gud.backbones.attention import Attention, CrossAttention
 from keras_gud.backbones.backbone import Backbone, registry
+from keras_gud.backbones.dit import DiT
 from keras_gud.backbones.embedding import NoisingStateEmbedding
 from keras_gud.backbones.mlp import MLP
 from keras_gud.backbones.ncsnpp import NCSNpp
@@ -17,6 +18,7 @@ __all__ = [
     "Attention",
     "Backbone",
     "CrossAttention",
+    "DiT",
     "NCSNpp",
     "NoisingStateEmbedding",
     "UNet",

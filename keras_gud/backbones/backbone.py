@@ -45,6 +45,9 @@ class Backbone(keras.layers.Layer):
             integer >= 1, or inputs of wrong shapes.
     """
 
+    # Whether `transform` takes gamma as an argument, in float32, not as further channels of y.
+    gamma_apart = False
+
     def __init__(
         self,
         embedding_dim: int = 128,
@@ -102,8 +105,11 @@ class Backbone(keras.layers.Layer):
     ) -> Tensor:
         """The network from embedded inputs to its output.
 
+        With `gamma_map` and `gamma_apart` it is given ``gamma=`` too, float32 ``(batch,
+        *data_shape)``.
+
         Args:
-            y: ``(batch, *input_shape)`` in the compute dtype, with the gamma map if there is one.
+            y: ``(batch, *input_shape)`` in the compute dtype, else with gamma as channels.
             tokens: Embedded tokens, float32 ``(batch, T, width)``.
             vector: Global vector, float32 ``(batch, embedding_dim)``.
             training: As in Keras.
@@ -133,7 +139,8 @@ class Backbone(keras.layers.Layer):
             self.label_embedding.build((None,))
         tokens_embedded = (None, self.tokens_shape[0], self.embedding_dim // 2)
         *spatial, channels = self.data_shape
-        with_gamma = (*spatial, 2 * channels if self.gamma_map else channels)
+        appended = self.gamma_map and not self.gamma_apart
+        with_gamma = (*spatial, 2 * channels if appended else channels)
         vector = (None, self.embedding_dim)
         self.create_layers(with_gamma, self.data_shape, tokens_embedded, vector)
 
@@ -160,8 +167,13 @@ class Backbone(keras.layers.Layer):
                     f"Received: labels.shape={tuple(labels.shape)}."
                 )
             vector = vector + self.label_embedding(labels)
-        y = ops.concatenate([y, *(g / GAMMA_SCALE for g in more)], axis=-1) if more else y
-        output = self.transform(ops.cast(y, self.compute_dtype), embedded, vector, training)
+        apart = {}
+        if self.gamma_map and self.gamma_apart:
+            apart["gamma"] = ops.cast(more[0], "float32")
+        elif self.gamma_map:
+            y = ops.concatenate([y, more[0] / GAMMA_SCALE], axis=-1)
+        y = ops.cast(y, self.compute_dtype)
+        output = self.transform(y, embedded, vector, training, **apart)
         return ops.cast(output, "float32")
 
     def _check_inputs(self, inputs: Sequence[Any]) -> Sequence[Any]:

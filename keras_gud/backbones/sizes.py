@@ -1,4 +1,4 @@
-"""The networks behind the names ``"tiny"``, ``"small"`` and ``"base"``, chosen by data shape."""
+"""The networks behind names such as ``"small"`` and ``"dit-small"``, chosen by data shape."""
 
 import inspect
 import math
@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_gud.backbones.backbone import registry
+from keras_gud.backbones.dit import DiT
 from keras_gud.backbones.mlp import MLP
 from keras_gud.backbones.resampling import level_sizes, max_levels, patched
 from keras_gud.backbones.unet import ATTENTION_POSITIONS, UNet
@@ -17,6 +18,11 @@ _UNETS: dict[str, dict[str, Any]] = {
     "tiny": {"widths": (16, 24, 32), "blocks": 1, "heads": 2, "embedding_dim": 64},
     "small": {"widths": (64, 96), "blocks": 2, "heads": 2, "embedding_dim": 128, "patch": 2},
     "base": {"widths": (128, 192, 256), "blocks": 2, "heads": 4, "embedding_dim": 512},
+}
+_TRANSFORMERS: dict[str, dict[str, Any]] = {
+    "dit-tiny": {"width": 64, "blocks": 3, "heads": 2, "embedding_dim": 64},
+    "dit-small": {"width": 96, "blocks": 6, "heads": 3, "embedding_dim": 96},
+    "dit-base": {"width": 384, "blocks": 12, "heads": 6, "embedding_dim": 256},
 }
 # Below this the positions are so few that patches save nothing.
 SMALLEST_PATCHED = 16
@@ -43,8 +49,35 @@ def _factory(name: str) -> Callable[..., keras.layers.Layer]:
     return create
 
 
+def _transformer_factory(name: str) -> Callable[..., keras.layers.Layer]:
+    def create(data_shape: Shape | None = None, **kwargs: Any) -> keras.layers.Layer:
+        arguments = {**_TRANSFORMERS[name], **kwargs}
+        if data_shape is not None and "patch" not in kwargs:
+            arguments["patch"] = fit_patch(data_shape[:-1])
+        return DiT(**arguments)
+
+    return create
+
+
 for _name in _UNETS:
     registry.add(_name, _factory(_name))
+for _name in _TRANSFORMERS:
+    registry.add(_name, _transformer_factory(_name))
+
+
+def fit_patch(spatial: Shape) -> int:
+    """The edge of a transformer's patches: at least 2 but for tiny images, at most 256 patches.
+
+    Args:
+        spatial: The spatial sizes of the images; empty for vectors, which transformers refuse.
+
+    >>> fit_patch((8, 8)), fit_patch((32, 32)), fit_patch((64, 48)), fit_patch((1000,))
+    (1, 2, 4, 4)
+    """
+    patch = 1 if min(spatial, default=1) < SMALLEST_PATCHED else 2
+    while math.prod(patched(spatial, patch)) > ATTENTION_POSITIONS:
+        patch *= 2
+    return patch
 
 
 def fit_levels(widths: Sequence[int], spatial: Shape) -> tuple[int, ...]:
@@ -78,8 +111,10 @@ def get(
     Args:
         identifier: ``"tiny"`` (about 0.1M parameters: tests, digits), ``"small"`` (0.9M: small
             images on a CPU), ``"base"`` (11M: photographs on a GPU), ``"ncsnpp"`` (74M, not for
-            vectors: the paper's appendix B), a Keras config (dict), or any Keras layer or model
-            that is called as ``network([y, tokens], training=...)``.
+            vectors: the paper's appendix B), ``"dit-tiny"``, ``"dit-small"`` and ``"dit-base"``
+            (0.3M, 1.1M and 30M, not for vectors: transformers of patches), a Keras config
+            (dict), or any Keras layer or model that is called as
+            ``network([y, tokens], training=...)``.
         data_shape: Shape of one example; a size gives an `MLP` for ``(features,)`` and a `UNet`
             otherwise, with fewer levels where the images are tiny and more where they are large.
         **kwargs: Arguments of the network, e.g. `dtype` or `dropout`; only used with a size.

@@ -42,8 +42,9 @@ class Paths(FittedLayer):
         weight: Number of training samples on these paths for each one on the model's own, > 0.
         levels: ``"path"``: states are those of the schedule's paths. Or each group of the schedule
             has a random level between its ends, so that paths may be chosen later: ``"mean"``,
-            around a mean level, ``"floor"``, above that of the cleanest group, or
-            ``"independent"``; see `regions.levels`.
+            around a mean level, ``"floor"``, above that of the cleanest group, ``"independent"``,
+            or ``"stages"``: some groups are clean, some are noise, and the others have the level of
+            the time; see `regions.levels`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:

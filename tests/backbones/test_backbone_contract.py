@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from helpers.networks import (
     IMAGES,
+    PATCHES,
     SHAPES,
     TOKENS,
     VECTORS,
@@ -23,16 +24,17 @@ from keras import ops
 from keras_gud import backbones, backend
 
 # Every registered network on every shape that it accepts, made small where its default is large.
-SMALL = {"tiny", "ncsnpp"}
-ACCEPTED = {"tiny": SHAPES, "ncsnpp": SHAPES[1:4]}  # known, so that collecting tests builds nothing
-SIZES_OF_TINY = {"small", "base"}  # the same networks
+SMALL = {"tiny": IMAGES, "ncsnpp": IMAGES, "dit-tiny": PATCHES}
+# Known, so that collecting tests builds nothing.
+ACCEPTED = {"tiny": SHAPES, "ncsnpp": SHAPES[1:4], "dit-tiny": SHAPES[1:4]}
+OTHER_SIZES = {"small", "base", "dit-small", "dit-base"}  # of the same networks
 FULL = ("tiny", SHAPES[0])  # with its defaults
 # What differs from other cases by size or by the number of axes alone, which all layers share.
-ONCE = {FULL, ("ncsnpp", SHAPES[2]), ("ncsnpp", SHAPES[3])}
+ONCE = {FULL, *((name, shape) for name in ("ncsnpp", "dit-tiny") for shape in SHAPES[2:4])}
 
 
 def make(name, shape):
-    small = (VECTORS if len(shape) == 1 else IMAGES) if name in SMALL else {}
+    small = SMALL.get(name, {}) if len(shape) > 1 else VECTORS
     return backbones.get(name, data_shape=shape, **({} if (name, shape) == FULL else small))
 
 
@@ -47,7 +49,7 @@ def accepts(name, shape):
     return True
 
 
-NAMES = sorted(set(backbones.registry.factories) - SIZES_OF_TINY)
+NAMES = sorted(set(backbones.registry.factories) - OTHER_SIZES)
 CASES = [
     (name, shape)
     for name in NAMES
@@ -168,14 +170,22 @@ def test_mixed_precision_keeps_gamma_and_output_in_float32(case):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    ("name", "low", "high"), [("tiny", 5e4, 1.6e5), ("small", 4e5, 1.1e6), ("base", 9e6, 1.3e7)]
+    ("name", "low", "high", "shapes"),
+    [
+        ("tiny", 5e4, 1.6e5, [(28, 28, 1), (64,)]),
+        ("small", 4e5, 1.1e6, [(28, 28, 1), (64,)]),
+        ("base", 9e6, 1.3e7, [(28, 28, 1), (64,)]),
+        ("dit-tiny", 2e5, 3.5e5, [(28, 28, 1), (1000, 3)]),
+        ("dit-small", 9e5, 1.3e6, [(28, 28, 1)]),
+        ("dit-base", 2.5e7, 3.5e7, [(64, 64, 3)]),
+    ],
 )
-@pytest.mark.parametrize("shape", [(28, 28, 1), (64,)], ids=str)
-def test_parameter_counts(name, low, high, shape):
-    network = backbones.get(name, data_shape=shape)
-    with keras.StatelessScope(initialize_variables=False):
-        build(network, shape)
-    assert low < network.count_params() < high
+def test_parameter_counts(name, low, high, shapes):
+    for shape in shapes:
+        network = backbones.get(name, data_shape=shape)
+        with keras.StatelessScope(initialize_variables=False):
+            build(network, shape)
+        assert low < network.count_params() < high
 
 
 @pytest.mark.parametrize("name", WIRED)

@@ -142,3 +142,14 @@ def test_pixel_coordinates(shape, names):
     assert set(basis.coordinates) == names
     for axis, name in enumerate(basis.coordinates):
         np.testing.assert_array_equal(basis.coordinates[name], np.indices(shape)[axis])
+
+
+@pytest.mark.once
+def test_patches_are_numbered_as_text_is_read():
+    basis = bases.Pixel(patch=2)
+    basis.build((None, 3, 4, 2))
+    patch = basis.coordinates["patch"]
+    assert patch[..., 0].tolist() == [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3]]
+    np.testing.assert_array_equal(patch[..., 1], patch[..., 0])
+    with pytest.raises(ValueError, match="patch=0"):
+        bases.Pixel(patch=0)

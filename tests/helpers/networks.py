@@ -14,10 +14,12 @@ SHAPES = [(8, 8, 1), (7, 10, 3), (16, 2), (4, 6, 5, 2), (5,)]
 TOKENS = (6, 3)
 # The smallest networks. Their equal widths let them share what jax compiles for each shape.
 IMAGES = {"widths": (8, 8), "blocks": 1, "embedding_dim": 16}
+PATCHES = {"width": 8, "blocks": 2, "heads": 2, "embedding_dim": 16}
 VECTORS = {"width": 8, "blocks": 1, "embedding_dim": 16}
 SMALLEST = {
     "unet": (backbones.UNet, IMAGES | {"widths": (4, 8)}, (6, 5, 2)),
     "ncsnpp": (backbones.NCSNpp, IMAGES | {"widths": (4, 8)}, (6, 5, 2)),
+    "dit": (backbones.DiT, PATCHES, (6, 5, 2)),
     "mlp": (backbones.MLP, VECTORS, (7,)),
 }
 # What is joined how does not depend on the backend: one network is enough on the others.

@@ -19,8 +19,8 @@ X = np.random.default_rng(0).normal(size=(64, 3, GROUPS, 1)).astype("float32")
 def drawn(name, t):
     """Levels ``(N, GROUPS)`` and spreads at a time."""
     rng = np.random.default_rng(1)
-    s, v = rng.uniform(size=(N, 1)), rng.uniform(size=(N, GROUPS))
-    parts = (ops.convert_to_tensor(part, "float32") for part in (np.full((N, 1), t), s, v))
+    s, r, v = (rng.uniform(size=(N, size)) for size in (1, 1, GROUPS))
+    parts = (ops.convert_to_tensor(part, "float32") for part in (np.full((N, 1), t), s, r, v))
     return ops.convert_to_numpy(LEVELS[name](*parts)), s
 
 
@@ -52,6 +52,16 @@ def test_levels_above_a_floor():
     assert levels.min() < 0.32
     assert levels[s[:, 0] > 0.9].max() > 0.95
     assert np.ptp(drawn("independent", 0.3)[0]) > 0.99
+
+
+@pytest.mark.once
+def test_levels_in_stages():
+    """A third of the groups each is done, moves and waits; there are no other levels."""
+    levels, _ = drawn("stages", 0.25)
+    values, counts = np.unique(levels, return_counts=True)
+    assert values.tolist() == [0.0, 0.25, 1.0]
+    np.testing.assert_allclose(counts / levels.size, 1 / 3, atol=0.02)
+    assert {len(np.unique(row)) for row in levels} == {1, 2, 3}
 
 
 @pytest.fixture(scope="module", params=["mean", "floor"])

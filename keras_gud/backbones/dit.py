@@ -1,0 +1,251 @@
+"""A transformer of patches, each of which is told its own gamma, for one to three axes."""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_gud.backbones.attention import Attention
+from keras_gud.backbones.backbone import Backbone
+from keras_gud.backbones.blocks import call_block
+from keras_gud.backbones.embedding import GAMMA_SCALE, PERIODS, gamma_features
+from keras_gud.backbones.resampling import from_patches, patched, to_patches
+from keras_gud.core.arguments import check_integer
+from keras_gud.core.registry import PACKAGE
+from keras_gud.core.types import BatchShape, Shape, Tensor
+
+# Values of a modulated block: shift, scale and gate, of the attention and of the MLP.
+_MODULATIONS = 6
+_EPSILON = 1e-6
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class TransformerBlock(keras.layers.Layer):
+    """Self-attention and an MLP with adaptive norms (DiT; Peebles and Xie 2022, arXiv:2212.09748).
+
+    Both branches end in layers that start at zero, so an untrained block returns its input. The
+    modulation is that of each position, which all blocks share (PixArt-alpha; Chen et al. 2023,
+    arXiv:2310.00426), plus one of this block, made from the global vector.
+
+    Args:
+        heads: Number of heads; must divide the width.
+        dropout: Dropout rate of both branches; 0 adds no dropout layer.
+        seed: Integer seed of the dropout.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Example:
+    >>> block = TransformerBlock(heads=2)
+    >>> x, modulation = ops.ones((2, 9, 8)), ops.zeros((2, 9, 48))
+    >>> tuple(block(x, modulation, ops.ones((2, 16))).shape)
+    (2, 9, 8)
+    """
+
+    def __init__(self, heads: int, dropout: float = 0.0, seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.heads, self.rate, self.seed = heads, dropout, seed
+
+    def build(
+        self, x_shape: BatchShape, modulation_shape: BatchShape, vector_shape: BatchShape
+    ) -> None:
+        """Builds for `x` ``(batch, N, width)`` and the shapes of the other inputs."""
+        width, policy = x_shape[-1], self.dtype_policy
+        self.attention = Attention(self.heads, dtype=policy)
+        self.attention.build(x_shape)
+        self.dense_in = keras.layers.Dense(4 * width, activation="gelu", dtype=policy)
+        self.dense_in.build(x_shape)
+        self.dense_out = keras.layers.Dense(width, kernel_initializer="zeros", dtype=policy)
+        self.dense_out.build((None, None, 4 * width))
+        self.film = keras.layers.Dense(modulation_shape[-1], dtype="float32")
+        self.film.build(vector_shape)
+        self.dropout = None
+        if self.rate > 0:
+            self.dropout = keras.layers.Dropout(self.rate, seed=self.seed, dtype=policy)
+
+    def call(
+        self, x: Tensor, modulation: Tensor, vector: Tensor, training: bool | None = None
+    ) -> Tensor:
+        """The output of the block, of the shape and dtype of `x`.
+
+        Args:
+            x: ``(batch, N, width)``.
+            modulation: float32 ``(batch, N, 6 width)``, or ``(batch, 1, 6 width)``.
+            vector: Global vector, float32 ``(batch, embedding_dim)``.
+            training: As in Keras.
+        """
+        modulation = modulation + ops.expand_dims(self.film(vector), 1)
+        parts = ops.split(modulation, _MODULATIONS, axis=-1)
+        for branch, (shift, scale, gate) in (
+            (self.attention, parts[:3]),
+            (self._mlp, parts[3:]),
+        ):
+            h = branch(modulate(x, shift, scale))
+            if self.dropout is not None:
+                h = self.dropout(h, training=training)
+            x = x + ops.cast(1.0 + gate, x.dtype) * h
+        return x
+
+    def _mlp(self, x: Tensor) -> Tensor:
+        return self.dense_out(self.dense_in(x))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        config = {"heads": self.heads, "dropout": self.rate, "seed": self.seed}
+        return {**super().get_config(), **config}
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """``(1 + scale) x/rms(x) + shift`` over the last axis, computed in float32.
+
+    The norm is that of Zhang and Sennrich (2019, arXiv:1910.07467).
+    """
+    wide = ops.cast(x, "float32")
+    norm = ops.rsqrt(ops.mean(ops.square(wide), axis=-1, keepdims=True) + _EPSILON)
+    return ops.cast(wide * norm * (1.0 + scale) + shift, x.dtype)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class DiT(Backbone):
+    """Transformer of patches with adaptive norms, in which each patch knows its own noising state.
+
+    Where components are pixels, columns, frames or channels, the network is given the gamma of
+    every value (`gamma_map`), and the modulation of a patch is made from those of its own values:
+    a free mask is a noising state like any other. In other bases it is made from the global vector,
+    a function of all tokens. Positions are sums of one learned vector for each index of each axis.
+
+    Args:
+        width: Channels of a patch.
+        blocks: Number of blocks.
+        heads: Heads of every attention layer; must divide `width`.
+        patch: Edge of a patch, in positions. Sizes that it does not divide are filled up with
+            zeros.
+        **kwargs: Arguments of `Backbone`, e.g. `embedding_dim` or ``dtype="mixed_bfloat16"``.
+
+    Raises:
+        ValueError: for numbers that are no integers >= 1, heads that do not divide the width, or
+            vectors.
+
+    Example:
+    >>> network = DiT(width=16, blocks=1, heads=2)
+    >>> tuple(network([ops.ones((2, 7, 10, 3)), ops.ones((2, 10, 2))]).shape)
+    (2, 7, 10, 3)
+    """
+
+    gamma_apart = True
+
+    def __init__(
+        self,
+        width: int = 128,
+        blocks: int = 6,
+        heads: int = 4,
+        patch: int = 2,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.width = check_integer("width", width, 1)
+        self.blocks = check_integer("blocks", blocks, 1)
+        self.heads = check_integer("heads", heads, 1)
+        self.patch = check_integer("patch", patch, 1)
+        if self.width % self.heads:
+            raise ValueError(
+                f"Expected `heads` to divide `width`. Received: heads={heads}, width={width}."
+            )
+
+    def create_layers(
+        self,
+        input_shape: Shape,
+        data_shape: Shape,
+        tokens_shape: BatchShape,
+        vector_shape: BatchShape,
+    ) -> None:
+        """Creates and builds stem, positions, blocks and head; see `Backbone.create_layers`."""
+        if len(data_shape) == 1:
+            raise ValueError(
+                "Expected data with spatial axes and channels; use `MLP` for vectors. "
+                f"Received: data_shape={data_shape}."
+            )
+        policy, width = self.dtype_policy, self.width
+        self.sizes = patched(data_shape[:-1], self.patch)
+        values = self.patch ** len(self.sizes) * data_shape[-1]
+        sequence: BatchShape = (None, math.prod(self.sizes), width)
+        modulation: BatchShape = (None, sequence[1], _MODULATIONS * width)
+        self.stem = keras.layers.Dense(width, dtype=policy)
+        self.stem.build((None, values))
+        self.positions = [
+            self.add_weight(
+                shape=(size, width),
+                initializer=keras.initializers.RandomNormal(stddev=0.5),
+                name=f"position_{axis}",
+            )
+            for axis, size in enumerate(self.sizes)
+        ]
+        if self.gamma_map:
+            self.gamma_in = keras.layers.Dense(width, activation="silu", dtype="float32")
+            self.gamma_in.build((None, 1 + 2 * len(PERIODS) + values))
+            self.modulation = keras.layers.Dense(
+                _MODULATIONS * width, kernel_initializer="zeros", dtype="float32"
+            )
+            self.modulation.build((None, width))
+        self.transformer = []
+        for i in range(self.blocks):
+            block = TransformerBlock(self.heads, self.dropout, self.seed + i, dtype=policy)
+            block.build(sequence, modulation, vector_shape)
+            self.transformer.append(block)
+        self.film = keras.layers.Dense(2 * width, dtype="float32")
+        self.film.build(vector_shape)
+        self.head = keras.layers.Dense(values, kernel_initializer="zeros", dtype=policy)
+        self.head.build(sequence)
+
+    def transform(
+        self,
+        y: Tensor,
+        tokens: Tensor,
+        vector: Tensor,
+        training: bool | None = None,
+        gamma: Tensor | None = None,
+    ) -> Tensor:
+        """Applies the blocks to the patches of y; see `Backbone.transform`.
+
+        Args:
+            y: ``(batch, *data_shape)``.
+            tokens: Not used: what they say is in the vector.
+            vector: Global vector.
+            training: As in Keras.
+            gamma: With `gamma_map`, that of every value, float32 ``(batch, *data_shape)``.
+        """
+        x = self.stem(self._sequence(y)) + ops.cast(self._position(), y.dtype)
+        modulation = ops.zeros((1, 1, _MODULATIONS * self.width))
+        if gamma is not None:
+            modulation = self.modulation(self._embed(self._sequence(gamma)))
+        for block in self.transformer:
+            remat = self.remat and bool(training)
+            x = call_block(block, x, modulation, vector, remat=remat, training=training)
+        shift, scale = ops.split(ops.expand_dims(self.film(vector), 1), 2, axis=-1)
+        x = ops.reshape(self.head(modulate(x, shift, scale)), (-1, *self.sizes, self._values(y)))
+        return from_patches(x, self.patch, y.shape[1:-1])
+
+    def _sequence(self, x: Tensor) -> Tensor:
+        """The patches of data, ``(batch, N, values of a patch)``."""
+        return ops.reshape(to_patches(x, self.patch), (-1, math.prod(self.sizes), self._values(x)))
+
+    def _values(self, x: Tensor) -> int:
+        return self.patch ** len(self.sizes) * x.shape[-1]
+
+    def _position(self) -> Tensor:
+        """A vector for every patch, ``(N, width)``."""
+        total = 0.0
+        for axis, table in enumerate(self.positions):
+            shape = [1] * len(self.sizes) + [self.width]
+            shape[axis] = self.sizes[axis]
+            total = total + ops.reshape(table, shape)
+        return ops.reshape(ops.broadcast_to(total, (*self.sizes, self.width)), (-1, self.width))
+
+    def _embed(self, gamma: Tensor) -> Tensor:
+        """From ``(batch, N, values of a patch)`` to ``(batch, N, width)``; also of their mean."""
+        mean = gamma_features(ops.mean(gamma, axis=-1, keepdims=True))
+        return self.gamma_in(ops.concatenate([mean, gamma / GAMMA_SCALE], axis=-1))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        own = {"width": self.width, "blocks": self.blocks, "heads": self.heads}
+        return {**super().get_config(), **own, "patch": self.patch}
