@@ -179,11 +179,7 @@ class GUDModel(backend.DistributedModel):
             pixels = regions.has_pixel_states(self.views)
             network = network(self.data_shape, gamma_map=pixels, classes=self.classes)
         self.network = network
-        if contract.takes_gamma_map(network) and all(v.basis.mixes_space for v in self.views):
-            raise ValueError(
-                "Expected a `basis` whose components are pixels for a `backbone` with "
-                f"gamma_map=True. Received: basis={self.basis.name!r}."
-            )
+        regions.check_gamma_map(self.views, contract.takes_gamma_map(network))
         contract.check_classes(network, self.classes)
         for view in self.views:
             view.tokens.with_mean = contract.takes_mean_gamma(network)

@@ -1,6 +1,6 @@
 """The region of noising states that a network is trained on, and the distance of others from it."""
 
-from keras_gud.regions.coverage import Gap, check_region, warn_of_gap
+from keras_gud.regions.coverage import Gap, check_gamma_map, check_region, warn_of_gap
 from keras_gud.regions.path import (
     Path,
     describe_path,
@@ -45,6 +45,7 @@ __all__ = [
     "Span",
     "View",
     "adapt_tokens",
+    "check_gamma_map",
     "check_region",
     "describe_path",
     "find_view",

@@ -6,7 +6,7 @@ from a view is the least distance from a state of its paths, with observations i
 
 import itertools
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,13 @@ from keras import ops
 
 from keras_gud.core.types import ArrayLike
 from keras_gud.diffusion.noising_state import NoisingState
+from keras_gud.regions.observed import PIXEL_KINDS
 from keras_gud.regions.view import View
 
 # Gamma may be this far from trained states before a warning: networks are smooth in gamma.
 TOLERANCE = 0.5
+# What tells a network the gamma of every pixel.
+_GAMMA_MAP = "a `backbone` with gamma_map=True (one that is given by name has it)"
 _TIMES = np.linspace(0.0, 1.0, 129, dtype="float32")
 # Values of each parameter of a family, by the number of parameters.
 _VALUES = {1: 33, 2: 9}
@@ -52,11 +55,11 @@ class Gap:
         """Whether all states are as good as trained ones."""
         return self.largest <= TOLERANCE
 
-    def in_words(self, max_tokens: int) -> tuple[str, str]:
+    def in_words(self, view: View) -> tuple[str, str]:
         """What is wrong, and what would mend it.
 
         Args:
-            max_tokens: Of the model's tokens.
+            view: The view in whose components the states are.
         """
         reasons, advice = [], []
         if self.nearest.max() > TOLERANCE:
@@ -69,7 +72,8 @@ class Gap:
                 f"gamma differs by up to {self.within.max():.1f} within groups of components of "
                 "which the network is given the mean alone"
             )
-            advice.append(f"more than max_tokens={max_tokens}")
+            tokens = f"more than max_tokens={view.tokens.max_tokens}"
+            advice.append(tokens if view.basis.mixes_space else _GAMMA_MAP)
         return " and ".join(reasons), " and ".join(advice)
 
 
@@ -118,12 +122,39 @@ def warn_of_gap(gap: Gap, view: View, what: str) -> None:
     """
     if gap.is_trained:
         return
-    reasons, advice = gap.in_words(view.tokens.max_tokens)
+    reasons, advice = gap.in_words(view)
     warnings.warn(
         f"{what} leaves the noising states that the network was trained on: {reasons} "
         f"({type(view.basis).__name__} basis). Train with {advice}.",
         stacklevel=4,
     )
+
+
+def check_gamma_map(views: Sequence[View], takes_it: bool) -> None:
+    """Whether a network can be told the states of the views.
+
+    Args:
+        views: All views of the model.
+        takes_it: Whether the network is given gamma for every pixel.
+
+    Raises:
+        ValueError: if it is, and no view has one.
+
+    Warns:
+        UserWarning: if it is not, and masks of pixels are drawn in training.
+    """
+    if takes_it and all(view.basis.mixes_space for view in views):
+        raise ValueError(
+            "Expected a `basis` whose components are pixels for a `backbone` with "
+            f"gamma_map=True. Received: basis={views[0].basis.name!r}."
+        )
+    masks = {kind for view in views for kind in view.observed} & set(PIXEL_KINDS)
+    if masks and not takes_it:
+        warnings.warn(
+            f"The network is not told which pixels are observed ({', '.join(sorted(masks))} of the "
+            f"`region`), so that its in-painting will be poor. Give {_GAMMA_MAP}.",
+            stacklevel=4,
+        )
 
 
 def distances_from_view(view: View, gamma: np.ndarray) -> np.ndarray:

@@ -23,6 +23,8 @@ Uniform: TypeAlias = Callable[[Shape], Tensor]
 # Of coordinates with more values (frequencies of a large image) the first few values are observed
 # and no other subsets: the tokens that the network sees do not resolve them.
 _MAX_SUBSETS = 64
+# Kinds of which every pixel may differ from its neighbours.
+PIXEL_KINDS = ("pixels", "boxes")
 # Probability that an observation is free of noise.
 _EXACT = 0.5
 
@@ -81,7 +83,7 @@ def check_kinds(kinds: str | Iterable[str], argument: str = "observed") -> tuple
 def check_view(view: "View", coordinates: Coordinates) -> None:
     """Raises a `ValueError` for kinds of observations that are not possible in the view's basis."""
     for kind in view.observed:
-        if kind in ("pixels", "boxes") and view.basis.mixes_space:
+        if kind in PIXEL_KINDS and view.basis.mixes_space:
             raise ValueError(
                 f"Expected a basis whose components are pixels for observed={kind!r}. "
                 f"Received: basis={type(view.basis).__name__}."

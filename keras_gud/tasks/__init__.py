@@ -11,6 +11,7 @@ from keras_gud.tasks.averages import colorize, upscale
 from keras_gud.tasks.blur import deblur
 from keras_gud.tasks.completion import complete, noised
 from keras_gud.tasks.extension import extend
+from keras_gud.tasks.in_order import sample_in_order
 from keras_gud.tasks.options import Options
 from keras_gud.tasks.pixels import denoise, inpaint
 from keras_gud.tasks.restoration import restore
@@ -32,5 +33,6 @@ __all__ = [
     "register",
     "registry",
     "restore",
+    "sample_in_order",
     "upscale",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from keras_gud.core.types import Shape
+from keras_gud.core.types import Array, Shape
 from keras_gud.diffusion.data_scaling import DataScaling
 from keras_gud.diffusion.denoiser import Denoiser
 from keras_gud.regions import View
@@ -19,6 +19,9 @@ class DataSpace(Protocol):
 
     kind: str
     scaling: DataScaling
+
+    def to_data(self, z0: Any, basis: Any, prior: Any, batch_size: int = 256) -> Array:
+        """Clean components to data in their own units and type."""
 
 
 class Model(Protocol):

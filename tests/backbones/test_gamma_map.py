@@ -1,5 +1,7 @@
 """Networks that are given gamma as an image, where components are pixels."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -63,3 +65,15 @@ def test_a_basis_that_mixes_pixels_is_refused(rng):
     model = keras_gud.GUD(basis="haar", schedule="cosine", backbone=backbone)
     with pytest.raises(ValueError, match="Expected a `basis` whose components are pixels"):
         model.adapt(x, verbose=0)
+
+
+def test_a_network_that_is_not_told_of_masks_warns_when_it_is_built(rng):
+    x = rng.normal(size=(32, 4, 4, 1)).astype("float32")
+    for gamma_map in (False, True):
+        backbone = backbones.UNet(widths=(4,), blocks=1, gamma_map=gamma_map)
+        model = keras_gud.GUD(schedule="cosine", region="inpaint", backbone=backbone)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            model.adapt(x, verbose=0)
+        said = [str(w.message) for w in caught if "which pixels are observed" in str(w.message)]
+        assert len(said) == (0 if gamma_map else 1)

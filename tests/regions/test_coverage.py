@@ -78,7 +78,7 @@ def test_what_tokens_cannot_tell():
     view = make_view(observed=("pixels",))
     state = state_of(view, 0.9)
     state[::2] = -7.0
-    with pytest.warns(UserWarning, match=r"by up to 5\.\d within groups.* than max_tokens=\d"):
+    with pytest.warns(UserWarning, match=r"by up to 5\.\d within groups.*with gamma_map=True"):
         regions.check_region([view], view, state[None], gamma_map=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
