@@ -286,6 +286,20 @@ MUTATIONS = [
         ("learned", "(powers) ** (1.0 / _CRITERIA", "(powers) ** (1.0 * _CRITERIA"),
         ("learned, importance", "(self.first)[1] / share", "(self.first)[1] * share"),
     ),
+    Mutation(
+        "learned, first time",
+        "training/denoising_loss.py",
+        "state.dgamma_dt / rarer",
+        "state.dgamma_dt",
+        ("models/test_evaluate.py",),
+    ),
+    Mutation(
+        "stages, rate",
+        "tasks/staged.py",
+        "moves * now.dgamma_dt",
+        "now.dgamma_dt",
+        ("tasks/test_in_order.py",),
+    ),
     # -- samplers: eqs. 9 and 25 ------------------------------------------------------------------
     *_in(
         "samplers/euler_maruyama.py",
