@@ -15,6 +15,8 @@ import numpy as np
 from peers import diffusers_unet
 from race_data import RaceData
 
+from keras_gud import backend
+
 # Solver steps of samplers that are given a number of them.
 STEPS = 50
 
@@ -68,6 +70,8 @@ def _to_data(x, data: RaceData) -> np.ndarray:
 def diffusers(data: RaceData, seconds: float, batch: int, seed: int):
     """diffusers: `UNet2DModel`, cosine schedule, v, and its SDE-DPM-Solver++."""
     import torch
+
+    _import_torchvision()
     from diffusers import DDPMScheduler, DPMSolverMultistepScheduler
 
     torch.manual_seed(seed)
@@ -102,7 +106,7 @@ def lucidrains(data: RaceData, seconds: float, batch: int, seed: int):
     """denoising-diffusion-pytorch: its `Unet` and `GaussianDiffusion`, v, min-SNR, DDIM."""
     import torch
 
-    _without_torchvision()
+    _import_torchvision()
     from denoising_diffusion_pytorch import GaussianDiffusion, Unet
 
     torch.manual_seed(seed)
@@ -125,9 +129,14 @@ def lucidrains(data: RaceData, seconds: float, batch: int, seed: int):
     return draw, facts | {"parameters": sum(p.numel() for p in network.parameters())}
 
 
-def _without_torchvision() -> None:
-    """Lets the package be imported without torchvision, which only its loading of files needs."""
-    if importlib.util.find_spec("torchvision") is None:
+def _import_torchvision() -> None:
+    """Lets the rivals import torchvision: one beside a CPU build of torch, or none at all.
+
+    They need it for nothing but the loading of files.
+    """
+    if importlib.util.find_spec("torchvision") is not None:
+        backend.import_torchvision()
+    else:
         stub = types.ModuleType("torchvision")
         stub.transforms = stub.utils = types.SimpleNamespace()
         stub.__spec__ = importlib.machinery.ModuleSpec("torchvision", None)
@@ -138,6 +147,7 @@ def edm(data: RaceData, seconds: float, batch: int, seed: int):
     """The recipe of EDM (arXiv:2206.00364) around diffusers' U-Net: its weights, noise and Heun."""
     import torch
 
+    _import_torchvision()
     torch.manual_seed(seed)
     network = diffusers_unet(*data.train.shape[2:])
     low, high = data.unit_range
