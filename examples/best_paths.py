@@ -37,7 +37,7 @@ NATS_PER_BIT = np.log(2.0)
 def make(setting):
     """The model of the whole family."""
     schedule = schedules.Hierarchical(**FAMILY)
-    return keras_gud.GUD(basis="haar", schedule=schedule, backbone=setting.backbone, seed=0)
+    return keras_gud.GUD(basis="haar", schedule=schedule, backbone=setting.backbone)
 
 
 def find_paths(model, x, setting, quick):

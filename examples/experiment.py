@@ -142,7 +142,7 @@ def training_images(setting, **kwargs):
     return _load(setting, "train", batch_size=setting.batch_size, **kwargs)
 
 
-def train(make, setting, folder, variant: str, seed: int):
+def train(make, setting, folder, variant: str, seed: int, data=None):
     """A trained model, from the folder if it has been trained before.
 
     Args:
@@ -151,6 +151,7 @@ def train(make, setting, folder, variant: str, seed: int):
         folder: Of the experiment.
         variant: Name of the model.
         seed: Of its weights, noise and order of the data.
+        data: What it is trained on; default: `training_images`.
     """
     path = folder / f"{variant}-{seed}.keras"
     if path.exists():
@@ -162,7 +163,7 @@ def train(make, setting, folder, variant: str, seed: int):
     )
     model.compile(keras.optimizers.Adam(schedule))
     print(f"Training {variant}, seed {seed}: {setting.steps} steps of {setting.batch_size}.")
-    data = training_images(setting, seed=seed)
+    data = training_images(setting, seed=seed) if data is None else data
     stream = isinstance(data, datasets.Stream)
     per_epoch = len(data) if stream else -(-len(data) // setting.batch_size)
     backup = folder / f"{variant}-{seed}-backup"

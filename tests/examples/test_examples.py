@@ -106,6 +106,7 @@ def test_figures(tmp_path):
 EXPERIMENTS = {
     "every_path.py": ["every_path.png"],
     "best_paths.py": ["best_paths.png"],
+    "sudoku.py": ["sudoku.png"],
     "softness_scan.py": ["softness.png"],
     "ordering_scan.py": ["bits_per_dim.png", "frechet.png"],
     "column_generation.py": ["columns.png"],
