@@ -46,13 +46,13 @@ class Results:
             writer.writeheader()
             writer.writerows(self.rows)
 
+    def select(self, **key):
+        """The rows of a key, in the order in which they were computed."""
+        return [row for row in self.rows if all(row[name] == value for name, value in key.items())]
+
     def over_seeds(self, figure: str, **key):
         """Mean of a figure over the rows of a key, and its standard error; NaN without rows."""
-        values = [
-            row[figure]
-            for row in self.rows
-            if all(row[name] == value for name, value in key.items())
-        ]
+        values = [row[figure] for row in self.select(**key)]
         if not values:
             return np.nan, np.nan
         error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
