@@ -1,5 +1,8 @@
 """Generation with Unified Diffusion: component-wise diffusion models in Keras 3."""
 
+from keras_gud import choose_backend  # noqa: F401  (first, before Keras is imported)
+
+# isort: split
 from keras_gud import (
     backbones,
     bases,

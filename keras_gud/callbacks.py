@@ -29,7 +29,7 @@ class SampleGrid(keras.callbacks.Callback):
         **kwargs: Further arguments of `GUDModel.sample`, e.g. ``steps=100``.
 
     Raises:
-        ImportError: without matplotlib (``pip install "keras-gud[demo]"``).
+        ImportError: without matplotlib (``pip install ".[demo]"``).
         ValueError: for n or every below 1.
 
     Example:

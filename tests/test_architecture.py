@@ -12,7 +12,7 @@ BACKENDS = {"jax", "jaxlib", "tensorflow", "torch"}
 
 # From bottom to top, one row a level. A folder of keras_gud/ may import from lower rows only.
 LEVELS = (
-    {"backend", "version"},
+    {"backend", "choose_backend", "version"},
     {"core"},
     {"backbones", "bases", "conditioning", "persistence", "priors"},
     {"data", "diffusion"},

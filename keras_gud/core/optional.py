@@ -10,8 +10,8 @@ def missing(package: str, purpose: str, extra: str = "demo") -> ImportError:
         extra: The extra of this package that installs it.
 
     >>> str(missing("matplotlib", "plots"))
-    'Expected matplotlib to be installed for plots: pip install "keras-gud[demo]"'
+    'Expected matplotlib to be installed for plots: pip install ".[demo]"'
     """
     return ImportError(
-        f'Expected {package} to be installed for {purpose}: pip install "keras-gud[{extra}]"'
+        f'Expected {package} to be installed for {purpose}: pip install ".[{extra}]"'
     )

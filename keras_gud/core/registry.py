@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import keras
 import numpy as np
 
+from keras_gud.core.synonyms import meaning
 from keras_gud.core.types import Coordinates, Identifier
 
 PACKAGE = "keras_gud"
@@ -35,9 +36,12 @@ def discover(package: str) -> None:
 
 
 def near_match(name: str, known: Iterable[str]) -> str:
-    """A sentence that names the nearest known name, or an empty string."""
-    close = difflib.get_close_matches(str(name).lower(), list(known), n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    """A sentence that names the nearest known name, by meaning or letters, or an empty string."""
+    known = list(known)
+    close = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
+    same = meaning(str(name), known)
+    found = same or (close[0] if close else None)
+    return f" Did you mean {found!r}?" if found else ""
 
 
 def require_one_of(argument: str, value: Any, known: Collection[str]) -> None:

@@ -19,6 +19,7 @@ from keras_gud.diffusion.denoiser import Denoiser
 from keras_gud.diffusion.terminal import NoisedMoments
 from keras_gud.models import best_path, diagnosis, inversion, likelihood, paths, sampling
 from keras_gud.models.data_space import DataSpace
+from keras_gud.models.description import in_one_line
 from keras_gud.models.session import Session
 from keras_gud.persistence import model_file
 from keras_gud.training import changed_network, fit_components, trainer
@@ -253,6 +254,7 @@ class GUDModel(backend.DistributedModel):
 
     # -- what a trained model does ----------------------------------------------------------------
 
+    __repr__ = in_one_line
     has_statistics = property(changed_network.has_statistics)
     check_region = paths.check_region
     path = paths.path

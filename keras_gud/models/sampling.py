@@ -27,7 +27,7 @@ from keras_gud.samplers import Sampler
 @backend.in_strategy_scope
 def sample(
     model: keras.Model,
-    n: int,
+    n: int = 1,
     labels: ArrayLike | None = None,
     guidance: ArrayLike = 1.0,
     *,

@@ -1,11 +1,17 @@
 """Parts by name, and the discovery of the files that define them."""
 
 import functools
+import inspect
 import sys
 
 import pytest
 
+import keras_gud
+from keras_gud import backbones, bases, presets, priors, samplers, schedules
 from keras_gud.core.registry import Registry, discover
+from keras_gud.core.synonyms import _MEANINGS, meaning
+from keras_gud.diffusion.prediction import PREDICTIONS
+from keras_gud.diffusion.weighting import WEIGHTINGS
 
 
 class Part:
@@ -82,3 +88,19 @@ def test_a_file_in_the_folder_is_enough(tmp_path, monkeypatch):
     finally:
         for name in [name for name in sys.modules if name.startswith("family_of_parts")]:
             del sys.modules[name]
+
+
+@pytest.mark.once
+def test_every_synonym_is_of_something_that_exists():
+    """And is no name itself, where what it means is one."""
+    parameters = inspect.signature(keras_gud.GUDModel).parameters.keys() | {"data_shape"}
+    parameters |= inspect.signature(keras_gud.GUDModel.sample).parameters.keys()
+    families = [
+        *(part.registry.factories for part in (bases, priors, schedules, samplers, backbones)),
+        *(presets.ALL, PREDICTIONS, WEIGHTINGS, parameters),
+    ]
+    for word, names in _MEANINGS.items():
+        for name in names:
+            known = [family for family in families if name in family]
+            assert known, f"{word}: {name}"
+            assert any(meaning(word, family) == name or word in family for family in known)

@@ -183,6 +183,17 @@ BAD_PARTS = {
     "dtype as a config": ({"backbone_dtype": {}}, "`backbone_dtype` to be a dtype policy"),
     "list of bases": ({"basis": ["channel", "har"]}, "`basis` to be one of.*Did you mean 'haar'"),
     "no bases": ({"basis": []}, "at least one basis"),
+    # What other libraries call it.
+    "fft": ({"basis": "fft"}, "Did you mean 'fourier'"),
+    "wavelet": ({"basis": "wavelet"}, "Did you mean 'haar'"),
+    "ddpm": ({"schedule": "ddpm"}, "Did you mean 'vp'"),
+    "unet": ({"backbone": "UNet"}, "Did you mean 'small'"),
+    "transformer": ({"backbone": "transformer"}, "Did you mean 'dit-small'"),
+    "epsilon": ({"prediction": "epsilon"}, "Did you mean 'eps'"),
+    "num_classes": ({"num_classes": 10}, "Did you mean 'classes'"),
+    "network": ({"network": "small"}, "Did you mean 'backbone'"),
+    "image_size": ({"image_size": 32}, "Did you mean 'data_shape'"),
+    "noise_schedule": ({"noise_schedule": "vp"}, "Did you mean 'schedule'"),
 }
 
 
@@ -372,6 +383,9 @@ MISTAKES = {
     "unknown parameter": (lambda m: m.sample(1, aa=0.5), "Did you mean 'a'"),
     "parameter out of bounds": (lambda m: m.sample(1, a=-1.0), "Expected `a` to be a number"),
     "other name": (lambda m: m.sample(1, n_steps=10), "n_steps=10.*Did you mean 'steps'"),
+    "num_samples": (lambda m: m.sample(num_samples=4), "num_samples=4.*Did you mean 'n'"),
+    "guidance_scale": (lambda m: m.sample(guidance_scale=4), "Did you mean 'guidance'"),
+    "solver": (lambda m: m.sample(4, sampler="dopri5"), "Did you mean 'tsit5'"),
     "another typo": (lambda m: m.elbo(FLOATS, drawz=3), "drawz=3.*Did you mean 'draws'"),
     "a word": (lambda m: m.sample(1, a="fast"), "Expected `a` to be a number"),
     "no value": (lambda m: m.sample(1, a=[]), "Expected `a` to be a number, or an array"),

@@ -266,3 +266,14 @@ def test_an_epoch_that_is_stopped_is_not_short_of_data():
         warnings.filterwarnings("error", message=".*steps asked for")
         model.fit(X, batch_size=16, epochs=2, verbose=0, callbacks=[StopAtOnce()])
     assert float(ops.convert_to_numpy(model.ema.count)) == 1
+
+
+@pytest.mark.once
+def test_a_model_says_what_it_is():
+    model = make(schedule="vp")
+    assert repr(model) == (
+        "<GUD: basis=Pixel, prior=Isotropic, schedule=VP, backbone='OneWeightPerValue', no "
+        "data seen>"
+    )
+    model.adapt(np.random.default_rng(0).normal(size=(16, 4)), verbose=0)
+    assert repr(model).endswith("OneWeightPerValue of 4e-06M weights, data_shape=(4,)>")
