@@ -9,11 +9,13 @@ import numpy as np
 from keras_gud.core.arguments import check_integer
 from keras_gud.datasets import offline, prepared
 from keras_gud.datasets.augmentation import Step
+from keras_gud.datasets.folder import ImageFolder
 from keras_gud.datasets.offline import choose
 from keras_gud.datasets.prepared import PathLike, prepare
+from keras_gud.datasets.resizing import as_size
 from keras_gud.datasets.stream import ImageSource, InMemory, Stream
 
-__all__ = ["Stream", "load", "prepare"]
+__all__ = ["Stream", "from_folder", "load", "prepare"]
 
 _CHUNK = 1000  # images read per step of the progress bar
 
@@ -110,6 +112,82 @@ def load(
         rows = choose(len(images), n, np.random.default_rng(seed), what)
     if labels and not images.has_labels:
         raise ValueError(f"Expected a data set with labels. Received: name={name!r}, labels=True.")
+    return _give(images, rows, batch_size, shuffle, seed, labels, augment, verbose)
+
+
+def from_folder(
+    path: PathLike,
+    size: int | Sequence[int] | None = None,
+    n: int | None = None,
+    seed: int = 0,
+    *,
+    channels: int | None = None,
+    labels: bool = False,
+    batch_size: int | None = None,
+    shuffle: bool = True,
+    augment: Step | Sequence[Step] | None = None,
+    skip_unreadable: bool = False,
+    verbose: int = 1,
+) -> np.ndarray | tuple[np.ndarray, np.ndarray] | Stream:
+    """The images below a folder, as an array or as batches.
+
+    Args:
+        path: The folder, of PNG, JPEG, BMP, GIF, WebP or TIFF files, also in folders of their own.
+        size: Edge in pixels, or ``(height, width)``: images are cropped to this aspect ratio
+            around their centre and scaled down by area averages. `None`: all have one size.
+        n: How many of them, in random order; by default all.
+        seed: Which ones, and their order.
+        channels: 1 (grey), 3 (colour) or 4 (with alpha), to which they are converted; by default
+            what all of them have.
+        labels: Whether to return class labels too: the numbers of the sub-folders' names in
+            alphabetical order.
+        batch_size: As in `load`: `None` for an array, else a `Stream` that reads from disk.
+        shuffle: As in `load`.
+        augment: As in `load`.
+        skip_unreadable: Whether files that cannot be read are left out, with a warning that names
+            them, in place of an error.
+        verbose: 0 for no progress bar where an array is read.
+
+    Returns:
+        As `load`; uint8, or uint16 where all files are grey of 16 bits.
+
+    Raises:
+        ValueError: for a folder without images, files that cannot be read (named), images of
+            several sizes without `size`, of several numbers of channels without `channels`,
+            smaller than `size`, or labels without sub-folders.
+        ImportError: without Pillow (extra ``data``).
+
+    Example:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for i in range(3):
+    ...     keras.utils.save_img(folder / f"{i}.png", np.zeros((40, 50, 3)))
+    >>> from_folder(folder, size=32, verbose=0).shape
+    (3, 32, 32, 3)
+    """
+    images = ImageFolder(path, as_size(size), channels, skip_unreadable)
+    if labels and not images.has_labels:
+        raise ValueError(
+            "Expected files in several sub-folders, whose names are the classes. Received: "
+            f"path={str(path)!r}, labels=True."
+        )
+    rows = choose(len(images), n, np.random.default_rng(seed), "images")
+    return _give(images, rows, batch_size, shuffle, seed, labels, augment, verbose)
+
+
+def _give(
+    images: ImageSource,
+    rows: np.ndarray,
+    batch_size: int | None,
+    shuffle: bool,
+    seed: int,
+    labels: bool,
+    augment: Step | Sequence[Step] | None,
+    verbose: int,
+) -> np.ndarray | tuple[np.ndarray, np.ndarray] | Stream:
+    """The rows of a source, as an array, a pair of them, or a stream."""
     if batch_size is not None:
         return Stream(images, rows, batch_size, shuffle, seed, labels, augment)
     x, y = _read(images, rows, verbose)

@@ -35,11 +35,11 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     from 96 to 32 pixels, the mean of 3 x 3.
 
     Args:
-        image: uint8 ``(height, width, channels)``.
+        image: uint8 or uint16 ``(height, width, channels)``.
         size: New height and width in pixels, at most those of the image.
 
     Returns:
-        uint8 ``(*size, channels)``.
+        ``(*size, channels)`` of the same dtype.
 
     Raises:
         ImportError: where Pillow is missing.
@@ -68,4 +68,4 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     # As floats: Pillow rounds 8-bit pixels twice, once for each axis.
     channels = (Image.fromarray(channel.astype("float32")) for channel in np.moveaxis(image, -1, 0))
     resized = [channel.resize(size[::-1], Image.Resampling.BOX, box) for channel in channels]
-    return np.round(np.stack([np.asarray(x) for x in resized], axis=-1)).astype("uint8")
+    return np.round(np.stack([np.asarray(x) for x in resized], axis=-1)).astype(image.dtype)
