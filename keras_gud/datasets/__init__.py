@@ -3,10 +3,10 @@
 import importlib.util
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 
 from keras_gud.core.arguments import check_integer
+from keras_gud.core.progress import Progress
 from keras_gud.datasets import offline, prepared
 from keras_gud.datasets.augmentation import Step
 from keras_gud.datasets.folder import ImageFolder
@@ -159,7 +159,7 @@ def from_folder(
 
     Example:
 
-    >>> import tempfile
+    >>> import keras, tempfile
     >>> from pathlib import Path
     >>> folder = Path(tempfile.mkdtemp())
     >>> for i in range(3):
@@ -209,11 +209,11 @@ def _read(
     n, (first, label) = len(rows), images.read(rows[:1])
     x = np.empty((n, *first.shape[1:]), first.dtype)
     y = None if label is None else np.empty(n, label.dtype)
-    bar = keras.utils.Progbar(n, unit_name="image", verbose=verbose)
+    progress = Progress(n, "image", verbose)
     for start in range(0, n, _CHUNK):
         chunk = slice(start, start + _CHUNK)
         x[chunk], label = images.read(rows[chunk])
         if y is not None:
             y[chunk] = label
-        bar.update(min(chunk.stop, n))
+        progress.update(min(chunk.stop, n))
     return x, y

@@ -12,12 +12,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from keras_gud.core import counter_rng
 from keras_gud.core.arguments import check_integer
+from keras_gud.core.progress import Progress
 from keras_gud.core.registry import require_one_of
 from keras_gud.core.types import Array, ArrayLike, DenoiserFunction, Shape, Tensor, TensorLike
 from keras_gud.likelihood.solve import CompiledSolve, Solve
@@ -126,9 +126,7 @@ class FlowLikelihood:
         size = len(z) if batch_size is None else check_integer("batch_size", batch_size, 1)
         divided = ShardedRows(size, independent=False)  # a batch shares its steps
         starts = range(0, len(z), divided.count)
-        bar: Any = None
-        if progress:
-            bar = keras.utils.Progbar(100 * len(starts), unit_name="percent")
+        shown = Progress(100 * len(starts), "part", progress)
         self.statistics, results = [], []
         for b, at in enumerate(starts):
             rows = rows_of_batch(at, divided.count, len(z))
@@ -136,10 +134,10 @@ class FlowLikelihood:
             conditions = [take_rows(part, rows) for part in arguments]
 
             def report(t: float, b: int = b) -> None:
-                bar.update(round(100 * (b + t)))
+                shown.update(round(100 * (b + t)))
 
             batch = divided.shard((z[rows], keys, conditions))
-            terms = self._solve(functions, batch, report if bar else None)
+            terms = self._solve(functions, batch, report if progress else None)
             results.append([divided.gather(term)[: len(z) - at] for term in terms])
         log_start, integrals = (np.concatenate(part) for part in zip(*results, strict=True))
         return _terms(log_start, integrals, functions.exact)

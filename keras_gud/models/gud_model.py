@@ -11,6 +11,7 @@ from keras_gud import backend, regions
 from keras_gud.backbones import contract
 from keras_gud.conditioning.gamma_tokens import GammaTokens
 from keras_gud.core.arguments import check_integer, check_keywords, require_built
+from keras_gud.core.progress import verbosity
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.seeding import seeded_defaults
 from keras_gud.core.types import Shape, Tensor
@@ -131,7 +132,7 @@ class GUDModel(backend.DistributedModel):
         Args:
             data: Data in any form that `fit` takes; streamed once, twice for a fitted basis.
             batch_size: Examples per batch where `data` is an array.
-            verbose: 1 shows progress bars.
+            verbose: 0 is silent, 1 shows bars, 2 lines; ``"auto"``: bars where they can be drawn.
 
         Raises:
             ValueError: for data that cannot be used; the message says why.
@@ -143,7 +144,7 @@ class GUDModel(backend.DistributedModel):
         if not isinstance(data, Source):
             source = trainer.open_data(self, data, batch_size=batch_size, required=False)
         shape, kind = self.data_space.recognise(source.first)
-        show = 1 if verbose == "auto" else int(verbose)
+        show = verbosity(verbose)
         parts = self.views, self.region, source, shape, kind, show
         scaling = fit_components.fit_parts(*parts, self.data_space.data_scale)
         self.data_space.shape, before = shape, self.data_space.scaling

@@ -8,6 +8,7 @@ import numpy as np
 from keras_gud import presets
 from keras_gud.backend import to_numpy
 from keras_gud.core.arguments import check_integer, require_built
+from keras_gud.core.progress import Progress
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import Array, Shape, Tensor
 from keras_gud.data import encoded
@@ -259,9 +260,9 @@ def _in_batches(function, x, batch_size, verbose=0) -> Array:
     starts = range(0, len(x), size)
     if verbose:
         print("Encoding the data")
-    bar = keras.utils.Progbar(len(starts), verbose=verbose, unit_name="batch")
+    progress = Progress(len(starts), "batch", verbose)
     results = []
     for i, start in enumerate(starts):
         results.append(function(x[start : start + size]))
-        bar.update(i + 1)
+        progress.update(i + 1)
     return np.concatenate(results)

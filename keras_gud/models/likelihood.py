@@ -15,6 +15,7 @@ from keras_gud import backend
 from keras_gud.conditioning.class_labels import sampling_labels
 from keras_gud.core import counter_rng
 from keras_gud.core.arguments import check_integer, require_built
+from keras_gud.core.progress import Progress
 from keras_gud.core.types import Array, ArrayLike, Identifier
 from keras_gud.data.arrays import is_array
 from keras_gud.data.batch import pick
@@ -99,7 +100,7 @@ def log_prob(
     model.view_along(schedule, params=params)
     source = _open(model, x, labels, batch_size)
     total = source.keras_data.num_batches if source.is_array else source.n_batches
-    bar = keras.utils.Progbar(total, unit_name="batch") if verbose else None
+    progress = Progress(total, "batch", verbose)
     size, count, results = None, 0, []
     for i, (batch, label) in enumerate(source.examples()):
         size = len(batch) if size is None else size
@@ -118,8 +119,7 @@ def log_prob(
             )
         )
         count += len(batch)
-        if bar:
-            bar.update(i + 1)
+        progress.update(i + 1)
     terms = {name: np.concatenate([part[name] for part in results]) for name in results[0]}
     added = _density_terms(model, view, given, params)
     constants = {name: np.full(count, value) for name, value in added.items()}

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from keras_gud.core import counter_rng
 from keras_gud.core.arguments import check_integer
+from keras_gud.core.progress import Progress
 from keras_gud.core.registry import require_one_of
 from keras_gud.core.types import Array, DenoiserFunction
 from keras_gud.paths.information import Information
@@ -187,13 +187,12 @@ def _roots(squares: Array) -> Array:
 
 
 def _over_time(at, batch, times, seed, first, progress) -> tuple[Array, Array]:
-    bar = keras.utils.Progbar(len(times), unit_name="time") if progress else None
+    shown = Progress(len(times), "time", progress)
     keys = counter_rng.sample_keys(seed, len(batch), first)
     found = []
     for k, t in enumerate(times):
         parts = at(np.float32(t), batch, keys)
         found.append([ops.convert_to_numpy(part).astype("float64") for part in parts])
-        if bar:
-            bar.update(k + 1)
+        shown.update(k + 1)
     values, nats = zip(*found, strict=True)
     return np.stack(values), np.stack(nats)

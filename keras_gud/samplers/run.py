@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 from keras import ops, tree
 
 from keras_gud import backend
 from keras_gud.core import counter_rng
 from keras_gud.core.arguments import check_integer
+from keras_gud.core.progress import Progress
 from keras_gud.core.types import DenoiserFunction, Shape, Tensor
 from keras_gud.samplers.contract import Schedule
 from keras_gud.samplers.loop import Loop
@@ -86,9 +86,7 @@ class Run:
         loop, sampler = self.loop, self.sampler
         sampler.statistics = []
         starts = range(0, self.n, self.rows.count)
-        bar = None
-        if self.progress:
-            bar = keras.utils.Progbar(self.steps * len(starts), unit_name="step")
+        progress = Progress(self.steps * len(starts), "step", self.progress)
         results, paths = [], []
         for b, at in enumerate(starts):
             rows = rows_of_batch(at, self.rows.count, self.n)
@@ -97,14 +95,14 @@ class Run:
             keys, params, condition = self.rows.shard((keys, params, condition))
 
             def report(done, b=b):
-                bar.update(round(self.steps * (b + done)))
+                progress.update(round(self.steps * (b + done)))
 
             z = initial_z(keys, rows, params)
             carry = loop.begin(z, params, condition, self.times)
             arguments = keys, params, condition, self.times
             states = max(self.states, 1)
             path = sampler.run_batch(
-                loop, carry, arguments, self.steps, states, report if bar else None
+                loop, carry, arguments, self.steps, states, report if self.progress else None
             )
             z = path[-1]
             if denoise:

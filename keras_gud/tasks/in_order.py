@@ -13,7 +13,6 @@ average ``1 - sureness_g`` is the fraction of the group's variance that is not k
 import inspect
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -21,6 +20,7 @@ from keras_gud.conditioning.class_labels import sampling_condition
 from keras_gud.core import counter_rng
 from keras_gud.core.arguments import check_integer, require_built
 from keras_gud.core.compiled import CompiledWithVariables
+from keras_gud.core.progress import Progress
 from keras_gud.core.registry import require_one_of
 from keras_gud.core.types import ArrayLike, DenoiserFunction, Identifier
 from keras_gud.data.arrays import BATCH_SIZE
@@ -120,7 +120,7 @@ def sample_in_order(
     kwargs = {"steps": steps, "seed": seed, "batch_size": batch_size, "condition": condition}
     done, z = np.zeros(ranks.shape, "float32"), None
     stages = -(-view.schedule.n_groups // at_once)
-    bar = keras.utils.Progbar(stages, unit_name="stage") if progress else None
+    shown = Progress(stages, "stage", progress)
     for stage in range(stages):
         if isinstance(order, str) and order == "surest" and stage:
             ranks = -sureness(z, done, params, condition, batch_size)
@@ -132,8 +132,7 @@ def sample_in_order(
         else:
             z = solver.integrate(denoiser, path, z, **how, **along)
         done = done + moves
-        if bar:
-            bar.add(1)
+        shown.add(1)
     return model.data_space.to_data(z, view.basis, view.prior, batch_size)
 
 

@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_gud.conditioning.class_labels import sampling_condition
+from keras_gud.core.progress import Progress
 from keras_gud.diffusion.guidance import Guided
 from keras_gud.regions import View
 from keras_gud.samplers.run import check_rows
@@ -98,7 +98,7 @@ class Strips:
     def blocks(self, columns: int | None, wrap: bool) -> Iterator[np.ndarray]:
         """Yields the finished columns, see `extend`."""
         left = math.inf if columns is None else columns - (self.gap if wrap else 0)
-        bar = keras.utils.Progbar(columns, unit_name="column") if self.options.progress else None
+        progress = Progress(columns, "column", self.options.progress)
         ends: tuple[Any, Any] = None, None
         if wrap and self.image is not None:
             image = np.repeat(self.image[:, None], self.options.draws, axis=1)
@@ -106,8 +106,7 @@ class Strips:
         for block in self._finished() if left else ():
             block = self.direction.cut(block, 0, int(min(left, self.direction.width(block))))
             left -= self.direction.width(block)
-            if bar:
-                bar.add(self.direction.width(block))
+            progress.add(self.direction.width(block))
             if wrap:
                 ends = self._ends(ends, block)
             yield block
@@ -115,8 +114,7 @@ class Strips:
                 break
         if wrap:
             yield self._close(*ends)
-            if bar:
-                bar.add(self.gap)
+            progress.add(self.gap)
 
     def _finished(self) -> Iterator[np.ndarray]:
         """Yields the columns that are finished at each shift, without end."""

@@ -4,11 +4,11 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_gud import backend
 from keras_gud.bases.batches import join
+from keras_gud.core.progress import Progress
 from keras_gud.core.streaming_moments import Covariance, Moments
 from keras_gud.core.types import Array, Shape
 from keras_gud.data.checks import check_batch, check_varied
@@ -149,17 +149,14 @@ class Passes:
         check_varied(bool(varied or (examples != examples[0]).any()), self.count)
 
     def _batches(self) -> Iterator[Array]:
-        bar: Any = None
-        if self.verbose:
-            bar = keras.utils.Progbar(self.source.n_batches, verbose=1, unit_name="batch")
+        progress = Progress(self.source.n_batches, "batch", self.verbose)
         i = 0
         for i, x in enumerate(self.source, start=1):
             check_batch(x, self.data_shape, self.kind)
             yield x
-            if bar:
-                bar.update(i)
-        if bar and self.source.n_batches is None:
-            bar.update(i, finalize=True)
+            progress.update(i)
+        if self.source.n_batches is None:
+            progress.update(i, finalize=True)
 
 
 def scaled_covariance(data: Passes, data_scale: Any) -> Covariance:

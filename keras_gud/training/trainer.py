@@ -13,6 +13,7 @@ import keras
 from keras_gud import backend
 from keras_gud.backbones.contract import training_argument
 from keras_gud.core.arguments import check_integer, check_numbers, require_built
+from keras_gud.core.progress import verbosity
 from keras_gud.core.types import Tensor
 from keras_gud.data import arrays
 from keras_gud.data.source import Source
@@ -140,7 +141,7 @@ def fit(
             under ``"label"``. Ignored by a model without classes.
         batch_size: Examples per step where x is an array; default 128.
         epochs: As in Keras.
-        verbose: As in Keras.
+        verbose: As in Keras; ``"auto"`` is a bar in terminals and notebooks, else a line an epoch.
         callbacks: As in Keras; with a `keras_gud.callbacks.Checkpoint`, training goes on where
             it was interrupted.
         validation_split: Fraction of an array, its last examples, to validate on.
@@ -176,7 +177,7 @@ def fit(
             x, sample_weight, validation_split, y
         )
         validation_data = (x_held, y_held, weight_held)
-    show = 0 if verbose == 0 else 1
+    verbose = show = verbosity(verbose)
     checkpoint, callbacks = checkpoints.take(_as_list(callbacks))
     resumed = checkpoint is not None and checkpoint.resume(model, show)
     with backend.raise_together("open its data"):
