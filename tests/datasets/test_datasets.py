@@ -145,5 +145,5 @@ def test_impossible_requests_say_what_is_possible(kwargs, message):
 )
 def test_missing_package_names_the_extra(monkeypatch, name, module, package):
     monkeypatch.setitem(sys.modules, module, None)  # makes the import statement fail
-    with pytest.raises(ImportError, match=rf'{package}.*pip install "keras-gud\[demo\]"'):
+    with pytest.raises(ImportError, match=rf'{package}.*pip install ".\[demo\]"'):
         datasets.load(name)

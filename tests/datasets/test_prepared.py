@@ -211,7 +211,7 @@ def test_unknown_names_and_impossible_requests(prepared):
 @pytest.mark.once
 def test_missing_packages_name_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    with pytest.raises(ImportError, match=r'tensorflow-datasets.*"keras-gud\[data\]"'):
+    with pytest.raises(ImportError, match=r'tensorflow-datasets.*".\[data\]"'):
         datasets.load("cifar10")
     with pytest.raises(ValueError, match=r"name='digit'\. Did you mean 'digits'"):
         datasets.load("digit")

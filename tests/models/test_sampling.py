@@ -76,7 +76,7 @@ def test_weights_are_never_baked_in(trained):
 @pytest.mark.once
 def test_progress(trained, capsys):
     trained.sample(2, steps=10, seed=0, progress=True)
-    assert "10/10" in capsys.readouterr().out
+    assert "10 of 10 steps" in capsys.readouterr().out
 
 
 def test_eight_bit_samples():

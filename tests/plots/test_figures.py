@@ -139,5 +139,5 @@ def test_errors_say_what_was_expected(call, message):
 @pytest.mark.once
 def test_missing_matplotlib_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r'matplotlib.*pip install "keras-gud\[demo\]"'):
+    with pytest.raises(ImportError, match=r'matplotlib.*pip install ".\[demo\]"'):
         plots.image_grid(np.zeros((1, 8, 8, 1)))

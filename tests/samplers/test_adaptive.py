@@ -114,7 +114,7 @@ def test_progress_changes_nothing(parts, capsys):
     sampler = samplers.AdaptiveRungeKutta()
     quiet = sampler(*parts, n=4, seed=1)
     np.testing.assert_allclose(sampler(*parts, n=4, seed=1, progress=True), quiet, atol=1e-5)
-    assert "10000/10000" in capsys.readouterr().out
+    assert "10000 of 10000 steps" in capsys.readouterr().out
 
 
 @pytest.mark.once
