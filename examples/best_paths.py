@@ -29,7 +29,7 @@ BY_HAND = {
 }
 STEPS = (8, 16, 32)
 SAMPLERS = ("ancestral", "dpm++sde", "unipc")
-OBJECTIVES = ("elbo", "model", "ode")
+OBJECTIVES = ("elbo", "model")
 # Of the optimised paths' steps, with the network's own loss.
 CHOSEN_FOR = 16
 NATS_PER_BIT = np.log(2.0)
