@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_gud import backbones, bases, presets, priors, schedules
+from keras_gud.backend import torch_has_gpu
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import Shape
 from keras_gud.models.gud_model import GUDModel
@@ -103,6 +104,7 @@ class _NamedBackbone:
     def __call__(
         self, data_shape: Shape, gamma_map: bool, classes: int | None
     ) -> keras.layers.Layer:
+        _check_float16(self.dtype, data_shape)
         kwargs = {"gamma_map": gamma_map, "classes": classes}
         return backbones.get(self.identifier, data_shape=data_shape, dtype=self.dtype, **kwargs)
 
@@ -115,3 +117,15 @@ def _check_policy(policy: str) -> None:
             "Expected `backbone_dtype` to be a dtype policy, such as 'mixed_bfloat16'. "
             f"Received: backbone_dtype={policy!r}."
         ) from error
+
+
+def _check_float16(policy: str, data_shape: Shape) -> None:
+    """Before training fails in the middle of torch."""
+    half = keras.dtype_policies.get(policy).compute_dtype == "float16"
+    on_cpu = keras.backend.backend() == "torch" and not torch_has_gpu()
+    if half and on_cpu and len(data_shape) == 3:
+        raise ValueError(
+            "Expected a dtype policy that torch can train with here: on a CPU its convolutions of "
+            "images have no gradients in float16. Take backbone_dtype='mixed_bfloat16', or set "
+            f"that as the global policy. Received: backbone_dtype={policy!r}."
+        )

@@ -9,7 +9,7 @@ import pytest
 from helpers.one_weight import OneWeightPerValue
 
 import keras_gud
-from keras_gud import backbones, bases, priors, samplers, schedules
+from keras_gud import backbones, backend, bases, priors, samplers, schedules
 
 pytestmark = pytest.mark.once
 
@@ -709,3 +709,12 @@ def test_arguments_of_a_trained_model_that_are_of_another_kind(trained):
 def test_a_masked_array_does_not_lose_its_mask_silently():
     with pytest.raises(ValueError, match="Expected data without a mask"):
         make().adapt(np.ma.masked_array(FLOATS, FLOATS > 1.0), verbose=0)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch" or backend.torch_has_gpu(), reason="of torch on a CPU"
+)
+def test_half_precision_that_the_device_lacks():
+    model = keras_gud.GUD(backbone="tiny", backbone_dtype="mixed_float16")
+    with pytest.raises(ValueError, match="no gradients in float16.*'mixed_bfloat16'"):
+        model.fit(RNG.integers(256, size=(8, 4, 4, 1)).astype("uint8"), verbose=0)
