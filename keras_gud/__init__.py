@@ -56,3 +56,8 @@ __all__ = [
     "schedules",
     "tasks",
 ]
+
+
+def __dir__() -> list[str]:
+    """The public names, for completion."""
+    return __all__

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import keras_gud
+
 ROOT = Path(__file__).parents[1] / "keras_gud"
 FILES = sorted(ROOT.rglob("*.py"))
 LONGEST = 300
@@ -223,3 +225,7 @@ class _B:
 def test_a_new_module_must_be_given_a_level():
     (violation,) = arrow_violations("import numpy", ("keras_gud", "brand_new"))
     assert "keras_gud.brand_new has no level: add it to LEVELS" in violation
+
+
+def test_completion_offers_the_public_names():
+    assert dir(keras_gud) == sorted(keras_gud.__all__)
