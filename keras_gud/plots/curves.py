@@ -1,7 +1,7 @@
 """Component-wise schedules as curves over time (paper figs. 2 and 6)."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -15,11 +15,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# One schedule: gamma at several times, or its `NoisingState`.
-Gamma: TypeAlias = TensorLike | NoisingState
+_TIMES = np.linspace(0.0, 1.0, 65, dtype="float32")
 
 _MAX_LINES = 8
 _MAX_LEGEND_ENTRIES = 12
+
+
+class HasSchedule(Protocol):
+    """A model."""
+
+    schedule: Callable[..., NoisingState]
+
+
+# One schedule: gamma at several times, its `NoisingState`, itself, or a model that has one.
+Gamma: TypeAlias = TensorLike | NoisingState | Callable[..., NoisingState] | HasSchedule
+
 # Quantities that can be shown: `log_snr`, and the properties of `NoisingState`.
 _TITLES = {
     "sigma": r"noise level $\sigma_i(t)$",
@@ -32,7 +42,7 @@ _TITLES = {
 
 def schedule(
     gamma: Gamma | Mapping[str, Gamma],
-    times: TensorLike,
+    times: TensorLike | None = None,
     variance: TensorLike | Mapping[str, TensorLike] | None = None,
     component_labels: ArrayLike | None = None,
     components: ArrayLike | None = None,
@@ -45,10 +55,10 @@ def schedule(
     are shown side by side, one column each, and share the vertical scale of every quantity.
 
     Args:
-        gamma: Array `(n_times, n_components)` or `(n_times, *data_shape)`; or a schedule's
-            `NoisingState` at the times, ``model.schedule(times)``, whose groups are the
-            components; or a dict of such arrays or states by the name of the schedule.
-        times: The `n_times` diffusion times, `(n_times,)`, usually in 0..1.
+        gamma: A `GUDModel`, an adapted schedule, or its `NoisingState` at the times, whose groups
+            are then the components; or an array `(n_times, n_components)` or `(n_times,
+            *data_shape)`; or a dict of these by the name of the schedule.
+        times: The `n_times` diffusion times, `(n_times,)`; default: 65 from 0 to 1.
         variance: Sigma_i, the variance of each clean component z0_i over the data,
             `(n_components,)` or `data_shape`; 1 by default. A dict by the same names where
             schedules differ in it.
@@ -85,7 +95,7 @@ def schedule(
     >>> len(figure.axes)
     4
     """
-    times = to_numpy(times)
+    times = _TIMES if times is None else to_numpy(times)
     _check_names("show", show, _TITLES)
     levels = levels or {}
     _check_names("levels", levels, show)
@@ -97,7 +107,7 @@ def schedule(
             f"Received: gamma={gamma if several else '...'}, show={show!r}."
         )
     curves = {
-        name: _quantities(each, times, _variance_of(name, variance), show)
+        name: _quantities(_at(each, times), times, _variance_of(name, variance), show)
         for name, each in gammas.items()
     }
     chosen, names = _choose(curves, components, component_labels)
@@ -113,6 +123,12 @@ def schedule(
             row[0].set_ylabel(_TITLES[quantity], fontsize=FONT_SIZE, color=TEXT_COLOUR)
     _add_legend(figure, names)
     return figure
+
+
+def _at(gamma: Gamma, times: np.ndarray) -> TensorLike | NoisingState:
+    """Gamma or the states of a schedule or of a model's own; what is neither is returned."""
+    found = getattr(gamma, "schedule", gamma)
+    return found(times.astype("float32")) if callable(found) else found
 
 
 def _check_names(argument: str, given: Iterable[str], known: Iterable[str]) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+import keras_gud
 from keras_gud import plots, schedules
 
 TIMES = np.linspace(0.0, 1.0, 21, dtype="float32")
@@ -175,3 +176,14 @@ def test_states_between_two_paths_are_shaded():
     np.testing.assert_array_equal(corners[: len(TIMES)], left)
     np.testing.assert_array_equal(corners[len(TIMES) : 2 * len(TIMES)], right[::-1])
     assert axes.patches[0].contains_point(axes.transData.transform((0.0, 0.0)))
+
+
+def test_a_model_a_schedule_and_its_state_are_shown_alike(rng):
+    model = keras_gud.GUD(schedule="columns", backbone="tiny", seed=0)
+    model.adapt(rng.normal(size=(32, 3, 4, 1)), verbose=0)
+    t = np.linspace(0, 1, 65)
+    given = [(model,), (model.schedule,), (model.schedule(t), t)]
+    lines = [[line.get_ydata() for line in plots.schedule(*g).axes[0].lines] for g in given]
+    assert len(lines[0]) == 4
+    for others in lines[1:]:
+        np.testing.assert_allclose(others, lines[0], atol=1e-6)
