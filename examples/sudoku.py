@@ -110,17 +110,17 @@ def make():
     )
 
 
-def draw(model, setting, name, seed):
+def draw(model, setting, name, n, seed):
     """Samples in one of the orders."""
     order, at_once, steps = ORDERS[name]
     steps = min(steps, setting.sampler_steps) if setting.steps <= experiment.QUICK.steps else steps
     kwargs = {"steps": steps, "sampler": setting.sampler, "seed": seed}
-    return tasks.sample_in_order(model, setting.samples, order, at_once, **kwargs)
+    return tasks.sample_in_order(model, n, order, at_once, **kwargs)
 
 
 def score(model, setting, name, seed) -> dict:
     """Shares of grids that follow the rules, and of cells read as 1 to 4."""
-    grids = read(draw(model, setting, name, seed))
+    grids = read(draw(model, setting, name, setting.samples, seed))
     legible = (grids >= 1) & (grids <= 4)
     return {
         "valid": float(follows_rules(grids).mean()),
@@ -133,7 +133,7 @@ def write_picture(model, setting, folder):
     """Some grids of every order, those that break the rules in red."""
     rows = []
     for name in ORDERS:
-        images = draw(model, setting, name, seed=0)[:SHOWN]
+        images = draw(model, setting, name, SHOWN, seed=0)
         colours = np.repeat(images, 3, axis=-1)
         colours[~follows_rules(read(images)), ..., 1:] //= 2
         rows.append(colours)

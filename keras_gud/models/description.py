@@ -18,7 +18,7 @@ def in_one_line(model: keras.Model) -> str:
     parts = ("basis", "prior", "schedule")
     said = [f"{name}={type(getattr(model, name)).__name__}" for name in parts]
     if model.region:
-        said.append(f"region of {len(model.region)} further paths")
+        said.append(f"further paths={len(model.region)}")
     if model.classes is not None:
         said.append(f"classes={model.classes}")
     if model.built:
