@@ -32,7 +32,8 @@ ORDERS = {
     "the surest first": ("surest", 1, 5),
     "the surest two first": ("surest", 2, 11),
 }
-SHOWN = 8
+# In the picture: grids of each order, and the grey of the lines between their cells.
+SHOWN, LINES = 7, 90
 
 
 def evaluations(order, at_once, steps):
@@ -129,15 +130,22 @@ def score(model, setting, name, seed) -> dict:
     }
 
 
-def write_picture(model, setting, folder):
-    """Some grids of every order, those that break the rules in red."""
-    rows = []
-    for name in ORDERS:
-        images = draw(model, setting, name, SHOWN, seed=0)
-        colours = np.repeat(images, 3, axis=-1)
-        colours[~follows_rules(read(images)), ..., 1:] //= 2
-        rows.append(colours)
-    plots.image_table(np.stack(rows), list(ORDERS), scale=3).savefig(folder / "sudoku.png")
+def framed(images):
+    """Grids with lines between cells, and those that break the rules in red."""
+    cells = images.reshape(-1, 4, PIXELS, 4, PIXELS).swapaxes(2, 3)
+    cells = np.pad(cells, [(0, 0)] * 3 + [(1, 1)] * 2, constant_values=LINES)
+    grids = cells.swapaxes(2, 3).reshape(len(images), 4 * (PIXELS + 2), -1, 1)
+    colours = np.repeat(grids, 3, axis=-1)
+    colours[~follows_rules(read(images)), ..., 1:] //= 3
+    return colours
+
+
+def write_picture(model, setting, results, folder):
+    """Some grids of every order."""
+    rows = [framed(draw(model, setting, name, SHOWN, seed=1)) for name in ORDERS]
+    shares = [results.over_seeds("valid", order=name)[0] for name in ORDERS]
+    labels = [f"{name}: {share:.0%}" for name, share in zip(ORDERS, shares, strict=True)]
+    plots.image_table(np.stack(rows), labels, scale=3).savefig(folder / "sudoku.png")
     print(f"wrote {folder / 'sudoku.png'}")
 
 
@@ -154,7 +162,7 @@ def main():
     for name in ORDERS:
         mean, error = results.over_seeds("valid", order=name)
         print(f"{name}: {mean:.3f} +- {error:.3f} of the grids follow the rules")
-    write_picture(model, setting, folder)
+    write_picture(model, setting, results, folder)
 
 
 if __name__ == "__main__":

@@ -106,6 +106,8 @@ def test_figures(tmp_path):
 EXPERIMENTS = {
     "every_path.py": ["every_path.png"],
     "best_paths.py": ["best_paths.png"],
+    "learned_paths.py": [],
+    "state_samplers.py": [],
     "sudoku.py": ["sudoku.png"],
     "softness_scan.py": ["softness.png"],
     "ordering_scan.py": ["bits_per_dim.png", "frechet.png"],
