@@ -198,6 +198,15 @@ class Backbone(keras.layers.Layer):
         }
 
 
+def require_spatial_axes(data_shape: Shape) -> None:
+    """Raises a `ValueError` for vectors, of which some networks can make nothing."""
+    if len(data_shape) == 1:
+        raise ValueError(
+            "Expected data with spatial axes and channels; use `MLP` for vectors. "
+            f"Received: data_shape={data_shape}."
+        )
+
+
 def _check_classes(classes: Any) -> int | None:
     integer = isinstance(classes, Integral) and not isinstance(classes, bool)
     if classes is not None and not (integer and int(classes) >= 1):

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_gud.backbones.attention import Attention
-from keras_gud.backbones.backbone import Backbone
+from keras_gud.backbones.backbone import Backbone, require_spatial_axes
 from keras_gud.backbones.blocks import call_block
 from keras_gud.backbones.embedding import GAMMA_SCALE, PERIODS, gamma_features
 from keras_gud.backbones.resampling import from_patches, patched, to_patches
@@ -159,11 +159,7 @@ class DiT(Backbone):
         vector_shape: BatchShape,
     ) -> None:
         """Creates and builds stem, positions, blocks and head; see `Backbone.create_layers`."""
-        if len(data_shape) == 1:
-            raise ValueError(
-                "Expected data with spatial axes and channels; use `MLP` for vectors. "
-                f"Received: data_shape={data_shape}."
-            )
+        require_spatial_axes(data_shape)
         policy, width = self.dtype_policy, self.width
         self.sizes = patched(data_shape[:-1], self.patch)
         values = self.patch ** len(self.sizes) * data_shape[-1]

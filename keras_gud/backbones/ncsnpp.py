@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_gud.backbones.attention import SpatialAttention
-from keras_gud.backbones.backbone import Backbone, registry
+from keras_gud.backbones.backbone import Backbone, registry, require_spatial_axes
 from keras_gud.backbones.blocks import RESCALE, ResidualBlock, call_block, convolution
 from keras_gud.backbones.embedding import ProxyTimeEmbedding
 from keras_gud.backbones.norm import GroupNorm
@@ -75,11 +75,7 @@ class NCSNpp(Backbone):
         vector_shape: BatchShape,
     ) -> None:
         """Creates and builds the way down and the way up; see `Backbone.create_layers`."""
-        if len(data_shape) == 1:
-            raise ValueError(
-                "Expected data with spatial axes and channels; use `MLP` for vectors. "
-                f"Received: data_shape={data_shape}."
-            )
+        require_spatial_axes(data_shape)
         self.sizes = level_sizes(data_shape[:-1], len(self.widths))
         self.vector_shape, self.block_count = vector_shape, 0
         last = len(self.widths) - 1

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_gud.backbones.backbone import Backbone
+from keras_gud.backbones.backbone import Backbone, require_spatial_axes
 from keras_gud.backbones.blocks import Level, convolution, pointwise
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.backbones.resampling import (
@@ -99,11 +99,7 @@ class UNet(Backbone):
         vector_shape: BatchShape,
     ) -> None:
         """Creates and builds stem, levels and head; see `Backbone.create_layers`."""
-        if len(data_shape) == 1:
-            raise ValueError(
-                "Expected data with spatial axes and channels; use `MLP` for vectors. "
-                f"Received: data_shape={data_shape}."
-            )
+        require_spatial_axes(data_shape)
         policy, widths = self.dtype_policy, self.widths
         spatial = data_shape[:-1]
         self.sizes = level_sizes(patched(spatial, self.patch), len(widths))
