@@ -34,8 +34,10 @@ ONCE = {FULL, *((name, shape) for name in ("ncsnpp", "dit-tiny") for shape in SH
 
 
 def make(name, shape):
-    small = SMALL.get(name, {}) if len(shape) > 1 else VECTORS
-    return backbones.get(name, data_shape=shape, **({} if (name, shape) == FULL else small))
+    if (name, shape) == FULL:
+        return backbones.get(name, data_shape=shape)
+    small = VECTORS if name == "tiny" and len(shape) == 1 else SMALL.get(name, {})
+    return backbones.get(name, data_shape=shape, **small)
 
 
 def accepts(name, shape):
