@@ -23,7 +23,8 @@ class Backbone(keras.layers.Layer):
 
     Where components are pixels, tokens may be too coarse: with an arbitrary mask for in-painting
     each pixel has a gamma of its own. With `gamma_map` the network is called as ``network([y,
-    tokens, gamma])`` with gamma ``(batch, *data_shape)``, which is appended to the channels.
+    tokens, gamma])`` with gamma ``(batch, *data_shape)``; where components are wavelets, the
+    gammas of every scale at a position are its channels.
 
     With `classes` the last input is int32 labels ``(batch,)`` in 0 .. classes, where the label
     `classes` is the null label, "no label". Their embedding is added to the global vector.
@@ -33,7 +34,7 @@ class Backbone(keras.layers.Layer):
         mixers: Number of MLP-Mixer layers that embed the noising state.
         dropout: Dropout rate in [0, 1).
         seed: Integer from which the seeds of all dropout layers derive.
-        gamma_map: Whether gamma itself is an input too, as further channels.
+        gamma_map: Whether the gamma of every value is an input too.
         remat: Whether blocks are computed again in the backward pass, to save memory
             (rematerialisation); not with dropout.
         classes: Number of classes, or `None` for a network that is not conditioned on labels.
@@ -44,9 +45,6 @@ class Backbone(keras.layers.Layer):
         ValueError: for a dropout rate outside [0, 1), dropout with `remat`, classes that are not an
             integer >= 1, or inputs of wrong shapes.
     """
-
-    # Whether `transform` takes gamma as an argument, in float32, not as further channels of y.
-    gamma_apart = False
 
     def __init__(
         self,
@@ -83,35 +81,33 @@ class Backbone(keras.layers.Layer):
         return NoisingStateEmbedding(self.embedding_dim // 2, self.embedding_dim, self.mixers)
 
     def create_layers(
-        self,
-        input_shape: Shape,
-        data_shape: Shape,
-        tokens_shape: BatchShape,
-        vector_shape: BatchShape,
+        self, data_shape: Shape, tokens_shape: BatchShape, vector_shape: BatchShape
     ) -> None:
         """Creates and builds the layers of `transform`.
 
         Args:
-            input_shape: Shape of one example of `transform`'s first argument, which may have more
-                channels than the data.
-            data_shape: Shape of one example of the output.
+            data_shape: Shape of one example, of the input and of the output.
             tokens_shape: ``(None, T, width)``, of the embedded tokens.
             vector_shape: ``(None, embedding_dim)``.
         """
         raise NotImplementedError("A Backbone implements create_layers.")
 
     def transform(
-        self, y: Tensor, tokens: Tensor, vector: Tensor, training: bool | None = None
+        self,
+        y: Tensor,
+        tokens: Tensor,
+        vector: Tensor,
+        gamma: Tensor | None = None,
+        training: bool | None = None,
     ) -> Tensor:
         """The network from embedded inputs to its output.
 
-        With `gamma_map` and `gamma_apart` it is given ``gamma=`` too, float32 ``(batch,
-        *data_shape)``.
-
         Args:
-            y: ``(batch, *input_shape)`` in the compute dtype, else with gamma as channels.
+            y: ``(batch, *data_shape)`` in the compute dtype.
             tokens: Embedded tokens, float32 ``(batch, T, width)``.
             vector: Global vector, float32 ``(batch, embedding_dim)``.
+            gamma: With `gamma_map` those of every value, float32 ``(batch, *spatial,
+                gamma_channels)``; else `None`.
             training: As in Keras.
 
         Returns:
@@ -124,9 +120,10 @@ class Backbone(keras.layers.Layer):
         # When a model is loaded, Keras builds the network before the model builds its parts.
         if self.built:
             return
-        y_shape, tokens_shape, *_ = self._check_inputs(input_shape)
+        y_shape, tokens_shape, *more = self._check_inputs(input_shape)
         self.data_shape = validate_data_shape(y_shape[1:])
         self.tokens_shape = tuple(tokens_shape[1:])
+        self.gamma_channels = more[0][-1] if self.gamma_map else 0
         if len(self.tokens_shape) != 2 or None in self.tokens_shape:
             raise ValueError(
                 "Expected tokens of shape (batch, T, F) with T and F known. "
@@ -138,11 +135,13 @@ class Backbone(keras.layers.Layer):
             self.label_embedding = LabelEmbedding(self.classes, self.embedding_dim)
             self.label_embedding.build((None,))
         tokens_embedded = (None, self.tokens_shape[0], self.embedding_dim // 2)
-        *spatial, channels = self.data_shape
-        appended = self.gamma_map and not self.gamma_apart
-        with_gamma = (*spatial, 2 * channels if appended else channels)
-        vector = (None, self.embedding_dim)
-        self.create_layers(with_gamma, self.data_shape, tokens_embedded, vector)
+        self.create_layers(self.data_shape, tokens_embedded, (None, self.embedding_dim))
+
+    def with_gamma(self, y: Tensor, gamma: Tensor | None) -> Tensor:
+        """The data with gamma, if it is given, as further channels; in the compute dtype."""
+        if gamma is None:
+            return y
+        return ops.concatenate([y, ops.cast(gamma / GAMMA_SCALE, y.dtype)], axis=-1)
 
     def call(self, inputs: Sequence[Tensor], training: bool | None = None) -> Tensor:
         """The output of the network, float32 ``(batch, *data_shape)``.
@@ -167,13 +166,9 @@ class Backbone(keras.layers.Layer):
                     f"Received: labels.shape={tuple(labels.shape)}."
                 )
             vector = vector + self.label_embedding(labels)
-        apart = {}
-        if self.gamma_map and self.gamma_apart:
-            apart["gamma"] = ops.cast(more[0], "float32")
-        elif self.gamma_map:
-            y = ops.concatenate([y, more[0] / GAMMA_SCALE], axis=-1)
+        gamma = ops.cast(more[0], "float32") if self.gamma_map else None
         y = ops.cast(y, self.compute_dtype)
-        output = self.transform(y, embedded, vector, training, **apart)
+        output = self.transform(y, embedded, vector, gamma, training)
         return ops.cast(output, "float32")
 
     def _check_inputs(self, inputs: Sequence[Any]) -> Sequence[Any]:

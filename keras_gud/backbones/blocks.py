@@ -65,7 +65,8 @@ class ResidualBlock(keras.layers.Layer):
 
     The last convolution starts at zero, so an untrained block equals its skip connection. FiLM
     (Perez et al. 2018, arXiv:1709.07871) takes scale and shift from the global noising-state
-    vector.
+    vector and then, where the block is built for one, from an embedding of each position's own
+    state.
 
     Args:
         width: Channels of the output.
@@ -99,8 +100,10 @@ class ResidualBlock(keras.layers.Layer):
         self.resample = resample
         self.rescale = rescale
 
-    def build(self, x_shape: BatchShape, vector_shape: BatchShape) -> None:
-        """Builds for `x` ``(batch, *spatial, channels)``, `vector` ``(batch, embedding_dim)``."""
+    def build(
+        self, x_shape: BatchShape, vector_shape: BatchShape, local: int | None = None
+    ) -> None:
+        """Builds for the shapes of `x` and `vector`, and for `local` of so many channels."""
         policy = self.dtype_policy
         hidden_shape = (*x_shape[:-1], self.width)
         self.norm_in, self.norm_out = GroupNorm(), GroupNorm()
@@ -108,6 +111,11 @@ class ResidualBlock(keras.layers.Layer):
         self.norm_out.build(hidden_shape)
         self.film = keras.layers.Dense(2 * self.width, dtype="float32")
         self.film.build(vector_shape)
+        self.local_film = None
+        if local is not None:
+            # No zeros at the start: told of its own gamma from the first step on, a position in a
+            # hole is sooner told from one of the mean gamma.
+            self.local_film = pointwise((None, local), 2 * self.width, policy)
         self.conv_in = convolution(x_shape, self.width, policy)
         self.conv_out = convolution(hidden_shape, self.width, policy, kernel_initializer="zeros")
         self.skip = None
@@ -121,6 +129,7 @@ class ResidualBlock(keras.layers.Layer):
         self,
         x: Tensor,
         vector: Tensor,
+        local: Tensor | None = None,
         spatial: Shape | None = None,
         training: bool | None = None,
     ) -> Tensor:
@@ -129,6 +138,8 @@ class ResidualBlock(keras.layers.Layer):
         Args:
             x: ``(batch, *spatial, channels)``.
             vector: ``(batch, embedding_dim)``.
+            local: ``(batch, *spatial, local)`` at the resolution of the output, where the block was
+                built for it.
             spatial: The new spatial sizes; only with ``resample="up"``.
             training: As in Keras.
         """
@@ -139,7 +150,11 @@ class ResidualBlock(keras.layers.Layer):
             assert spatial is not None
             h, x = fir_upsample(h, spatial), fir_upsample(x, spatial)
         h = self.conv_in(h)
-        h = ops.silu(self.norm_out(h, self.film(vector)))
+        h = self.norm_out(h, self.film(vector))
+        if self.local_film is not None:
+            scale, shift = ops.split(self.local_film(local), 2, axis=-1)
+            h = h * (1.0 + scale) + shift
+        h = ops.silu(h)
         if self.dropout is not None:
             h = self.dropout(h, training=training)
         y = self.conv_out(h) + (x if self.skip is None else self.skip(x))
@@ -206,15 +221,19 @@ class Level(keras.layers.Layer):
         }
 
     def build(
-        self, x_shape: BatchShape, tokens_shape: BatchShape, vector_shape: BatchShape
+        self,
+        x_shape: BatchShape,
+        tokens_shape: BatchShape,
+        vector_shape: BatchShape,
+        local: int | None = None,
     ) -> None:
-        """Builds for features `x`, embedded tokens and the global vector."""
+        """Builds for features `x`, embedded tokens, the global vector, and `local`'s channels."""
         s, policy = self.settings, self.dtype_policy
         hidden_shape = (*x_shape[:-1], s["width"])
         self.residual = []
         for i in range(s["blocks"]):
             block = ResidualBlock(s["width"], s["dropout"], s["seed"] + i, dtype=policy)
-            block.build(hidden_shape if i else x_shape, vector_shape)
+            block.build(hidden_shape if i else x_shape, vector_shape, local)
             self.residual.append(block)
         self.cross = self.within = self.reduce = None
         extent = max(x_shape[1:-1])
@@ -231,7 +250,12 @@ class Level(keras.layers.Layer):
             self.within.build(hidden_shape)
 
     def call(
-        self, x: Tensor, tokens: Tensor, vector: Tensor, training: bool | None = None
+        self,
+        x: Tensor,
+        tokens: Tensor,
+        vector: Tensor,
+        local: Tensor | None = None,
+        training: bool | None = None,
     ) -> Tensor:
         """The output of the level, ``(batch, *spatial, width)`` in the compute dtype.
 
@@ -239,18 +263,20 @@ class Level(keras.layers.Layer):
             x: ``(batch, *spatial, channels)``.
             tokens: ``(batch, T, features)``.
             vector: ``(batch, embedding_dim)``.
+            local: As in `ResidualBlock`.
             training: As in Keras.
         """
         remat = self.settings["remat"] and bool(training)
+        state = (vector,) if local is None else (vector, local)
         first, *others = self.residual
-        x = call_block(first, x, vector, remat=remat, training=training)
+        x = call_block(first, x, *state, remat=remat, training=training)
         if self.cross is not None:
             tokens = tokens if self.reduce is None else self.reduce(tokens)
             x = call_block(self.cross, x, tokens, remat=remat)
         if self.within is not None:
             x = call_block(self.within, x, remat=remat)
         for block in others:
-            x = call_block(block, x, vector, remat=remat, training=training)
+            x = call_block(block, x, *state, remat=remat, training=training)
         return x
 
     def get_config(self) -> dict[str, Any]:

@@ -21,13 +21,19 @@ def takes_mean_gamma(network: keras.layers.Layer) -> bool:
     return bool(getattr(network, "mean_gamma", False))
 
 
-def build_network(network: keras.layers.Layer, data_shape: Shape, token_shape: BatchShape) -> None:
+def build_network(
+    network: keras.layers.Layer,
+    data_shape: Shape,
+    token_shape: BatchShape,
+    gamma_scales: int = 1,
+) -> None:
     """Builds a network and calls it on symbolic tensors, so that a wrong one fails before training.
 
     Args:
         network: Any Keras layer or model.
         data_shape: Shape of one example.
         token_shape: ``(None, n_tokens, n_features)``.
+        gamma_scales: Number of gammas of each value, for a network that takes them.
 
     Raises:
         ValueError: if it cannot be called as ``network([y, tokens])`` (with gamma and labels where
@@ -43,7 +49,7 @@ def build_network(network: keras.layers.Layer, data_shape: Shape, token_shape: B
     """
     shape_of: dict[str, BatchShape] = {"y": (None, *data_shape), "tokens": tuple(token_shape)}
     if takes_gamma_map(network):
-        shape_of["gamma"] = shape_of["y"]
+        shape_of["gamma"] = (None, *data_shape[:-1], gamma_scales * data_shape[-1])
     if classes_of(network) is not None:
         shape_of["labels"] = (None,)
     shapes = list(shape_of.values())

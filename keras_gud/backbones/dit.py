@@ -9,7 +9,7 @@ from keras import ops
 from keras_gud.backbones.attention import Attention
 from keras_gud.backbones.backbone import Backbone, require_spatial_axes
 from keras_gud.backbones.blocks import call_block
-from keras_gud.backbones.embedding import GAMMA_SCALE, PERIODS, gamma_features
+from keras_gud.backbones.embedding import GammaMapEmbedding
 from keras_gud.backbones.resampling import from_patches, patched, to_patches
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.registry import PACKAGE
@@ -131,8 +131,6 @@ class DiT(Backbone):
     (2, 7, 10, 3)
     """
 
-    gamma_apart = True
-
     def __init__(
         self,
         width: int = 128,
@@ -152,11 +150,7 @@ class DiT(Backbone):
             )
 
     def create_layers(
-        self,
-        input_shape: Shape,
-        data_shape: Shape,
-        tokens_shape: BatchShape,
-        vector_shape: BatchShape,
+        self, data_shape: Shape, tokens_shape: BatchShape, vector_shape: BatchShape
     ) -> None:
         """Creates and builds stem, positions, blocks and head; see `Backbone.create_layers`."""
         require_spatial_axes(data_shape)
@@ -176,8 +170,9 @@ class DiT(Backbone):
             for axis, size in enumerate(self.sizes)
         ]
         if self.gamma_map:
-            self.gamma_in = keras.layers.Dense(width, activation="silu", dtype="float32")
-            self.gamma_in.build((None, 1 + 2 * len(PERIODS) + values))
+            self.local = GammaMapEmbedding(width)
+            gammas = values // data_shape[-1] * self.gamma_channels
+            self.local.build((None, sequence[1], gammas))
             self.modulation = keras.layers.Dense(
                 _MODULATIONS * width, kernel_initializer="zeros", dtype="float32"
             )
@@ -197,8 +192,8 @@ class DiT(Backbone):
         y: Tensor,
         tokens: Tensor,
         vector: Tensor,
-        training: bool | None = None,
         gamma: Tensor | None = None,
+        training: bool | None = None,
     ) -> Tensor:
         """Applies the blocks to the patches of y; see `Backbone.transform`.
 
@@ -206,13 +201,13 @@ class DiT(Backbone):
             y: ``(batch, *data_shape)``.
             tokens: Not used: what they say is in the vector.
             vector: Global vector.
+            gamma: See `Backbone.transform`.
             training: As in Keras.
-            gamma: With `gamma_map`, that of every value, float32 ``(batch, *data_shape)``.
         """
         x = self.stem(self._sequence(y)) + ops.cast(self._position(), y.dtype)
         modulation = ops.zeros((1, 1, _MODULATIONS * self.width))
         if gamma is not None:
-            modulation = self.modulation(self._embed(self._sequence(gamma)))
+            modulation = self.modulation(self.local(self._sequence(gamma)))
         for block in self.transformer:
             remat = self.remat and bool(training)
             x = call_block(block, x, modulation, vector, remat=remat, training=training)
@@ -235,11 +230,6 @@ class DiT(Backbone):
             shape[axis] = self.sizes[axis]
             total = total + ops.reshape(table, shape)
         return ops.reshape(ops.broadcast_to(total, (*self.sizes, self.width)), (-1, self.width))
-
-    def _embed(self, gamma: Tensor) -> Tensor:
-        """From ``(batch, N, values of a patch)`` to ``(batch, N, width)``; also of their mean."""
-        mean = gamma_features(ops.mean(gamma, axis=-1, keepdims=True))
-        return self.gamma_in(ops.concatenate([mean, gamma / GAMMA_SCALE], axis=-1))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -119,6 +119,39 @@ class NoisingStateEmbedding(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
+class GammaMapEmbedding(keras.layers.Layer):
+    """Embeds the gamma of the values of each position; in float32 whatever the policy is.
+
+    Args:
+        width: Width of the embedding.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Example:
+    >>> tuple(GammaMapEmbedding(width=16)(ops.zeros((2, 7, 7, 4))).shape)
+    (2, 7, 7, 16)
+    """
+
+    def __init__(self, width: int, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.width = width
+
+    def build(self, input_shape: BatchShape) -> None:
+        """Builds for gamma ``(batch, *positions, values)``."""
+        values = input_shape[-1]
+        assert values is not None
+        self.dense = _dense(self.width, 1 + 2 * len(PERIODS) + values, "silu")
+
+    def call(self, gamma: Tensor) -> Tensor:
+        """``(batch, *positions, width)``, made of the mean over the values and of each of them."""
+        mean = gamma_features(ops.mean(gamma, axis=-1, keepdims=True))
+        return self.dense(ops.concatenate([mean, gamma / GAMMA_SCALE], axis=-1))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "width": self.width}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class LabelEmbedding(keras.layers.Embedding):
     """A vector for each class and one for the null label, in float32 whatever the policy is.
 

@@ -92,11 +92,7 @@ class MLP(Backbone):
         self.blocks = blocks
 
     def create_layers(
-        self,
-        input_shape: Shape,
-        data_shape: Shape,
-        tokens_shape: BatchShape,
-        vector_shape: BatchShape,
+        self, data_shape: Shape, tokens_shape: BatchShape, vector_shape: BatchShape
     ) -> None:
         """Creates and builds the layers; see `Backbone.create_layers`."""
         if len(data_shape) != 1:
@@ -106,7 +102,7 @@ class MLP(Backbone):
             )
         policy, hidden_shape = self.dtype_policy, (None, self.width)
         self.stem = keras.layers.Dense(self.width, dtype=policy)
-        self.stem.build((None, *input_shape))
+        self.stem.build((None, data_shape[-1] + self.gamma_channels))
         self.residual = []
         for i in range(self.blocks):
             block = DenseBlock(self.dropout, self.seed + i, dtype=policy)
@@ -118,10 +114,15 @@ class MLP(Backbone):
         self.head.build(hidden_shape)
 
     def transform(
-        self, y: Tensor, tokens: Tensor, vector: Tensor, training: bool | None = None
+        self,
+        y: Tensor,
+        tokens: Tensor,
+        vector: Tensor,
+        gamma: Tensor | None = None,
+        training: bool | None = None,
     ) -> Tensor:
         """Applies the blocks; see `Backbone.transform`."""
-        x, remat = self.stem(y), self.remat and bool(training)
+        x, remat = self.stem(self.with_gamma(y, gamma)), self.remat and bool(training)
         for block in self.residual:
             x = call_block(block, x, vector, remat=remat, training=training)
         return self.head(ops.silu(self.norm(x)))

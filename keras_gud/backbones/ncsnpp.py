@@ -68,11 +68,7 @@ class NCSNpp(Backbone):
         return ProxyTimeEmbedding(self.embedding_dim)
 
     def create_layers(
-        self,
-        input_shape: Shape,
-        data_shape: Shape,
-        tokens_shape: BatchShape,
-        vector_shape: BatchShape,
+        self, data_shape: Shape, tokens_shape: BatchShape, vector_shape: BatchShape
     ) -> None:
         """Creates and builds the way down and the way up; see `Backbone.create_layers`."""
         require_spatial_axes(data_shape)
@@ -80,7 +76,8 @@ class NCSNpp(Backbone):
         self.vector_shape, self.block_count = vector_shape, 0
         last = len(self.widths) - 1
         channels = self.widths[0]
-        self.stem = convolution((None, *input_shape), channels, self.dtype_policy)
+        entering = (None, *data_shape[:-1], data_shape[-1] + self.gamma_channels)
+        self.stem = convolution(entering, channels, self.dtype_policy)
         self.down, self.shrink, self.up, self.grow = [], [], [], []
         skips = [channels]
         for i, width in enumerate(self.widths):
@@ -135,7 +132,12 @@ class NCSNpp(Backbone):
         return [self._block(level, channels, width), attend]
 
     def transform(
-        self, y: Tensor, tokens: Tensor, vector: Tensor, training: bool | None = None
+        self,
+        y: Tensor,
+        tokens: Tensor,
+        vector: Tensor,
+        gamma: Tensor | None = None,
+        training: bool | None = None,
     ) -> Tensor:
         """Applies the levels down and up; see `Backbone.transform`."""
         remat = self.remat and bool(training)
@@ -148,7 +150,7 @@ class NCSNpp(Backbone):
             x = call(block, x)
             return x if attend is None else call_block(attend, x, remat=remat) * RESCALE
 
-        skips = [self.stem(y)]
+        skips = [self.stem(self.with_gamma(y, gamma))]
         for i, stages in enumerate(self.down):
             for stage in stages:
                 skips.append(run(stage, skips[-1]))

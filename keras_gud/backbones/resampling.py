@@ -67,6 +67,23 @@ def upsample(x: Tensor, spatial: Shape) -> Tensor:
     return x
 
 
+def downsample(x: Tensor) -> Tensor:
+    """Halves every axis by averages of neighbours; odd sizes are rounded up, the ends repeated.
+
+    Args:
+        x: ``(batch, *spatial, channels)``.
+
+    >>> tuple(downsample(ops.ones((2, 7, 10, 3))).shape)
+    (2, 4, 5, 3)
+    """
+    for axis in range(1, len(x.shape) - 1):
+        if x.shape[axis] % 2:
+            x = ops.concatenate([x, _take(x, axis, slice(-1, None))], axis)
+        pairs = (*x.shape[1:axis], x.shape[axis] // 2, 2, *x.shape[axis + 1 :])
+        x = ops.mean(ops.reshape(x, (-1, *pairs)), axis=axis + 1)
+    return x
+
+
 def to_patches(x: Tensor, patch: int) -> Tensor:
     """Each block of `patch` positions along every axis becomes the channels of one position.
 

@@ -9,8 +9,10 @@ from keras import ops
 
 from keras_gud.backbones.backbone import Backbone, require_spatial_axes
 from keras_gud.backbones.blocks import Level, convolution, pointwise
+from keras_gud.backbones.embedding import GammaMapEmbedding
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.backbones.resampling import (
+    downsample,
     from_patches,
     level_sizes,
     patched,
@@ -25,6 +27,8 @@ from keras_gud.core.types import BatchShape, Shape, Tensor
 ATTENTION_POSITIONS = 256
 # Dropout layers of each level take their seeds from a range of this length.
 SEED_STRIDE = 1000
+# Channels of the embedding of a position's own gamma.
+LOCAL_WIDTH = 32
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -34,7 +38,8 @@ class UNet(Backbone):
     After the paper's appendix A and Song et al. 2021 (arXiv:2011.13456). Down-sampling is a
     strided convolution (sizes rounded up), up-sampling repeats positions and crops to the size of
     the skip connection, so odd and non-square sizes work. The coarsest level has cross-attention to
-    the tokens and self-attention.
+    the tokens and self-attention. With `gamma_map`, gamma enters as further channels, and every
+    residual block is modulated at each position by that position's own gamma.
 
     Args:
         widths: Channels per level, the finest first.
@@ -92,11 +97,7 @@ class UNet(Backbone):
         return level in self.attention_levels
 
     def create_layers(
-        self,
-        input_shape: Shape,
-        data_shape: Shape,
-        tokens_shape: BatchShape,
-        vector_shape: BatchShape,
+        self, data_shape: Shape, tokens_shape: BatchShape, vector_shape: BatchShape
     ) -> None:
         """Creates and builds stem, levels and head; see `Backbone.create_layers`."""
         require_spatial_axes(data_shape)
@@ -105,6 +106,7 @@ class UNet(Backbone):
         self.sizes = level_sizes(patched(spatial, self.patch), len(widths))
         values = self.patch ** len(spatial)  # of a channel in one patch
         coarsest = len(widths) - 1
+        local = LOCAL_WIDTH if self.gamma_map else None
 
         def level(i: int, channels: int, direction: int) -> Level:
             layer = Level(
@@ -118,14 +120,18 @@ class UNet(Backbone):
                 remat=self.remat,
                 dtype=policy,
             )
-            layer.build((None, *self.sizes[i], channels), tokens_shape, vector_shape)
+            layer.build((None, *self.sizes[i], channels), tokens_shape, vector_shape, local)
             return layer
 
         def shape(i: int, channels: int) -> BatchShape:
             return (None, *self.sizes[i], channels)
 
         input_channels = (widths[0], *widths[:-1])
-        self.stem = convolution(shape(0, values * input_shape[-1]), widths[0], policy)
+        gammas = values * self.gamma_channels
+        self.stem = convolution(shape(0, values * data_shape[-1] + gammas), widths[0], policy)
+        if self.gamma_map:
+            self.local = GammaMapEmbedding(LOCAL_WIDTH)
+            self.local.build(shape(0, gammas))
         self.down = [level(i, input_channels[i], 0) for i in range(len(widths))]
         self.shrink = [
             convolution(shape(i, widths[i]), widths[i], policy, strides=2) for i in range(coarsest)
@@ -142,22 +148,36 @@ class UNet(Backbone):
         )
 
     def transform(
-        self, y: Tensor, tokens: Tensor, vector: Tensor, training: bool | None = None
+        self,
+        y: Tensor,
+        tokens: Tensor,
+        vector: Tensor,
+        gamma: Tensor | None = None,
+        training: bool | None = None,
     ) -> Tensor:
         """Applies the levels down and up; see `Backbone.transform`."""
-        spatial = y.shape[1:-1]
-        x, skips = self.stem(to_patches(y, self.patch)), []
-        for level, shrink in zip(self.down[:-1], self.shrink, strict=True):
-            x = level(x, tokens, vector, training=training)
+        spatial, local = y.shape[1:-1], self._local_states(gamma)
+        x, skips = self.stem(to_patches(self.with_gamma(y, gamma), self.patch)), []
+        for i, shrink in enumerate(self.shrink):
+            x = self.down[i](x, tokens, vector, local[i], training=training)
             skips.append(x)
             x = shrink(x)
-        x = self.down[-1](x, tokens, vector, training=training)
+        x = self.down[-1](x, tokens, vector, local[-1], training=training)
         for i in reversed(range(len(skips))):
             x = upsample(self.narrow[i](x), self.sizes[i])
             x = ops.concatenate([x, skips[i]], axis=-1)
-            x = self.up[i](x, tokens, vector, training=training)
+            x = self.up[i](x, tokens, vector, local[i], training=training)
         x = self.head(ops.silu(self.norm(x)))
         return from_patches(x, self.patch, spatial)
+
+    def _local_states(self, gamma: Tensor | None) -> list[Tensor | None]:
+        """The embedding of each position's gamma at every level; `None` without gamma."""
+        if gamma is None:
+            return [None] * len(self.widths)
+        states = [self.local(to_patches(gamma, self.patch))]
+        while len(states) < len(self.widths):
+            states.append(downsample(states[-1]))
+        return states
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

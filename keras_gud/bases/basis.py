@@ -100,6 +100,26 @@ class Basis(FittedLayer):
         """The coordinates of the components by name, each an array of shape `data_shape`."""
         raise NotImplementedError("A Basis implements make_coordinates(data_shape).")
 
+    @property
+    def n_scales(self) -> int:
+        """Number of components that a value of the data takes part in, by scale.
+
+        1 where components are values of single positions, more for wavelets; 0 where a component is
+        spread over all data, so that no position has a gamma of its own.
+        """
+        return 0 if self.mixes_space else 1
+
+    def gamma_by_scale(self, gamma: Tensor) -> Tensor:
+        """The gammas of the components that each value of the data takes part in.
+
+        Args:
+            gamma: ``(batch, *data_shape)``.
+
+        Returns:
+            ``(batch, *spatial, n_scales * channels)``, from the coarsest scale to the finest.
+        """
+        return gamma
+
     def symmetrize(self, values: np.ndarray) -> np.ndarray:
         """Averages a statistic of each component over components that a symmetry relates.
 

@@ -62,6 +62,15 @@ class Compose(Basis):
         return any(basis.mixes_space for basis in self.bases)
 
     @property
+    def n_scales(self) -> int:
+        """That of the last basis, if no other mixes space; else 0."""
+        return 0 if any(basis.mixes_space for basis in self.bases[:-1]) else self.bases[-1].n_scales
+
+    def gamma_by_scale(self, gamma: Tensor) -> Tensor:
+        """That of the last basis."""
+        return self.bases[-1].gamma_by_scale(gamma)
+
+    @property
     def mixes_channels(self) -> bool:  # type: ignore[override]
         """Whether any basis mixes channels."""
         return any(basis.mixes_channels for basis in self.bases)

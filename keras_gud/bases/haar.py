@@ -102,6 +102,31 @@ class Haar(Basis):
         return z * self._norm
 
     @property
+    def n_scales(self) -> int:
+        """The averages, and the details of each level."""
+        return self.levels + 1
+
+    def gamma_by_scale(self, gamma: Tensor) -> Tensor:
+        """That of the block average and of the details of each level, coarse to fine.
+
+        Of the details of one level at one place, which differ in orientation, it is the mean.
+        """
+        return ops.concatenate(self._by_scale(gamma, self.levels), axis=-1)
+
+    def _by_scale(self, gamma: Tensor, levels: int) -> list[Tensor]:
+        if levels == 0:
+            return [gamma]
+        corner, total = self._corner(gamma), gamma
+        for axis in self.spatial_axes:
+            low, high = ops.split(total, 2, axis=axis)
+            total = low + high
+        detail = (total - corner) / (2 ** len(self.spatial_axes) - 1)
+        found = [*self._by_scale(corner, levels - 1), detail]
+        for axis in self.spatial_axes:
+            found = [ops.repeat(part, 2, axis=axis) for part in found]
+        return found
+
+    @property
     def _norm(self) -> float:
         """The product of the factors 1/sqrt(2) of all axes, for one level."""
         return 0.5 ** (len(self.spatial_axes) / 2)

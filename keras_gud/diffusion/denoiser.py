@@ -14,6 +14,7 @@ from keras import ops
 
 from keras_gud.conditioning import class_labels
 from keras_gud.conditioning.gamma_tokens import GammaTokens
+from keras_gud.conditioning.local_gamma import local_gamma
 from keras_gud.core.registry import look_up
 from keras_gud.core.types import Array, Shape, Tensor
 from keras_gud.diffusion.guidance import guided_eps
@@ -55,8 +56,8 @@ class Denoiser:
         view: Basis, prior, tokens and moments of the components, all built.
         prediction: What the output means, a name in `prediction.PREDICTIONS`.
         variables: Keras variables that a call reads, beside those of the view.
-        gamma_map: Whether the network is given gamma too, ``(batch, *data_shape)``: of every pixel,
-            or the mean over all components where these are no pixels.
+        gamma_scales: How many gammas of each value the network is given too, see
+            `conditioning.local_gamma`; 0 if it is given none.
         classes: Number of classes if the network is given labels too, int32 ``(batch,)``.
     """
 
@@ -66,11 +67,11 @@ class Denoiser:
         view: View,
         prediction: str,
         variables: Iterable[keras.Variable] = (),
-        gamma_map: bool = False,
+        gamma_scales: int = 0,
         classes: int | None = None,
     ) -> None:
         self.call_network = call_network
-        self.gamma_map, self.classes = gamma_map, classes
+        self.gamma_scales, self.classes = gamma_scales, classes
         self.to_eps = look_up("prediction", PREDICTIONS, prediction)
         self._network_variables = list(variables)
         self._siblings: dict[tuple[int, int], Denoiser] = {}
@@ -132,11 +133,8 @@ class Denoiser:
         batch = ops.shape(z)[0]
         tokens = self.tokens(state.gamma)
         inputs = [self.basis.inverse(z), ops.broadcast_to(tokens, (batch, *tokens.shape[1:]))]
-        if self.gamma_map:
-            gamma = state.gamma
-            if self.basis.mixes_space:  # then no pixel has a gamma of its own
-                gamma = ops.mean(gamma, axis=tuple(range(1, len(gamma.shape))), keepdims=True)
-            inputs.append(ops.broadcast_to(gamma, ops.shape(z)))
+        if self.gamma_scales:
+            inputs.append(local_gamma(self.basis, state.gamma, batch, self.gamma_scales))
         return inputs
 
     def read(self, output: Tensor, z: Tensor, state: NoisingState) -> Tensor:

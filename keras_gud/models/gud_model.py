@@ -39,9 +39,9 @@ class GUDModel(backend.DistributedModel):
         backbone: The network: a Keras layer or model called as ``[y, tokens]`` with y
             ``(batch, *data_shape)`` and tokens ``(batch, n_tokens, n_features)``, which returns the
             shape of y. One with an attribute ``gamma_map = True`` is called as ``[y, tokens,
-            gamma]``, gamma of y's shape; the components must then be pixels. With `classes` it
-            needs an attribute `classes` and is given int32 labels ``(batch,)`` as its last input.
-            Or a function ``(data_shape, gamma_map, classes) -> network``.
+            gamma]``, gamma of y's shape; the components must then be pixels, or wavelets, with a
+            gamma for each scale. With `classes` it needs an attribute `classes`; its last input is
+            labels, int32 ``(batch,)``. Or a function of (data_shape, gamma_map, classes).
         prediction: What the network's output means: ``"eps"``, ``"residual"``, ``"v"``, ``"edm"``,
             ``"x0"``, ``"linear"`` or ``"wiener"`` (`keras_gud.diffusion.prediction`).
         weighting: Weights lambda_i of the loss: ``"v"`` (default; ``1 + exp(gamma)``: what is
@@ -178,15 +178,16 @@ class GUDModel(backend.DistributedModel):
     def _build_network(self) -> None:
         network = self.backbone
         if not isinstance(network, keras.layers.Layer):
-            pixels = regions.has_pixel_states(self.views)
-            network = network(self.data_shape, gamma_map=pixels, classes=self.classes)
+            local = regions.has_local_states(self.views)
+            network = network(self.data_shape, gamma_map=local, classes=self.classes)
         self.network = network
         regions.check_gamma_map(self.views, contract.takes_gamma_map(network))
         contract.check_classes(network, self.classes)
         for view in self.views:
             view.tokens.with_mean = contract.takes_mean_gamma(network)
         token_shape = (None, self.tokens.n_tokens, self.tokens.n_features)
-        contract.build_network(network, self.data_space.known[0], token_shape)
+        shape, scales = self.data_space.known[0], regions.gamma_scales(self.views)
+        contract.build_network(network, shape, token_shape, scales)
 
     @property
     def data_shape(self) -> Shape | None:
@@ -294,6 +295,6 @@ class GUDModel(backend.DistributedModel):
 def _denoiser(
     model: GUDModel, call: Callable[[list[Tensor]], Tensor], variables: Iterable[Any] = ()
 ) -> Denoiser:
-    gamma_map = contract.takes_gamma_map(model.network)
-    parts = model.views[0], model.objective.prediction, variables, gamma_map, model.classes
+    scales = contract.takes_gamma_map(model.network) * regions.gamma_scales(model.views)
+    parts = model.views[0], model.objective.prediction, variables, scales, model.classes
     return Denoiser(call, *parts)

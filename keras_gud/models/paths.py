@@ -84,7 +84,7 @@ def check_region(model: keras.Model, view: View, gamma: Tensor) -> None:
         view: The view in whose components they are.
         gamma: Some states, ``(k, *data_shape)``.
     """
-    regions.check_region(model.views, view, gamma, model.denoiser.gamma_map)
+    regions.check_region(model.views, view, gamma, model.denoiser.gamma_scales > 0)
 
 
 def _found(model: keras.Model, schedule: Identifier | None, basis: Any) -> View:
@@ -97,7 +97,7 @@ def _found(model: keras.Model, schedule: Identifier | None, basis: Any) -> View:
         schedule = schedule["schedule"]
     instance = isinstance(schedule, ComponentSchedule)
     key = id(schedule) if instance else json.dumps(schedule, sort_keys=True, default=str)
-    gamma_map = model.denoiser.gamma_map
+    gamma_map = model.denoiser.gamma_scales > 0
     # The schedule is kept with its view, so that no other object gets its id.
     _, view = model.session.cached(
         ("path", key, id(basis)),
@@ -109,5 +109,5 @@ def _found(model: keras.Model, schedule: Identifier | None, basis: Any) -> View:
 def _gap(model: keras.Model, view: View, params: dict[str, Any]) -> regions.Gap:
     values = sorted((name, np.asarray(value).tobytes()) for name, value in params.items())
     key = "path gap", id(view.schedule), str(values)
-    parts = model.views, view, params, model.denoiser.gamma_map
+    parts = model.views, view, params, model.denoiser.gamma_scales > 0
     return model.session.cached(key, lambda: regions.gap_of_path(*parts))

@@ -1,6 +1,13 @@
 """The region of noising states that a network is trained on, and the distance of others from it."""
 
-from keras_gud.regions.coverage import Gap, check_gamma_map, check_region, warn_of_gap
+from keras_gud.regions.coverage import (
+    Gap,
+    check_gamma_map,
+    check_region,
+    gamma_scales,
+    has_local_states,
+    warn_of_gap,
+)
 from keras_gud.regions.path import (
     Path,
     describe_path,
@@ -12,7 +19,6 @@ from keras_gud.regions.paths import (
     Paths,
     adapt_tokens,
     get_all,
-    has_pixel_states,
     registry,
 )
 from keras_gud.regions.span import Span, measure_span, warn_if_wasted
@@ -49,10 +55,11 @@ __all__ = [
     "check_region",
     "describe_path",
     "find_view",
+    "gamma_scales",
     "gap_of_path",
     "get",
     "get_all",
-    "has_pixel_states",
+    "has_local_states",
     "measure_span",
     "trained_paths",
     "warn_if_wasted",

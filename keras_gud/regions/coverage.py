@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from keras import ops
 
+from keras_gud.conditioning.local_gamma import count_scales, varies_in_space
 from keras_gud.core.types import ArrayLike
 from keras_gud.diffusion.noising_state import NoisingState
-from keras_gud.regions.observed import PIXEL_KINDS
+from keras_gud.regions.observed import PIXEL_KINDS, patterns
 from keras_gud.regions.view import View
 
 # Gamma may be this far from trained states before a warning: networks are smooth in gamma.
@@ -86,7 +87,7 @@ def measure_gap(views: Iterable[View], view: View, gamma: ArrayLike, gamma_map: 
         gamma: Some states, ``(k, *data_shape)``.
         gamma_map: Whether the network is given gamma for every pixel.
     """
-    exact = gamma_map and not view.basis.mixes_space
+    exact = gamma_map and view.basis.n_scales == 1
     states = np.asarray(gamma, "float64")
     within = np.array([0.0 if exact else _token_error(view, state) for state in states])
     near = [distances_from_view(other, states) for other in views if other.basis is view.basis]
@@ -130,6 +131,20 @@ def warn_of_gap(gap: Gap, view: View, what: str) -> None:
     )
 
 
+def gamma_scales(views: Iterable[View]) -> int:
+    """How many gammas of each value a network is given; see `conditioning.local_gamma`."""
+    return count_scales(view.basis for view in views)
+
+
+def has_local_states(views: Iterable[View]) -> bool:
+    """Whether gamma may differ between positions of the data in a state of one of the views."""
+    return any(
+        varies_in_space(view.basis, values)
+        for view in views
+        for values in (view.schedule.groups, *patterns(view.observed, view.basis))
+    )
+
+
 def check_gamma_map(views: Sequence[View], takes_it: bool) -> None:
     """Whether a network can be told the states of the views.
 
@@ -138,14 +153,14 @@ def check_gamma_map(views: Sequence[View], takes_it: bool) -> None:
         takes_it: Whether the network is given gamma for every pixel.
 
     Raises:
-        ValueError: if it is, and no view has one.
+        ValueError: if it is, and no position has a gamma of its own in any view.
 
     Warns:
         UserWarning: if it is not, and masks of pixels are drawn in training.
     """
-    if takes_it and all(view.basis.mixes_space for view in views):
+    if takes_it and all(view.basis.n_scales == 0 for view in views):
         raise ValueError(
-            "Expected a `basis` whose components are pixels for a `backbone` with "
+            "Expected a `basis` whose components are pixels or wavelets for a `backbone` with "
             f"gamma_map=True. Received: basis={views[0].basis.name!r}."
         )
     masks = {kind for view in views for kind in view.observed} & set(PIXEL_KINDS)

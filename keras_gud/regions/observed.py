@@ -7,7 +7,7 @@ states restores what is missing without guidance.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from keras import ops
@@ -25,8 +25,22 @@ Uniform: TypeAlias = Callable[[Shape], Tensor]
 _MAX_SUBSETS = 64
 # Kinds of which every pixel may differ from its neighbours.
 PIXEL_KINDS = ("pixels", "boxes")
+# Probability that a side of a box is at the border of the data.
+_AT_BORDER = 1 / 3
 # Probability that an observation is free of noise.
 _EXACT = 0.5
+
+
+def patterns(kinds: Iterable[str], basis: Any) -> list[np.ndarray]:
+    """For each kind of observation, values of which the level of a component is a function.
+
+    Args:
+        kinds: See `draw_levels`.
+        basis: The built basis of the components.
+    """
+    each = np.arange(math.prod(basis.data_shape)).reshape(basis.data_shape)
+    known = {"blur": basis.coordinates.get("frequency", each)}
+    return [basis.coordinates.get(kind, known.get(kind, each)) for kind in kinds]
 
 
 def draw_levels(kinds: Sequence[str], uniform: Uniform, view: "View") -> Tensor:
@@ -110,7 +124,11 @@ def _pixels(uniform: Uniform, view: "View", kind: str) -> Tensor:
 
 
 def _boxes(uniform: Uniform, view: "View", kind: str) -> Tensor:
-    """The inside of a box, or all outside of it."""
+    """The inside of a box, or all outside of it.
+
+    Each side of the box is at the border in a third of the samples, so that strips, halves and
+    corners are among them.
+    """
     data_shape = view.basis.data_shape
     inside = True
     for axis, size in enumerate(spatial_shape(data_shape)):
@@ -119,9 +137,9 @@ def _boxes(uniform: Uniform, view: "View", kind: str) -> Tensor:
         centres = np.reshape(centres, (*ones[:axis], size, *ones[axis + 1 :]))
         place = ops.convert_to_tensor(centres, "float32")
         first, second = uniform(ones), uniform(ones)
-        between = ops.logical_and(
-            place >= ops.minimum(first, second), place < ops.maximum(first, second)
-        )
+        low = ops.where(uniform(ones) < _AT_BORDER, 0.0, ops.minimum(first, second))
+        high = ops.where(uniform(ones) < _AT_BORDER, 1.0, ops.maximum(first, second))
+        between = ops.logical_and(place >= low, place < high)
         inside = ops.logical_and(inside, between)
     return _same_level(ops.not_equal(inside, uniform(ones) < 0.5), uniform, view)
 

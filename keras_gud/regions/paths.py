@@ -236,14 +236,6 @@ def _paths_of(given: Identifier, own: Basis) -> Paths:
     return registry.get(given)
 
 
-def has_pixel_states(views: Iterable[View]) -> bool:
-    """Whether gamma may differ from pixel to pixel in a state of one of the views."""
-    return any(
-        not view.basis.mixes_space and (view.tokens.n_means > 1 or bool(view.observed))
-        for view in views
-    )
-
-
 def share_bases(own: Basis, region: Sequence[Paths]) -> None:
     """Makes paths in equal bases use the same object, so that each basis is computed once.
 

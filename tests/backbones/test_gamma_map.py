@@ -1,4 +1,4 @@
-"""Networks that are given gamma as an image, where components are pixels."""
+"""Networks that are given gamma as an image, where positions have gammas of their own."""
 
 import warnings
 
@@ -40,9 +40,16 @@ def test_it_must_be_given():
     ("shape", "over"), [((5,), 0), pytest.param((4, 6, 1), 1, marks=pytest.mark.once)], ids=str
 )
 def test_a_model_gives_it_where_components_are_pixels(shape, over, rng, tmp_path):
+    check_model(shape, {"schedule": schedules.Sequential(b=0.5, over=over)}, rng, tmp_path)
+
+
+def test_a_model_gives_it_where_components_are_wavelets(rng, tmp_path):
+    check_model((4, 8, 1), {"basis": "haar", "schedule": schedules.Hierarchical()}, rng, tmp_path)
+
+
+def check_model(shape, parts, rng, tmp_path):
     x = rng.normal(size=(32, *shape)).astype("float32")
-    schedule = schedules.Sequential(b=0.5, over=over)
-    model = keras_gud.GUD(schedule=schedule, backbone="tiny", seed=0)
+    model = keras_gud.GUD(**parts, backbone="tiny", seed=0)
     model.fit(x, batch_size=16, verbose=0)
     assert model.network.gamma_map
     model.save(tmp_path / "model.keras")
@@ -51,7 +58,16 @@ def test_a_model_gives_it_where_components_are_pixels(shape, over, rng, tmp_path
     np.testing.assert_allclose(samples[0], samples[1], atol=1e-5)
 
 
-@pytest.mark.parametrize("parts", [{"basis": "haar"}, {"schedule": "cosine"}], ids=str)
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"basis": "dct"},
+        {"schedule": "cosine"},
+        {"basis": "haar", "schedule": schedules.Sequential(over="band")},
+        {"schedule": "cosine", "region": ["upscale", "deblur"]},
+    ],
+    ids=["no position has its own", "all the same", "bands alone", "in further bases"],
+)
 def test_a_model_does_not_where_it_means_nothing(parts, rng):
     x = rng.normal(size=(32, 4, 4, 1)).astype("float32")
     model = keras_gud.GUD(**{"schedule": "linear", "backbone": "tiny", "seed": 0} | parts)
@@ -62,7 +78,7 @@ def test_a_model_does_not_where_it_means_nothing(parts, rng):
 def test_a_basis_that_mixes_pixels_is_refused(rng):
     x = rng.normal(size=(32, 4, 4, 1)).astype("float32")
     backbone = backbones.UNet(widths=(4,), blocks=1, gamma_map=True)
-    model = keras_gud.GUD(basis="haar", schedule="cosine", backbone=backbone)
+    model = keras_gud.GUD(basis="dct", schedule="cosine", backbone=backbone)
     with pytest.raises(ValueError, match="Expected a `basis` whose components are pixels"):
         model.adapt(x, verbose=0)
 

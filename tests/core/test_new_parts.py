@@ -76,8 +76,8 @@ from keras_gud.backbones.backbone import Backbone, registry
 @registry.register("toy_backbone")
 @keras.saving.register_keras_serializable(package="toy")
 class ToyBackbone(Backbone):
-    def create_layers(self, input_shape, data_shape, tokens_shape, vector_shape):
-        width = math.prod(input_shape) + math.prod(tokens_shape[1:]) + vector_shape[-1]
+    def create_layers(self, data_shape, tokens_shape, vector_shape):
+        width = math.prod(data_shape) + math.prod(tokens_shape[1:]) + vector_shape[-1]
         self.first = keras.layers.Dense(16, activation="silu", dtype=self.dtype_policy)
         self.first.build((None, width))
         self.last = keras.layers.Dense(
@@ -85,7 +85,7 @@ class ToyBackbone(Backbone):
         )
         self.last.build((None, 16))
 
-    def transform(self, y, tokens, vector, training=None):
+    def transform(self, y, tokens, vector, gamma=None, training=None):
         n = ops.shape(y)[0]
         parts = [ops.reshape(ops.cast(x, self.compute_dtype), (n, -1)) for x in (y, tokens, vector)]
         return ops.reshape(self.last(self.first(ops.concatenate(parts, -1))), (n, *y.shape[1:]))

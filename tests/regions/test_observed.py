@@ -48,6 +48,14 @@ def test_boxes_are_boxes_inside_or_outside(data_shape):
 
 
 @pytest.mark.once
+def test_a_third_of_the_sides_of_boxes_are_at_the_border():
+    _, drawn = levels("boxes", data_shape=(1000,))
+    sides = np.abs(np.diff(np.isfinite(drawn).astype(int), axis=1)).sum(axis=1)
+    for count, share in ((0, 1 / 9), (1, 4 / 9), (2, 4 / 9)):
+        assert abs((sides == count).mean() - share) < 4.5 * np.sqrt(share * (1 - share) / N)
+
+
+@pytest.mark.once
 def test_what_is_held_has_one_level_and_half_the_time_no_noise():
     _, drawn = levels("pixels")
     held = np.isfinite(drawn)
