@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_gud.backbones.attention import SpatialAttention
+from keras_gud.backbones.film import local_film, modulate
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.backbones.resampling import fir_downsample, fir_upsample
 from keras_gud.core.registry import PACKAGE
@@ -113,9 +114,7 @@ class ResidualBlock(keras.layers.Layer):
         self.film.build(vector_shape)
         self.local_film = None
         if local is not None:
-            # No zeros at the start: told of its own gamma from the first step on, a position in a
-            # hole is sooner told from one of the mean gamma.
-            self.local_film = pointwise((None, local), 2 * self.width, policy)
+            self.local_film = local_film(local, self.width, policy)
         self.conv_in = convolution(x_shape, self.width, policy)
         self.conv_out = convolution(hidden_shape, self.width, policy, kernel_initializer="zeros")
         self.skip = None
@@ -151,10 +150,7 @@ class ResidualBlock(keras.layers.Layer):
             h, x = fir_upsample(h, spatial), fir_upsample(x, spatial)
         h = self.conv_in(h)
         h = self.norm_out(h, self.film(vector))
-        if self.local_film is not None:
-            scale, shift = ops.split(self.local_film(local), 2, axis=-1)
-            h = h * (1.0 + scale) + shift
-        h = ops.silu(h)
+        h = ops.silu(modulate(h, self.local_film, local))
         if self.dropout is not None:
             h = self.dropout(h, training=training)
         y = self.conv_out(h) + (x if self.skip is None else self.skip(x))

@@ -10,6 +10,7 @@ from keras import ops
 from keras_gud.backbones.backbone import Backbone, require_spatial_axes
 from keras_gud.backbones.blocks import Level, convolution, pointwise
 from keras_gud.backbones.embedding import GammaMapEmbedding
+from keras_gud.backbones.film import local_film, modulate
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.backbones.resampling import (
     downsample,
@@ -39,7 +40,7 @@ class UNet(Backbone):
     strided convolution (sizes rounded up), up-sampling repeats positions and crops to the size of
     the skip connection, so odd and non-square sizes work. The coarsest level has cross-attention to
     the tokens and self-attention. With `gamma_map`, gamma enters as further channels, and every
-    residual block is modulated at each position by that position's own gamma.
+    residual block and the head are modulated at each position by that position's own gamma.
 
     Args:
         widths: Channels per level, the finest first.
@@ -129,9 +130,11 @@ class UNet(Backbone):
         input_channels = (widths[0], *widths[:-1])
         gammas = values * self.gamma_channels
         self.stem = convolution(shape(0, values * data_shape[-1] + gammas), widths[0], policy)
+        self.local_film = None
         if self.gamma_map:
             self.local = GammaMapEmbedding(LOCAL_WIDTH)
             self.local.build(shape(0, gammas))
+            self.local_film = local_film(LOCAL_WIDTH, widths[0], policy)
         self.down = [level(i, input_channels[i], 0) for i in range(len(widths))]
         self.shrink = [
             convolution(shape(i, widths[i]), widths[i], policy, strides=2) for i in range(coarsest)
@@ -167,7 +170,7 @@ class UNet(Backbone):
             x = upsample(self.narrow[i](x), self.sizes[i])
             x = ops.concatenate([x, skips[i]], axis=-1)
             x = self.up[i](x, tokens, vector, local[i], training=training)
-        x = self.head(ops.silu(self.norm(x)))
+        x = self.head(ops.silu(modulate(self.norm(x), self.local_film, local[0])))
         return from_patches(x, self.patch, spatial)
 
     def _local_states(self, gamma: Tensor | None) -> list[Tensor | None]:
