@@ -29,10 +29,10 @@ def make(path, setting):
     """The model of all paths, or of one alone."""
     if path == TOGETHER:
         return keras_gud.GUD(
-            schedule=PATHS[0], region=list(PATHS[1:]), backbone=setting.backbone, seed=0
+            schedule=PATHS[0], region=list(PATHS[1:]), backbone=setting.backbone
         )
     basis = schedules.get(path).home or "pixel"
-    return keras_gud.GUD(basis=basis, schedule=path, backbone=setting.backbone, seed=0)
+    return keras_gud.GUD(basis=basis, schedule=path, backbone=setting.backbone)
 
 
 def main():
