@@ -28,9 +28,7 @@ SHOWN = 12
 def make(path, setting):
     """The model of all paths, or of one alone."""
     if path == TOGETHER:
-        return keras_gud.GUD(
-            schedule=PATHS[0], region=list(PATHS[1:]), backbone=setting.backbone
-        )
+        return keras_gud.GUD(schedule=PATHS[0], region=list(PATHS[1:]), backbone=setting.backbone)
     basis = schedules.get(path).home or "pixel"
     return keras_gud.GUD(basis=basis, schedule=path, backbone=setting.backbone)
 
