@@ -1,6 +1,7 @@
 """Attention by matrix products: among positions of the image, or from them to the noising state."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -143,10 +144,12 @@ class SpatialAttention(keras.layers.Layer):
     """Residual attention from the positions of an image, with a learned position embedding.
 
     Convolutions are the same at all positions, but with a column-wise schedule gamma differs from
-    column to column: by the position embedding each position finds its own token.
+    column to column: by the position embedding each position finds its own token. Along periodic
+    axes the embedding is constant, so that no position is another than the others.
 
     Args:
         heads: Number of heads; must divide the channels.
+        periodic: For each spatial axis whether it is periodic; `()`: none is.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
@@ -155,18 +158,23 @@ class SpatialAttention(keras.layers.Layer):
     (2, 4, 4, 8)
     """
 
-    def __init__(self, heads: int = 1, **kwargs: Any) -> None:
+    def __init__(self, heads: int = 1, periodic: Sequence[bool] = (), **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
-        self.heads = heads
+        self.heads, self.periodic = heads, tuple(periodic)
 
     def build(self, x_shape: BatchShape, context_shape: BatchShape | None = None) -> None:
         """Builds for `x` ``(batch, *spatial, channels)`` and `context` ``(batch, T, features)``.
 
         Without a context, positions attend to each other.
         """
-        flat_shape = (None, math.prod(x_shape[1:-1]), x_shape[-1])
+        self.sizes = x_shape[1:-1]
+        flat_shape = (None, math.prod(self.sizes), x_shape[-1])
+        different = flat_shape[1:]
+        if any(self.periodic):
+            axes = zip(self.sizes, self.periodic, strict=True)
+            different = (*(1 if periodic else size for size, periodic in axes), x_shape[-1])
         self.position = self.add_weight(
-            shape=flat_shape[1:],
+            shape=different,
             initializer=keras.initializers.RandomNormal(stddev=1.0),
             name="position",
             autocast=False,
@@ -182,11 +190,15 @@ class SpatialAttention(keras.layers.Layer):
 
     def call(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Returns `x` plus the result of the attention, in the shape and dtype of `x`."""
-        flat = ops.reshape(x, (-1, *self.position.shape))
-        query = self.norm(flat) + self.position
+        flat = ops.reshape(x, (-1, math.prod(self.sizes), x.shape[-1]))
+        position = self.position
+        if any(self.periodic):
+            position = ops.broadcast_to(position, (*self.sizes, x.shape[-1]))
+            position = ops.reshape(position, flat.shape[1:])
+        query = self.norm(flat) + position
         attended = self.attention(query) if context is None else self.attention(query, context)
         return x + ops.reshape(attended, (-1, *x.shape[1:]))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {**super().get_config(), "heads": self.heads}
+        return {**super().get_config(), "heads": self.heads, "periodic": self.periodic}

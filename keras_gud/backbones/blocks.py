@@ -1,13 +1,14 @@
 """Building blocks of the U-Net for one, two or three spatial axes, channels last."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_gud.backbones.attention import SpatialAttention
 from keras_gud.backbones.film import local_film, modulate
 from keras_gud.backbones.norm import GroupNorm
+from keras_gud.backbones.periodic import PeriodicConvolution
 from keras_gud.backbones.resampling import fir_downsample, fir_upsample
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import BatchShape, Shape, Tensor
@@ -17,21 +18,32 @@ _CONVOLUTIONS = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers
 RESCALE = 2**-0.5
 
 
-def convolution(x_shape: BatchShape, filters: int, dtype: Any, **kwargs: Any) -> keras.layers.Layer:
+def convolution(
+    x_shape: BatchShape,
+    filters: int,
+    dtype: Any,
+    periodic: Sequence[bool] = (),
+    **kwargs: Any,
+) -> keras.layers.Layer:
     """A built convolution of size 3 (same padding) for inputs ``(batch, *spatial, channels)``.
 
     Args:
         x_shape: Shape of the inputs, with one to three spatial axes.
         filters: Number of output channels.
         dtype: A dtype or a Keras dtype policy.
-        **kwargs: Further arguments of the Keras layer.
+        periodic: For each spatial axis whether it is periodic; `()`: none is.
+        **kwargs: Further arguments of the layer: `strides`, `kernel_initializer`.
 
     >>> tuple(convolution((None, 8, 6, 3), filters=16, dtype="float32", strides=2).kernel.shape)
     (3, 3, 3, 16)
     """
-    layer = _CONVOLUTIONS[len(x_shape) - 2](
-        filters, 3, padding="same", data_format="channels_last", dtype=dtype, **kwargs
-    )
+    layer: keras.layers.Layer
+    if any(periodic):
+        layer = PeriodicConvolution(filters, periodic, dtype=dtype, **kwargs)
+    else:
+        layer = _CONVOLUTIONS[len(x_shape) - 2](
+            filters, 3, padding="same", data_format="channels_last", dtype=dtype, **kwargs
+        )
     layer.build(x_shape)
     return layer
 
@@ -76,6 +88,7 @@ class ResidualBlock(keras.layers.Layer):
         resample: ``"down"`` or ``"up"`` halves or doubles the resolution inside the block, with a
             FIR filter (BigGAN blocks, as in NCSN++).
         rescale: Whether to scale the sum by 1/sqrt(2), so that variances do not grow with depth.
+        periodic: As in `convolution`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
@@ -91,6 +104,7 @@ class ResidualBlock(keras.layers.Layer):
         seed: int = 0,
         resample: str | None = None,
         rescale: bool = False,
+        periodic: Sequence[bool] = (),
         **kwargs: Any,
     ) -> None:
         # Without autocast the vector stays float32; the convolutions cast their own inputs.
@@ -100,6 +114,7 @@ class ResidualBlock(keras.layers.Layer):
         self.seed = seed
         self.resample = resample
         self.rescale = rescale
+        self.periodic = tuple(periodic)
 
     def build(
         self, x_shape: BatchShape, vector_shape: BatchShape, local: int | None = None
@@ -115,8 +130,10 @@ class ResidualBlock(keras.layers.Layer):
         self.local_film = None
         if local is not None:
             self.local_film = local_film(local, self.width, policy)
-        self.conv_in = convolution(x_shape, self.width, policy)
-        self.conv_out = convolution(hidden_shape, self.width, policy, kernel_initializer="zeros")
+        self.conv_in = convolution(x_shape, self.width, policy, self.periodic)
+        self.conv_out = convolution(
+            hidden_shape, self.width, policy, self.periodic, kernel_initializer="zeros"
+        )
         self.skip = None
         if x_shape[-1] != self.width:
             self.skip = pointwise(x_shape, self.width, policy)
@@ -165,116 +182,5 @@ class ResidualBlock(keras.layers.Layer):
             "seed": self.seed,
             "resample": self.resample,
             "rescale": self.rescale,
+            "periodic": self.periodic,
         }
-
-
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class Level(keras.layers.Layer):
-    """The residual blocks of one resolution, with attention after the first of them.
-
-    Where there are more tokens than positions along the longest axis, one dense layer reduces the
-    tokens to that extent before the image attends to them (paper, appendix A).
-
-    Args:
-        width: Channels of the output.
-        blocks: Number of residual blocks, at least 1.
-        heads: Heads of the attention layers.
-        cross_attention: Whether positions attend to the noising-state tokens.
-        self_attention: Whether positions attend to each other.
-        dropout: Dropout rate.
-        seed: Integer seed; block i takes ``seed + i``.
-        remat: Whether blocks are computed again in the backward pass.
-        **kwargs: Arguments of `keras.layers.Layer`.
-
-    Example:
-    >>> level = Level(width=8, cross_attention=True)
-    >>> tuple(level(ops.ones((2, 5, 4)), ops.ones((2, 3, 8)), ops.ones((2, 16))).shape)
-    (2, 5, 8)
-    """
-
-    def __init__(
-        self,
-        width: int,
-        blocks: int = 1,
-        heads: int = 1,
-        cross_attention: bool = False,
-        self_attention: bool = False,
-        dropout: float = 0.0,
-        seed: int = 0,
-        remat: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(autocast=False, **kwargs)
-        self.settings: dict[str, Any] = {
-            "width": width,
-            "blocks": blocks,
-            "heads": heads,
-            "cross_attention": cross_attention,
-            "self_attention": self_attention,
-            "dropout": dropout,
-            "seed": seed,
-            "remat": remat,
-        }
-
-    def build(
-        self,
-        x_shape: BatchShape,
-        tokens_shape: BatchShape,
-        vector_shape: BatchShape,
-        local: int | None = None,
-    ) -> None:
-        """Builds for features `x`, embedded tokens, the global vector, and `local`'s channels."""
-        s, policy = self.settings, self.dtype_policy
-        hidden_shape = (*x_shape[:-1], s["width"])
-        self.residual = []
-        for i in range(s["blocks"]):
-            block = ResidualBlock(s["width"], s["dropout"], s["seed"] + i, dtype=policy)
-            block.build(hidden_shape if i else x_shape, vector_shape, local)
-            self.residual.append(block)
-        self.cross = self.within = self.reduce = None
-        extent = max(x_shape[1:-1])
-        # With a single token or position the attention would be constant.
-        if s["cross_attention"] and min(tokens_shape[1], extent) > 1:
-            if tokens_shape[1] > extent:
-                self.reduce = keras.layers.EinsumDense("btw,ts->bsw", (extent, None), dtype=policy)
-                self.reduce.build(tokens_shape)
-                tokens_shape = (None, extent, tokens_shape[2])
-            self.cross = SpatialAttention(s["heads"], dtype=policy)
-            self.cross.build(hidden_shape, tokens_shape)
-        if s["self_attention"] and extent > 1:
-            self.within = SpatialAttention(s["heads"], dtype=policy)
-            self.within.build(hidden_shape)
-
-    def call(
-        self,
-        x: Tensor,
-        tokens: Tensor,
-        vector: Tensor,
-        local: Tensor | None = None,
-        training: bool | None = None,
-    ) -> Tensor:
-        """The output of the level, ``(batch, *spatial, width)`` in the compute dtype.
-
-        Args:
-            x: ``(batch, *spatial, channels)``.
-            tokens: ``(batch, T, features)``.
-            vector: ``(batch, embedding_dim)``.
-            local: As in `ResidualBlock`.
-            training: As in Keras.
-        """
-        remat = self.settings["remat"] and bool(training)
-        state = (vector,) if local is None else (vector, local)
-        first, *others = self.residual
-        x = call_block(first, x, *state, remat=remat, training=training)
-        if self.cross is not None:
-            tokens = tokens if self.reduce is None else self.reduce(tokens)
-            x = call_block(self.cross, x, tokens, remat=remat)
-        if self.within is not None:
-            x = call_block(self.within, x, remat=remat)
-        for block in others:
-            x = call_block(block, x, *state, remat=remat, training=training)
-        return x
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), **self.settings}

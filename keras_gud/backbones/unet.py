@@ -8,10 +8,12 @@ import keras
 from keras import ops
 
 from keras_gud.backbones.backbone import Backbone, require_spatial_axes
-from keras_gud.backbones.blocks import Level, convolution, pointwise
+from keras_gud.backbones.blocks import convolution, pointwise
 from keras_gud.backbones.embedding import GammaMapEmbedding
 from keras_gud.backbones.film import local_film, modulate
+from keras_gud.backbones.level import Level
 from keras_gud.backbones.norm import GroupNorm
+from keras_gud.backbones.periodic import check_boundary, periodic_axes
 from keras_gud.backbones.resampling import (
     downsample,
     from_patches,
@@ -51,11 +53,15 @@ class UNet(Backbone):
         patch: Edge of the blocks of positions that enter and leave the network as channels of one
             position. With 2, everything between costs a quarter for images, so that it can be
             wider.
+        boundary: ``"zero"``, or ``"periodic"`` for data that go on at their other end, for all
+            spatial axes or one for each. The network then sees data that are shifted along such an
+            axis, by a multiple of the coarsest stride, as the same data.
         **kwargs: Arguments of `Backbone`, e.g. `embedding_dim` or ``dtype="mixed_bfloat16"``.
 
     Raises:
-        ValueError: for empty widths, unknown levels, vectors, or sizes that cannot be halved as
-            often as asked; all but the first two when built.
+        ValueError: for empty widths, unknown levels or boundaries, vectors, sizes that cannot be
+            halved as often as asked, or periodic ones that the coarsest stride does not divide;
+            the last three when built.
 
     Example:
     >>> network = UNet(widths=(8, 16), blocks=1)
@@ -70,6 +76,7 @@ class UNet(Backbone):
         attention_levels: Sequence[int] | None = None,
         heads: int = 2,
         patch: int = 1,
+        boundary: str | Sequence[str] = "zero",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -78,6 +85,7 @@ class UNet(Backbone):
         self.attention_levels = None if attention_levels is None else tuple(attention_levels)
         self.heads = heads
         self.patch = check_integer("patch", patch, 1)
+        self.boundary = check_boundary(boundary)
         if not self.widths or blocks < 1:
             raise ValueError(
                 "Expected at least one width and one block. "
@@ -108,6 +116,7 @@ class UNet(Backbone):
         values = self.patch ** len(spatial)  # of a channel in one patch
         coarsest = len(widths) - 1
         local = LOCAL_WIDTH if self.gamma_map else None
+        periodic = periodic_axes(self.boundary, spatial, self.patch * 2**coarsest)
 
         def level(i: int, channels: int, direction: int) -> Level:
             layer = Level(
@@ -119,6 +128,7 @@ class UNet(Backbone):
                 dropout=self.dropout,
                 seed=self.seed + SEED_STRIDE * (2 * i + direction),
                 remat=self.remat,
+                periodic=periodic,
                 dtype=policy,
             )
             layer.build((None, *self.sizes[i], channels), tokens_shape, vector_shape, local)
@@ -129,7 +139,8 @@ class UNet(Backbone):
 
         input_channels = (widths[0], *widths[:-1])
         gammas = values * self.gamma_channels
-        self.stem = convolution(shape(0, values * data_shape[-1] + gammas), widths[0], policy)
+        entering = shape(0, values * data_shape[-1] + gammas)
+        self.stem = convolution(entering, widths[0], policy, periodic)
         self.local_film = None
         if self.gamma_map:
             self.local = GammaMapEmbedding(LOCAL_WIDTH)
@@ -137,7 +148,8 @@ class UNet(Backbone):
             self.local_film = local_film(LOCAL_WIDTH, widths[0], policy)
         self.down = [level(i, input_channels[i], 0) for i in range(len(widths))]
         self.shrink = [
-            convolution(shape(i, widths[i]), widths[i], policy, strides=2) for i in range(coarsest)
+            convolution(shape(i, widths[i]), widths[i], policy, periodic, strides=2)
+            for i in range(coarsest)
         ]
         # Channels are reduced at the coarse size, where it is cheap, before positions are repeated.
         self.narrow = [
@@ -146,8 +158,9 @@ class UNet(Backbone):
         self.up = [level(i, 2 * widths[i], 1) for i in range(coarsest)]
         self.norm = GroupNorm()
         self.norm.build(shape(0, widths[0]))
+        leaving = values * data_shape[-1]
         self.head = convolution(
-            shape(0, widths[0]), values * data_shape[-1], policy, kernel_initializer="zeros"
+            shape(0, widths[0]), leaving, policy, periodic, kernel_initializer="zeros"
         )
 
     def transform(
@@ -191,4 +204,5 @@ class UNet(Backbone):
             "attention_levels": self.attention_levels,
             "heads": self.heads,
             "patch": self.patch,
+            "boundary": self.boundary,
         }
