@@ -20,7 +20,7 @@ demo: $(VENV)/demo.done
 
 # The site, in build/docs; its pages are run. A warning is an error.
 docs: $(VENV)/docs.done
-	KERAS_BACKEND=jax $(VENV)/bin/python -m sphinx -W --keep-going -b html docs build/docs
+	KERAS_BACKEND=torch $(VENV)/bin/python -m sphinx -W --keep-going -b html docs build/docs
 
 # All but the slow tests.
 test: lint $(TESTS)
@@ -63,7 +63,7 @@ $(VENV)/demo.done: $(VENV)/bin/python setup.cfg pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/docs.done: $(VENV)/bin/python setup.cfg pyproject.toml constraints.txt
-	$(PIP) --editable ".[jax,docs]"
+	$(PIP) --editable ".[torch,docs]"
 	touch $@
 
 $(VENV)/test.done: $(VENV)/bin/python setup.cfg pyproject.toml constraints.txt

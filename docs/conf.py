@@ -20,6 +20,7 @@ extensions = [
     "docstrings",
     "equation_pages",
     "offline_mathematics",
+    "repository_pages",
 ]
 exclude_patterns = ["extensions"]
 html_theme = "furo"
@@ -29,11 +30,12 @@ html_css_files = ["site.css"]
 
 # Pages are Markdown; those with code cells are run, and their outputs kept in build/.
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
-myst_heading_anchors = 3
+myst_heading_anchors = 4
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(Path(__file__).parents[1] / "build" / "docs-cache")
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
+nb_execution_in_temp = True
 nb_execution_timeout = 600
 nb_merge_streams = True
 
