@@ -13,7 +13,7 @@ import public_names
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-_EQUATIONS = re.compile(r"\b([Ee]qs?\. )(\d+)(?:(-| and |, )(\d+))?")
+_EQUATIONS = re.compile(r"\b([Ee]qs?\. )(\d+)(?:(-| and )(\d+))?")
 # Equations with a number that is not of the paper that this package implements.
 _OTHERS = re.compile(r"\(20\d\d, eqs?\.|Eq\. 6 there|Chan et al\.")
 

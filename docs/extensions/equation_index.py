@@ -78,7 +78,7 @@ def place_of(name: str) -> Place:
 
 def mentions() -> dict[int, list[Place]]:
     """The lines of the package that name an equation of the paper, by its number."""
-    pattern = re.compile(r"\beqs?\. (\d+)(?:(-| and |, )(\d+)\b)?", re.IGNORECASE)
+    pattern = re.compile(r"\beqs?\. (\d+)(?:(-| and )(\d+))?", re.IGNORECASE)
     others = re.compile(r"\(20\d\d, eqs?\.|Eq\. 6 there|Chan et al\.")
     found: dict[int, list[Place]] = {}
     for path in sorted(ROOT.rglob("*.py")):

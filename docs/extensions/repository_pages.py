@@ -1,7 +1,7 @@
 """Pages of the repository in the site, and links to files of the repository; a Sphinx extension.
 
-A page that holds a comment ``<!-- file: examples/README.md -->`` becomes that file. Links are written
-so that they lead somewhere in the repository; in the site those to such files lead to the pages.
+A page that holds a comment ``<!-- file: examples/README.md -->`` becomes that file. Links are
+written so that they lead somewhere in the repository; in the site, to the pages of such files.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The Python of every page runs as it is written, in the order of the page; links lead somewhere."""
+"""The Python of every page runs as written, in the order of the page; links lead somewhere."""
 
 import re
 

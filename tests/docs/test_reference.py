@@ -7,6 +7,8 @@ import public_names
 import pytest
 from helpers import ROOT
 
+import keras_gud
+
 REFERENCE = "\n".join(path.read_text() for path in (ROOT / "docs/reference").glob("*.md"))
 NAMED = set(re.findall(r"\.\. auto(?:module|class|function|exception):: ([\w.]+)", REFERENCE))
 
@@ -59,3 +61,11 @@ def test_where_the_code_names_an_equation_the_index_leads_back():
     assert {9, 11, 16, 21, 22, 25, 26, 28} <= set(mentions)
     for number, places in mentions.items():
         assert files[number] & {place.file for place in places}, number
+
+
+@pytest.mark.once
+def test_the_gallery_has_a_section_for_each_preset():
+    gallery = (ROOT / "docs/gallery.md").read_text()
+    sections = re.findall(r"^### `(\w+)`$", gallery, re.MULTILINE)
+    assert sorted(sections) == sorted(keras_gud.presets.ALL)
+    assert re.findall(r'^path_of\("(\w+)"\)$', gallery, re.MULTILINE) == sections

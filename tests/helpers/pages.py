@@ -17,7 +17,7 @@ SHORTER = {
     r'"mnist-5000", "test", n=100': '"mnist-5000", "test", n=8',  # each has its own likelihood
     r"\bepochs=\d+": "epochs=1",
     r"\bsteps=\d{2,}": "steps=4",
-    r"\bn=\d{3,}": "n=48",
+    r"\bn=\d{4,}": "n=48",
 }
 
 
