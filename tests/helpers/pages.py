@@ -13,11 +13,11 @@ _BLOCK = re.compile(r"^```(?:python|\{code-cell\} ipython3)\n(.*?)^```", re.DOTA
 _OPTIONS = re.compile(r"\A(?::.*\n)+")
 # What makes code quick; a page may have further ones.
 SHORTER = {
-    r'"mnist-5000", "train"': '"mnist-5000", "train", n=64',
+    r'"mnist-5000", "train"(?!, n=)': '"mnist-5000", "train", n=64',
     r'"mnist-5000", "test", n=100': '"mnist-5000", "test", n=8',  # each has its own likelihood
     r"\bepochs=\d+": "epochs=1",
     r"\bsteps=\d{2,}": "steps=4",
-    r"\bn=\d{4,}": "n=48",
+    r"\bn=\d{4,}": "n=64",
 }
 
 
