@@ -11,12 +11,22 @@ PAGES = sorted(path for path in DOCS.rglob("*.md") if python_blocks(path))
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 
 
+# Pages with networks that take more than a few seconds: trained ones, paths, and solvers.
+SLOW = {"choose_a_path", "every_path", "gallery", "tutorials/likelihoods", "tutorials/restoration"}
+SLOW |= {"tutorials/lattice", "tutorials/latents", "tutorials/strips"}
+
+
 def name_of(path):
     return path.relative_to(DOCS).with_suffix("").as_posix()
 
 
+def marked(path):
+    name = name_of(path)
+    return pytest.param(path, id=name, marks=[pytest.mark.slow] if name in SLOW else [])
+
+
 @pytest.mark.once
-@pytest.mark.parametrize("path", PAGES, ids=name_of)
+@pytest.mark.parametrize("path", [marked(path) for path in PAGES])
 @pytest.mark.filterwarnings("ignore")  # of four steps of training there is much to warn of
 def test_page_runs(path, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
