@@ -14,6 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 _EQUATIONS = re.compile(r"\b([Ee]qs?\. )(\d+)(?:(-| and )(\d+))?")
+_COLON = "\ue000"
 # Equations with a number that is not of the paper that this package implements.
 _OTHERS = re.compile(r"\(20\d\d, eqs?\.|Eq\. 6 there|Chan et al\.")
 
@@ -60,8 +61,17 @@ def without_bars(line: str) -> str:
     return "``".join(parts)
 
 
+def _hide_colon(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
+) -> None:
+    """In the first line of a property napoleon takes what stands before a colon for a type."""
+    if what in ("property", "attribute") and lines:
+        lines[0] = lines[0].replace(":", _COLON)
+
+
 def _docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     lines[:] = [link_equations(without_bars(line)) for line in table_to_rst(lines)]
+    lines[:] = [line.replace(_COLON, ":") for line in lines]
 
 
 def _signature(
@@ -88,6 +98,7 @@ def _check_names(app: Sphinx, env: Any) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Registers the above."""
+    app.connect("autodoc-process-docstring", _hide_colon, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", _docstring)
     app.connect("autodoc-process-signature", _signature)
     app.connect("env-updated", _check_names)
