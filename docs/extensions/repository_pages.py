@@ -31,6 +31,8 @@ def rewritten(text: str, written_in: Path, shown_in: Path) -> str:
 
     def link(found: re.Match[str]) -> str:
         target = Path(os.path.normpath(written_in.parent / found[1]))
+        if not target.exists():  # it may be code
+            return found[0]
         target = pages.get(target, target)
         relative = Path(os.path.relpath(target, shown_in.parent)).as_posix()
         return f"]({relative}{found[2] or ''})"
