@@ -38,6 +38,7 @@ nb_execution_show_tb = True
 nb_execution_in_temp = True
 nb_execution_timeout = 600
 nb_merge_streams = True
+nb_output_stderr = "remove"  # warnings hold paths of the machine
 
 # In docstrings, `name` is a link where the name is known, and otherwise code.
 default_role = "py:obj"
