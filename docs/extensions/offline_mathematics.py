@@ -1,14 +1,22 @@
 """Mathematics as MathML, which browsers draw without a script; a Sphinx extension."""
 
+import html
+
 from docutils import nodes
-from docutils.utils.math import latex2mathml
+from docutils.utils.math import MathError, latex2mathml
 from sphinx.application import Sphinx
+from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
+
+_logger = logging.getLogger(__name__)
 
 
 def _mathml(node: nodes.Element, display: bool) -> str:
-    tree = latex2mathml.tex2mathml(node.astext(), as_block=display)
-    return tree if isinstance(tree, str) else str(tree)
+    try:
+        return str(latex2mathml.tex2mathml(node.astext(), as_block=display))
+    except MathError as error:
+        _logger.warning("%s In: %s", error, node.astext(), location=node)
+        return f"<code>{html.escape(node.astext())}</code>"
 
 
 def visit_inline(self: HTML5Translator, node: nodes.Element) -> None:
