@@ -13,10 +13,14 @@ TESTS = $(BACKEND:%=test-%)
 SLOW = $(BACKEND:%=slow-%)
 export TF_CPP_MIN_LOG_LEVEL = 3
 
-.PHONY: demo test test-slow test-all check lint bench clean $(TESTS) $(SLOW)
+.PHONY: demo docs test test-slow test-all check lint bench clean $(TESTS) $(SLOW)
 
 demo: $(VENV)/demo.done
 	KERAS_BACKEND=jax $(VENV)/bin/python examples/demo.py
+
+# The site, in build/docs; its pages are run. A warning is an error.
+docs: $(VENV)/docs.done
+	KERAS_BACKEND=torch $(VENV)/bin/python -m sphinx -W --keep-going -b html docs build/docs
 
 # All but the slow tests.
 test: lint $(TESTS)
@@ -56,6 +60,10 @@ $(VENV)/bin/python:
 
 $(VENV)/demo.done: $(VENV)/bin/python setup.cfg pyproject.toml constraints.txt
 	$(PIP) --editable ".[jax,demo]"
+	touch $@
+
+$(VENV)/docs.done: $(VENV)/bin/python setup.cfg pyproject.toml constraints.txt
+	$(PIP) --editable ".[torch,docs]"
 	touch $@
 
 $(VENV)/test.done: $(VENV)/bin/python setup.cfg pyproject.toml constraints.txt

@@ -32,7 +32,9 @@ def tests_of(path: str) -> list[str]:
     if folder == "keras_gud":
         mirrored = f"tests/{inner[0]}" if inner[1:] else f"tests/test_{inner[0]}"
         return [mirrored, "tests/test_architecture.py"]
-    return [f"tests/test_{path[:-3].lower()}.py" if path.endswith(".md") else f"tests/{folder}"]
+    if not inner and path.endswith(".md"):
+        return [f"tests/test_{path[:-3].lower()}.py"]
+    return [f"tests/{folder}"]
 
 
 def main() -> None:

@@ -2,52 +2,37 @@
 
 import re
 
+import keras
+import numpy as np
 import pytest
 from helpers import ROOT
-from helpers.tiny_model import TinyNet
+from helpers.pages import SHORTER, python_blocks, run_page
 
 import keras_gud
 
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-SHORTER = {
-    '"mnist-5000", "train"': '"mnist-5000", "train", n=64',
-    '"mnist-5000", "test", n=100': '"mnist-5000", "test", n=8',  # each has its own likelihood
-    "epochs=20": "epochs=1",
-    "epochs=100": "epochs=1",
-    "steps=1000": "steps=4",
-    "steps=200": "steps=4",
-    "steps=50": "steps=4",
-    '"model.keras"': 'folder + "/model.keras"',
-    '"samples.png"': 'folder + "/samples.png"',
-}
-
-
-def smallest(classes=None, **kwargs):
-    """A network that is evaluated soon."""
-    return TinyNet(classes=classes)
+README = ROOT / "README.md"
 
 
 @pytest.mark.once  # all that it calls is tested on every backend
 def test_every_block_runs_in_order(tmp_path, monkeypatch, capsys):
-    names = {"folder": str(tmp_path)}  # nothing else is taken for granted
-    assert len(BLOCKS) == 8
-    for name in ("tiny", "small"):
-        monkeypatch.setitem(keras_gud.backbones.registry.factories, name, smallest)
-    defaults = keras_gud.samplers.DPMSolver.__init__.__defaults__
-    monkeypatch.setattr(keras_gud.samplers.DPMSolver.__init__, "__defaults__", (4, *defaults[1:]))
-    for block in BLOCKS:
-        for long, short in SHORTER.items():
-            block = block.replace(long, short)
-        exec(compile(block, "README.md", "exec"), names)
-    assert names["samples"].shape == (16, 28, 28, 1)
+    assert len(python_blocks(README)) == 5
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for i in range(20):
+        photo = np.random.default_rng(i).integers(0, 255, (40 + i, 50, 3))
+        keras.utils.save_img(f"photos/{i}.png", photo)
+    names = run_page(README, monkeypatch, SHORTER)
+    assert names["samples"].shape == (40, 28, 28, 1)
     assert names["samples"].dtype == "uint8"
-    assert {path.name for path in tmp_path.iterdir()} == {"model.keras", "samples.png"}
+    files = {"samples.png", "mine.png", "photos.keras", "model.keras"}
+    assert {path.name for path in tmp_path.iterdir()} == {"photos", *files}
 
 
 def test_files_that_the_readme_links_to_exist():
     text = (ROOT / "README.md").read_text()
     links = re.findall(r"\]\(([^)#]+)\)", text)
     assert links
+    links = [link for link in links if "://" not in link]
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 

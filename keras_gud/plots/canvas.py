@@ -48,10 +48,12 @@ def new_figure(width: float, height: float, **kwargs: Any) -> "Figure":
     [320.0, 200.0]
     """
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401  (the next import may have been made before)
     except ImportError as error:
         raise optional.missing("matplotlib", "plots") from error
-    return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white", **kwargs)
+    from keras_gud.plots.shown_figure import ShownFigure
+
+    return ShownFigure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white", **kwargs)
 
 
 def dark_to_light(n: int) -> np.ndarray:

@@ -21,6 +21,8 @@ from keras_gud.models.latent_gud import LatentGUD  # noqa: F401
 from keras_gud.persistence import inspection
 from keras_gud.persistence.inspection.limits import file_error
 
+__all__ = ["card", "load", "names"]
+
 FOLDER = resources.files(__name__)
 _MODEL, _CARD = ".keras", ".md"
 

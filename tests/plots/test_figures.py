@@ -141,3 +141,9 @@ def test_missing_matplotlib_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r'matplotlib.*pip install ".\[demo\]"'):
         plots.image_grid(np.zeros((1, 8, 8, 1)))
+
+
+def test_a_notebook_shows_a_figure():
+    """IPython asks for `_repr_png_`; figures of Matplotlib have none without pyplot."""
+    figure = plots.image_grid(np.zeros((2, 4, 4, 1), "uint8"))
+    assert figure._repr_png_().startswith(b"\x89PNG")
