@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_gud.backbones.norm import GroupNorm
+from keras_gud.core.initial_values import RandomNormal
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import BatchShape, Tensor
 
@@ -167,7 +168,7 @@ class SpatialAttention(keras.layers.Layer):
         flat_shape = (None, math.prod(x_shape[1:-1]), x_shape[-1])
         self.position = self.add_weight(
             shape=flat_shape[1:],
-            initializer=keras.initializers.RandomNormal(stddev=1.0),
+            initializer=RandomNormal(stddev=1.0),
             name="position",
             autocast=False,
         )

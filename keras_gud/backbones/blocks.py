@@ -6,14 +6,17 @@ import keras
 from keras import ops
 
 from keras_gud.backbones.attention import SpatialAttention
+from keras_gud.backbones.conv3d import Conv3D
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.backbones.resampling import fir_downsample, fir_upsample
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import BatchShape, Shape, Tensor
 
-_CONVOLUTIONS = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
 # The factor that gives the sum of a skip and a residual unit variance, if both have it.
 RESCALE = 2**-0.5
+
+
+_CONVOLUTIONS = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: Conv3D}
 
 
 def convolution(x_shape: BatchShape, filters: int, dtype: Any, **kwargs: Any) -> keras.layers.Layer:
