@@ -7,6 +7,9 @@ from peers import make_jax_step, size_of
 
 from keras_gud.backbones.norm import group_count
 
+# What lists of modules have to be from Flax 0.12 on.
+LIST = getattr(nnx, "List", list)
+
 
 class Embedding(nnx.Module):
     """From gamma to the global vector."""
@@ -33,9 +36,8 @@ class Block(nnx.Module):
         self.conv_in = nnx.Conv(inputs, width, (3, 3), dtype=dtype, rngs=rngs)
         self.conv_out = nnx.Conv(width, width, (3, 3), kernel_init=zeros, dtype=dtype, rngs=rngs)
         self.film = nnx.Linear(dim, 2 * width, rngs=rngs)
-        self.skip = None
-        if inputs != width:
-            self.skip = nnx.Linear(inputs, width, dtype=dtype, rngs=rngs)
+        narrow = nnx.Linear(inputs, width, dtype=dtype, rngs=rngs) if inputs != width else None
+        self.skip = narrow
 
     def __call__(self, x, vector):
         h = self.conv_in(nnx.silu(self.norm_in(x)))
@@ -75,18 +77,18 @@ class UNet(nnx.Module):
 
         def level(inputs, width):
             sizes = [inputs, *[width] * (blocks - 1)]
-            return nnx.List([Block(n, width, embedding_dim, dtype, rngs) for n in sizes])
+            return LIST([Block(n, width, embedding_dim, dtype, rngs) for n in sizes])
 
         before = (widths[0], *widths[:-1])
         self.stem = convolution(values, widths[0])
-        self.down = nnx.List([level(*pair) for pair in zip(before, widths, strict=True)])
+        self.down = LIST([level(*pair) for pair in zip(before, widths, strict=True)])
         self.attention = Attention(widths[-1], heads, dtype, rngs)
         self.attention_norm = norm(widths[-1], rngs)
         self.position = nnx.Param(jax.random.normal(rngs.params(), (coarsest**2, widths[-1])))
-        self.shrink = nnx.List([convolution(w, w, strides=2) for w in widths[:-1]])
+        self.shrink = LIST([convolution(w, w, strides=2) for w in widths[:-1]])
         pairs = list(zip(widths[1:], widths[:-1], strict=True))
-        self.narrow = nnx.List([nnx.Linear(*pair, dtype=dtype, rngs=rngs) for pair in pairs])
-        self.up = nnx.List([level(2 * w, w) for w in widths[:-1]])
+        self.narrow = LIST([nnx.Linear(*pair, dtype=dtype, rngs=rngs) for pair in pairs])
+        self.up = LIST([level(2 * w, w) for w in widths[:-1]])
         self.norm = norm(widths[0], rngs)
         self.head = convolution(widths[0], values, kernel_init=nnx.initializers.zeros)
 
@@ -145,7 +147,7 @@ class DiT(nnx.Module):
         self.head = nnx.Linear(width, values, dtype=dtype, rngs=rngs)
         self.position = nnx.Param(jax.random.normal(rngs.params(), ((size // patch) ** 2, width)))
         self.film = nnx.Linear(embedding_dim, 2 * width, rngs=rngs)
-        self.blocks = nnx.List(
+        self.blocks = LIST(
             [TransformerBlock(width, heads, embedding_dim, dtype, rngs) for _ in range(blocks)]
         )
 
