@@ -147,11 +147,14 @@ def test_convolutions_of_volumes_are_those_of_keras(strides, rng):
     x = rng.normal(size=(2, 5, 6, 4, 3)).astype("float32")
     options = {"padding": "same", "data_format": "channels_last", "strides": strides}
     theirs = keras.layers.Conv3D(4, 3, **options)
-    ours = Conv3D(4, 3, by_planes=True, **options)
+    ours, by_default = Conv3D(4, 3, by_planes=True, **options), Conv3D(4, 3, **options)
     theirs.build(x.shape)
     ours.build(x.shape)
+    by_default.build(x.shape)
     ours.set_weights([rng.normal(size=w.shape) for w in theirs.weights])
-    theirs.set_weights(ours.get_weights())
+    for layer in (theirs, by_default):
+        layer.set_weights(ours.get_weights())
     assert ours.name.startswith("conv3d")  # as in files, and in layouts of model parallelism
     expected = ops.convert_to_numpy(theirs(x))
-    np.testing.assert_allclose(ops.convert_to_numpy(ours(x)), expected, rtol=1e-4, atol=1e-4)
+    for layer in (ours, by_default):
+        np.testing.assert_allclose(ops.convert_to_numpy(layer(x)), expected, rtol=1e-4, atol=1e-4)
