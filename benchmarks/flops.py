@@ -43,9 +43,10 @@ def count_flops(network, input_shapes) -> int:
     return sum(counts.values())
 
 
-def matmul_flops_per_second(size: int = 2048, repeats: int = 7) -> float:
-    """The best rate of a float32 product of square matrices on the active backend."""
-    a = ops.convert_to_tensor(np.random.default_rng(0).normal(size=(size, size)).astype("float32"))
+def matmul_flops_per_second(size: int = 2048, repeats: int = 7, dtype: str = "float32") -> float:
+    """The best rate of a product of square matrices on the active backend and device."""
+    a = np.random.default_rng(0).normal(size=(size, size)).astype("float32")
+    a = ops.cast(ops.convert_to_tensor(a), dtype)
     product = backend.compile(lambda a: ops.matmul(a, a))
     times = []
     for _ in range(repeats):

@@ -63,11 +63,10 @@ def time_fit(model, x, arguments):
     report("fit vs bare step", times["fit"], times["bare"], len(batches), "step")
 
 
-def time_sampling(model, arguments):
-    """The sampling loop against as many forwards of the network with the same weights."""
+def make_forwards(model, n, steps):
+    """As many compiled forwards of the network on n examples; waits for the last one."""
     from keras_gud import backend
 
-    steps, n = arguments.sampler_steps, arguments.batch
     y = np.random.default_rng(0).normal(size=(n, *model.data_shape)).astype("float32")
     y = keras.ops.convert_to_tensor(y)
     tokens = model.tokens(model.schedule(0.5).gamma)
@@ -85,6 +84,14 @@ def time_sampling(model, arguments):
         for _ in range(steps):
             out = compiled(values, y, tokens)
         keras.ops.convert_to_numpy(out)
+
+    return forwards
+
+
+def time_sampling(model, arguments):
+    """The sampling loop against as many forwards of the network with the same weights."""
+    steps, n = arguments.sampler_steps, arguments.batch
+    forwards = make_forwards(model, n, steps)
 
     def sample():
         sampler(model.denoiser, model.schedule, n, steps=steps)

@@ -12,6 +12,18 @@ def batches_of(x, steps: int):
     return (x.astype("float32") / 127.5 - 1.0).reshape(steps, -1, *x.shape[1:])
 
 
+def size_of(network) -> tuple[str, dict]:
+    """Kind and sizes of a network of ours, for a plain one of about the same arithmetic.
+
+    Args:
+        network: A `UNet`, an `NCSNpp` (which becomes a plain U-Net) or a `DiT`.
+    """
+    config = network.get_config()
+    kind = "unet" if "widths" in config else "dit"
+    names = ["width" if kind == "dit" else "widths", "blocks", "heads", "embedding_dim"]
+    return kind, {name: config[name] for name in names} | {"patch": config.get("patch", 1)}
+
+
 def diffusers_unet(size: int, channels: int):
     """`UNet2DModel` of diffusers, of about as many levels and parameters as our small networks."""
     from diffusers import UNet2DModel

@@ -35,31 +35,12 @@ def ours(**arguments):
 
         keras.utils.set_random_seed(seed)
         model = keras_gud.GUD(seed=seed, **arguments)
-        stop = _stop_after(seconds)
-        model.fit(data.train, batch_size=batch, epochs=10**6, callbacks=[stop], verbose=0)
-        facts = {"steps": stop.steps, "parameters": model.network.count_params()}
+        model.fit(data.train, batch_size=batch, minutes=seconds / 60.0, verbose=0)
+        facts = {"steps": int(model.ema.count), "parameters": model.network.count_params()}
         facts["bits_per_dim"] = float(model.elbo(data.test[:500])["bits_per_dim"].mean())
         return (lambda n: model.sample(n, seed=seed, batch_size=100)), facts
 
     return train
-
-
-def _stop_after(seconds):
-    import keras
-
-    class Stop(keras.callbacks.Callback):
-        steps = 0
-
-        def __init__(self):
-            super().__init__()
-            self.start = time.monotonic()  # before the model is adapted and compiled
-
-        def on_train_batch_end(self, batch, logs=None):
-            self.steps += 1
-            if time.monotonic() - self.start >= seconds:
-                self.model.stop_training = True
-
-    return Stop()
 
 
 CONTESTANTS = {

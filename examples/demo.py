@@ -7,7 +7,6 @@ to ``out/``.
 
 import argparse
 import os
-import time
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -41,17 +40,6 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=0)
     small = {"epochs": 1, "steps": 3, "samples": 4, "backbone": "tiny", "held_out": 8, "train": 128}
     return quick.parse_arguments(parser, **small)
-
-
-class StopAfter(keras.callbacks.Callback):
-    """Ends training after some minutes, compilation included."""
-
-    def __init__(self, minutes):
-        super().__init__()
-        self.end = time.monotonic() + 60.0 * minutes
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.model.stop_training = time.monotonic() >= self.end
 
 
 def samples_of_each_path(model, arguments):
@@ -122,9 +110,7 @@ def main():
     )
     print("Training on all paths from all at once to coarse to fine and left to right.")
     print("`linear_loss` is what the best component-wise linear model scores on the same noise.")
-    stop = StopAfter(arguments.minutes)
-    verbose = 2 if not os.isatty(1) else 1
-    model.fit(train, batch_size=64, epochs=arguments.epochs, callbacks=[stop], verbose=verbose)
+    model.fit(train, batch_size=64, epochs=arguments.epochs, minutes=arguments.minutes)
     loss, linear = model.evaluate(held_out, verbose=0)
     print(
         f"Held-out loss {loss:.4f}; best component-wise linear model {linear:.4f} "

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_gud.backbones.norm import GroupNorm
+from keras_gud.core.initial_values import RandomNormal
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import BatchShape, Tensor
 
@@ -175,7 +176,7 @@ class SpatialAttention(keras.layers.Layer):
             different = (*(1 if periodic else size for size, periodic in axes), x_shape[-1])
         self.position = self.add_weight(
             shape=different,
-            initializer=keras.initializers.RandomNormal(stddev=1.0),
+            initializer=RandomNormal(stddev=1.0),
             name="position",
             autocast=False,
         )

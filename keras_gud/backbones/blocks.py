@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_gud.backbones.conv3d import Conv3D
 from keras_gud.backbones.film import local_film, modulate
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.backbones.periodic import PeriodicConvolution
@@ -13,7 +14,7 @@ from keras_gud.backbones.resampling import fir_downsample, fir_upsample
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import BatchShape, Shape, Tensor
 
-_CONVOLUTIONS = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
+_CONVOLUTIONS = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: Conv3D}
 # The factor that gives the sum of a skip and a residual unit variance, if both have it.
 RESCALE = 2**-0.5
 

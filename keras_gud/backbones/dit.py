@@ -12,6 +12,7 @@ from keras_gud.backbones.blocks import call_block
 from keras_gud.backbones.embedding import GammaMapEmbedding
 from keras_gud.backbones.resampling import from_patches, patched, to_patches
 from keras_gud.core.arguments import check_integer
+from keras_gud.core.initial_values import RandomNormal
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import BatchShape, Shape, Tensor
 
@@ -164,7 +165,7 @@ class DiT(Backbone):
         self.positions = [
             self.add_weight(
                 shape=(size, width),
-                initializer=keras.initializers.RandomNormal(stddev=0.5),
+                initializer=RandomNormal(stddev=0.5),
                 name=f"position_{axis}",
             )
             for axis, size in enumerate(self.sizes)

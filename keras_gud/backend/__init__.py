@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_gud.backend.compilation_cache import use_cache_folder
 from keras_gud.backend.devices import (
     all_gather,
     batch_shards,
@@ -46,11 +47,13 @@ __all__ = [
     "data_parallel",
     "data_shard",
     "dtype_name",
+    "from_numpy",
     "gather_rows",
     "gradient",
     "import_torchvision",
     "in_strategy_scope",
     "is_deleted",
+    "is_out_of_memory",
     "is_single_program",
     "part_of_sum",
     "process_allgather",
@@ -69,8 +72,11 @@ __all__ = [
     "synchronized_batches",
     "to_numpy",
     "torch_has_gpu",
+    "use_cache_folder",
     "value_of",
 ]
+
+use_cache_folder()
 
 
 def compile(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -194,6 +200,21 @@ def to_numpy(x: Any) -> np.ndarray:
     return np.asarray(x)
 
 
+def from_numpy(x: np.ndarray) -> Tensor:
+    """A NumPy array as a tensor of the same dtype.
+
+    As `keras.ops.convert_to_tensor`, which on jax compiles a program for every new shape.
+
+    >>> tuple(from_numpy(np.zeros((2, 3), "float32")).shape)
+    (2, 3)
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.device_put(x)
+    return keras.ops.convert_to_tensor(x)
+
+
 def dtype_name(x: Any) -> str:
     """The name of the dtype of an array or tensor of any library.
 
@@ -215,6 +236,20 @@ def is_deleted(variable: keras.Variable) -> bool:
     """
     value = variable._value
     return value is None or bool(getattr(value, "is_deleted", lambda: False)())
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of any backend says that a device, or the host, has no memory left.
+
+    >>> is_out_of_memory(RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes."))
+    True
+    """
+    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
+        return True
+    # Of jax and tensorflow, and of torch on a CPU.
+    text = str(error).lower()
+    said = ("resource_exhausted", "out of memory", "allocate memory", "oom when allocating")
+    return any(words in text for words in said)
 
 
 def torch_has_gpu() -> bool:

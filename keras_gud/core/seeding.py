@@ -1,15 +1,21 @@
-"""The seeds that Keras draws, from Python's generator, for initializers and dropout without one."""
+"""The first values of variables that Keras makes within a block: functions of a seed."""
 
 import contextlib
 import random
 from collections.abc import Iterator
 
+import keras
+
+from keras_gud.core.initial_values import BY_NAME
+
 
 @contextlib.contextmanager
 def seeded_defaults(seed: int) -> Iterator[None]:
-    """Makes the seeds that Keras draws within the block a function of `seed`.
+    """Makes what Keras draws within the block a function of `seed`, the same on every backend.
 
-    Python's global generator goes on afterwards as if nothing had been drawn.
+    That is: the seeds of initializers and dropout without one, which it draws from Python's global
+    generator, and the values of default initializers (`core.initial_values`). The generator goes
+    on afterwards as if nothing had been drawn.
 
     Args:
         seed: An integer.
@@ -28,6 +34,21 @@ def seeded_defaults(seed: int) -> Iterator[None]:
     before = random.getstate()
     random.seed(seed)
     try:
-        yield
+        with numpy_values():
+            yield
     finally:
         random.setstate(before)
+
+
+@contextlib.contextmanager
+def numpy_values() -> Iterator[None]:
+    """Makes the initializers that are asked for by name within the block those of NumPy.
+
+    Example:
+
+    >>> with numpy_values():
+    ...     type(keras.initializers.get("zeros")).__module__
+    'keras_gud.core.initial_values'
+    """
+    with keras.saving.custom_object_scope(BY_NAME):
+        yield

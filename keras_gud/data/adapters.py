@@ -127,7 +127,8 @@ class ArrayAdapter:
         warn_unused(x if request.y is None else (x, request.y), request.prepare.classes)
         size, part = request.batch_size, request.part
         common = in_common_type(values)
-        data = ArrayBatches(common, weight, size, request.shuffle, request.seed, label, part)
+        order = request.shuffle, request.seed, label, part
+        data = ArrayBatches(common, weight, size, *order, fill=True)
         blocks = ArrayBatches(values, batch_size=max(size, 1024), part=part)
         return Opened(data, blocks, blocks.num_batches, is_array=True, shuffler=data)
 

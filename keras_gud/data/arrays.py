@@ -27,7 +27,7 @@ class ArrayBatches(keras.utils.PyDataset):
         shuffle: Whether to shuffle, anew in every epoch.
         seed: Seed of the order, >= 0.
         label: Class labels, `None` or int array ``(n,)``.
-        part: See `EpochOrder`.
+        part, fill: See `EpochOrder`.
 
     Example:
 
@@ -45,11 +45,12 @@ class ArrayBatches(keras.utils.PyDataset):
         seed: int = 0,
         label: Array | None = None,
         part: tuple[int, int] = (0, 1),
+        fill: bool = False,
     ) -> None:
         super().__init__()
         self.in_order = False  # batches can be read in any order
         self.x, self.sample_weight, self.label = x, sample_weight, label
-        self.order, self.epoch = EpochOrder(len(x), batch_size, shuffle, seed, part), 0
+        self.order, self.epoch = EpochOrder(len(x), batch_size, shuffle, seed, part, fill), 0
 
     @property
     def num_batches(self) -> int:

@@ -19,6 +19,9 @@ class EpochOrder:
         seed: Seed of the order, >= 0.
         part: Which part of every batch to read, and the number of parts, as one of several
             processes does: ``(0, 2)`` is the first half.
+        fill: Whether to fill the last batch up, where it is not the only one, with examples that
+            the epoch began with; only if they are shuffled, so that these are others in every
+            epoch. All batches then have one size, and a compiled step is compiled once.
 
     Example:
 
@@ -27,13 +30,24 @@ class EpochOrder:
     (3, (1,))
     >>> sorted(int(i) for batch in range(3) for i in order.rows(batch, epoch=7))
     [0, 1, 2, 3, 4]
+    >>> filled = EpochOrder(5, 2, shuffle=True, seed=1, fill=True)
+    >>> bool(filled.rows(2)[1] == filled.rows(0)[0])
+    True
     """
 
     def __init__(
-        self, n: int, batch_size: int, shuffle: bool, seed: int, part: tuple[int, int] = (0, 1)
+        self,
+        n: int,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        part: tuple[int, int] = (0, 1),
+        fill: bool = False,
     ) -> None:
         self.n, self.batch_size, self.part = int(n), int(batch_size), part
         self.shuffle, self.seed = bool(shuffle), int(seed)
+        filled = fill and self.shuffle and self.n > self.batch_size
+        self._rows = len(self) * self.batch_size if filled else self.n
         self._order: tuple[int | None, np.ndarray] = (None, np.arange(0))
 
     def __len__(self) -> int:
@@ -41,8 +55,8 @@ class EpochOrder:
 
     def rows(self, index: int, epoch: int = 0) -> np.ndarray:
         """Indices of the examples of this part of a batch, int64, at most ``(batch_size,)``."""
-        start = min(index * self.batch_size, self.n)
-        size = min(self.batch_size, self.n - start)
+        start = min(index * self.batch_size, self._rows)
+        size = min(self.batch_size, self._rows - start)
         here, count = self.part
         start, stop = (start + k * size // count for k in (here, here + 1))
         if not self.shuffle:
@@ -50,12 +64,13 @@ class EpochOrder:
         last, order = self._order
         if last != epoch:
             order = np.random.default_rng([self.seed, epoch]).permutation(self.n)
+            order = np.concatenate([order, order[: self._rows - self.n]])
             self._order = (epoch, order)
         return order[start:stop]
 
     def sizes(self) -> set[int]:
         """The sizes of the batches, all parts together: that of most, and that of the last."""
-        n_full, last = divmod(self.n, self.batch_size)
+        n_full, last = divmod(self._rows, self.batch_size)
         return {size for size in (self.batch_size * bool(n_full), last) if size}
 
 

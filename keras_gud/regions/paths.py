@@ -279,7 +279,9 @@ def adapt_tokens(views: Iterable[View]) -> None:
         variance = ops.convert_to_numpy(view.prior.data_variance)
         coordinates = empty | view.basis.coordinates | {"log_variance": -np.log(variance)}
         marks = [float(view.basis is basis) for basis in bases_] if len(bases_) > 1 else []
-        order = view.schedule.noising_order()
+        # The order is needed where groups have to share tokens; on jax it would be compiled.
+        shared = int(group.max()) + 1 > view.tokens.max_tokens
+        order = view.schedule.noising_order() if shared else group
         view.tokens.adapt(group, order, coordinates, total=total, marks=marks)
 
 

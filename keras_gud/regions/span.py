@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from keras import ops
 
-from keras_gud.core.types import Array
+from keras_gud.core.compiled import CompiledWithVariables
 from keras_gud.regions.view import View
 
 # A standard deviation of a hundredth of the data's: two or three grey levels of a photograph.
@@ -83,7 +83,14 @@ def measure_span(view: View) -> Span:
         for v in (view.prior.scale, view.prior.variance)
     )
     times = np.linspace(0.0, 1.0, _TIMES)
-    gammas = [_gamma(view, t) for t in times]
+
+    def gamma_at(t):
+        return view.schedule(t).gamma[0]
+
+    # One program for all times, where each operation would be one of its own.
+    compiled = CompiledWithVariables(view.schedule).compile(gamma_at)
+    found = (ops.convert_to_numpy(compiled(np.array([t], "float32"))) for t in times)
+    gammas = [np.broadcast_to(g.astype("float64"), view.basis.data_shape) for g in found]
     total = np.sum(scale**2 * variance)
     noise = np.array([np.sum(scale**2 * np.exp(np.minimum(gamma, 60.0))) for gamma in gammas])
     signal = np.array([np.max(variance * np.exp(-np.maximum(gamma, -60.0))) for gamma in gammas])
@@ -105,9 +112,3 @@ def warn_if_wasted(span: Span, schedule: str) -> None:
     advice = span.advice(schedule)
     if advice is not None:
         warnings.warn(advice, stacklevel=3)
-
-
-def _gamma(view: View, t: float) -> Array:
-    """Gamma of every component at a time, float64 of the data's shape."""
-    gamma = ops.convert_to_numpy(view.schedule(np.array([t], "float32")).gamma)[0]
-    return np.broadcast_to(gamma.astype("float64"), view.basis.data_shape)

@@ -10,8 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
+from keras_gud import backend
 from keras_gud.backbones.contract import training_argument
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import Shape, Tensor
@@ -126,8 +128,9 @@ class WeightAverage(keras.layers.Layer):
 
 
 def _copy(weight: keras.Variable, shape: Shape, dtype: str) -> Tensor:
-    # On jax an alias would be donated together with the weight.
-    return ops.copy(ops.cast(weight, dtype))
+    # On jax an alias would be donated together with the weight, and every shape of a copy on the
+    # device would be compiled.
+    return ops.cast(backend.from_numpy(np.array(backend.value_of(weight))), dtype)
 
 
 def averaged_weights(network: keras.Layer) -> list[keras.Variable]:

@@ -1,6 +1,7 @@
 """The random numbers of one batch of training or evaluation: times, noise, and all the rest."""
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -54,15 +55,20 @@ def for_training(x: Tensor, n_parameters: int, random: keras.random.SeedGenerato
     def own(values):
         return values if count == 1 else values[here * local : (here + 1) * local]
 
+    def draw(function, shape):
+        # In one axis: the numbers are the same, but XLA compiles those of several axes for seconds.
+        flat = function((batch * math.prod(shape),), dtype="float32", seed=random)
+        return own(ops.reshape(flat, (batch, *shape)))
+
     def uniform(shape):
-        return own(keras.random.uniform((batch, *shape), dtype="float32", seed=random))
+        return draw(keras.random.uniform, shape)
 
     # One time in each of `batch` equal intervals.
     place = own(ops.cast(ops.arange(batch), "float32"))
     return Draws(
         t=(place + uniform(())) / ops.cast(batch, "float32"),
         parameters=uniform((n_parameters,)),
-        eps=own(keras.random.normal((batch, *shape), dtype="float32", seed=random)),
+        eps=draw(keras.random.normal, shape),
         dequantise=lambda: uniform(shape),
         view=lambda: uniform((1,)),
         uniform=uniform,

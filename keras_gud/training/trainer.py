@@ -4,7 +4,6 @@ Methods of `GUDModel`, which sets them as its attributes; the training step itse
 """
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,23 +11,23 @@ import keras
 
 from keras_gud import backend
 from keras_gud.backbones.contract import training_argument
-from keras_gud.core.arguments import check_integer, check_numbers, require_built
+from keras_gud.core.arguments import check_numbers, require_built
 from keras_gud.core.progress import verbosity
+from keras_gud.core.seeding import numpy_values
 from keras_gud.core.types import Tensor
 from keras_gud.data import arrays
 from keras_gud.data.source import Source
 from keras_gud.metrics import LikelihoodMetric
 from keras_gud.training import checkpoint as checkpoints
 from keras_gud.training.changed_network import follow_network, has_statistics
+from keras_gud.training.compile_notice import CompileNotice, compiles
+from keras_gud.training.default_optimizer import default_optimizer
 from keras_gud.training.ended_data import StopWithData
 from keras_gud.training.first_epoch import WarnOfNoProgress
 from keras_gud.training.non_finite import TerminateOnNonFinite
+from keras_gud.training.out_of_memory import naming_what_to_lower
+from keras_gud.training.time_limit import epochs_and_limit
 from keras_gud.training.weight_snapshot import WeightSnapshot
-
-# Of Adam, for a network of `_PARAMETERS` or fewer; larger ones take smaller steps, about as the
-# inverse of their width. Chosen by `benchmarks/race.py`; the paper has 5e-4 throughout (app. B).
-LEARNING_RATE, LEAST_LEARNING_RATE = 2e-3, 2e-4
-_PARAMETERS = 600_000
 
 
 class _SetEpoch(keras.callbacks.Callback):
@@ -40,21 +39,6 @@ class _SetEpoch(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.batches.epoch = epoch
-
-
-def learning_rate(parameters: int) -> float:
-    """The default learning rate for a network of so many parameters.
-
-    >>> learning_rate(100_000), round(learning_rate(10_000_000), 5)
-    (0.002, 0.00049)
-    """
-    rate = LEARNING_RATE * math.sqrt(_PARAMETERS / max(parameters, _PARAMETERS))
-    return max(rate, LEAST_LEARNING_RATE)
-
-
-def _default_optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
-    # A number and no schedule, so that it can be set, also by Keras' callbacks.
-    return keras.optimizers.Adam(learning_rate(model.network.count_params() if model.built else 0))
 
 
 @backend.in_strategy_scope
@@ -96,7 +80,7 @@ def compile(
             )
     if likelihoods:
         model.data_space.require_density()
-    optimizer = _default_optimizer(model) if optimizer is None else optimizer
+    optimizer = default_optimizer(model) if optimizer is None else optimizer
     try:
         optimizer = keras.optimizers.get(optimizer)
     except (AttributeError, KeyError, TypeError) as error:
@@ -118,7 +102,7 @@ def fit(
     x: Any = None,
     y: Any = None,
     batch_size: int | None = None,
-    epochs: int = 1,
+    epochs: int | None = None,
     verbose: int | str = "auto",
     callbacks: Any = None,
     validation_split: float = 0.0,
@@ -127,6 +111,7 @@ def fit(
     class_weight: dict[int, float] | None = None,
     sample_weight: Any = None,
     adapt: bool | None = None,
+    minutes: float | None = None,
     **kwargs: Any,
 ) -> keras.callbacks.History:
     """Trains the model; the first call also adapts and, if need be, compiles it.
@@ -139,8 +124,9 @@ def fit(
         y: Labels of an array, int ``(n,)`` in 0 .. classes - 1, where the model has `classes`;
             others carry them in their batches, ``(x, y[, sample_weight])``, or dictionaries
             under ``"label"``. Ignored by a model without classes.
-        batch_size: Examples per step where x is an array; default 128.
-        epochs: As in Keras.
+        batch_size: Examples per step where x is an array; default 128. The last batch of an epoch
+            is filled up with examples that the epoch began with, if they are shuffled.
+        epochs: As in Keras; default 1, with `minutes` as many as there is time for.
         verbose: As in Keras; ``"auto"`` is a bar in terminals and notebooks, else a line an epoch.
         callbacks: As in Keras; with a `keras_gud.callbacks.Checkpoint`, training goes on where
             it was interrupted.
@@ -155,6 +141,8 @@ def fit(
         sample_weight: Weight of every example of an array.
         adapt: Whether to fit the basis and the statistics to the data first. Default: only
             if that has not been done.
+        minutes: Time to train for, adapting and compiling included; training ends at the step
+            that passes it, of several processes at the end of that epoch.
         **kwargs: Further arguments of `keras.Model.fit`.
 
     Returns:
@@ -165,8 +153,9 @@ def fit(
         ValueError: for data that cannot be used, before training starts.
         NonFiniteLossError: if a loss or weights cease to be finite; the model is put back to
             its last good state.
+        MemoryError: if the device has too little memory; the message says what to lower.
     """
-    epochs = check_integer("epochs", epochs, 0)
+    epochs, limit = epochs_and_limit(epochs, minutes)
     if validation_split is not None:
         check_numbers(validation_split=validation_split)
     if class_weight is not None:
@@ -192,16 +181,21 @@ def fit(
             part.check_divides()
     if not model.compiled:
         model.compile()
-    model.optimizer.build(model.trainable_variables)
+    with numpy_values():
+        model.optimizer.build(model.trainable_variables)
     watch = TerminateOnNonFinite(model)
-    callbacks = [watch, WarnOfNoProgress(), StopWithData(source, resumed), *callbacks]
+    callbacks = [watch, WarnOfNoProgress(), StopWithData(source, resumed), *limit, *callbacks]
+    if show and compiles(model):
+        callbacks.insert(0, CompileNotice())
     if source.shuffler is not None:
         callbacks.insert(0, _SetEpoch(source.shuffler))
     if held is not None:
         kwargs["validation_data"] = held.keras_data
     kwargs |= {"verbose": verbose, "shuffle": shuffle and source.keras_shuffles}
     keras_fit = functools.partial(keras.Model.fit, model)
-    with watch.guard(), backend.reading_own_shard():
+    size = (batch_size or arrays.BATCH_SIZE) if source.is_array else len(source.first)
+    memory = naming_what_to_lower(size)
+    with memory, watch.guard(), backend.reading_own_shard():
         if checkpoint is not None:
             return checkpoint.train(keras_fit, source, callbacks, epochs, kwargs, watch.check)
         return keras_fit(source.keras_data, epochs=epochs, callbacks=callbacks, **kwargs)

@@ -7,6 +7,7 @@ from helpers.networks import as_numpy, build, inputs, perturb
 from keras import ops
 
 from keras_gud import backbones
+from keras_gud.backbones.conv3d import Conv3D
 from keras_gud.backbones.norm import GroupNorm, group_count
 from keras_gud.backbones.resampling import level_sizes, patched, upsample
 
@@ -138,3 +139,22 @@ def test_named_networks_grow_levels_until_self_attention_is_cheap(shape, coarses
     assert network.widths[:2] == (64, 96)
     sizes = level_sizes(patched(shape[:-1], network.patch), len(network.widths))
     assert sizes[-1] == coarsest
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+def test_convolutions_of_volumes_are_those_of_keras(strides, rng):
+    """Even and odd sizes, which padding fills up at other ends."""
+    x = rng.normal(size=(2, 5, 6, 4, 3)).astype("float32")
+    options = {"padding": "same", "data_format": "channels_last", "strides": strides}
+    theirs = keras.layers.Conv3D(4, 3, **options)
+    ours, by_default = Conv3D(4, 3, by_planes=True, **options), Conv3D(4, 3, **options)
+    theirs.build(x.shape)
+    ours.build(x.shape)
+    by_default.build(x.shape)
+    ours.set_weights([rng.normal(size=w.shape) for w in theirs.weights])
+    for layer in (theirs, by_default):
+        layer.set_weights(ours.get_weights())
+    assert ours.name.startswith("conv3d")  # as in files, and in layouts of model parallelism
+    expected = ops.convert_to_numpy(theirs(x))
+    for layer in (ours, by_default):
+        np.testing.assert_allclose(ops.convert_to_numpy(layer(x)), expected, rtol=1e-4, atol=1e-4)

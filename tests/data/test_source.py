@@ -110,6 +110,20 @@ def test_every_example_comes_once_an_epoch():
 
 
 @pytest.mark.once
+def test_the_last_batch_is_filled_up_with_the_first_examples_of_the_epoch():
+    batches = ArrayBatches(np.arange(21), None, 8, True, 4, fill=True)
+    for epoch in range(2):
+        rows = epoch_of(batches, epoch)
+        np.testing.assert_array_equal(np.sort(rows[:21]), np.arange(21))
+        np.testing.assert_array_equal(rows[21:], rows[:3])
+    assert batches.order.sizes() == {8}
+    alone = ArrayBatches(np.arange(5), None, 8, True, 4, fill=True)
+    assert len(alone[0][0]) == 5
+    in_order = ArrayBatches(np.arange(21), None, 8, False, 4, fill=True)
+    np.testing.assert_array_equal(epoch_of(in_order, 0), np.arange(21))
+
+
+@pytest.mark.once
 def test_the_order_is_a_function_of_seed_and_epoch():
     def order(seed, epoch):
         return epoch_of(ArrayBatches(np.arange(21), None, 8, True, seed), epoch).tolist()
