@@ -16,7 +16,7 @@ import numpy as np
 from keras_gud import backend
 from keras_gud.backend import to_numpy
 from keras_gud.core.types import Array
-from keras_gud.data import grain
+from keras_gud.data import grain, hugging_face
 from keras_gud.data.arrays import ArrayBatches, checked_labels, is_array
 from keras_gud.data.batch import (
     Batch,
@@ -186,6 +186,20 @@ class PyDatasetAdapter:
         return opened
 
 
+class HuggingFaceAdapter:
+    """`datasets.Dataset` of Hugging Face."""
+
+    @staticmethod
+    def matches(x: Any) -> bool:
+        """See `Adapter`."""
+        return hugging_face.kind_of(x) is not None
+
+    @staticmethod
+    def open(x: Any, request: Request) -> Opened:
+        """See `Adapter`."""
+        return PyDatasetAdapter.open(hugging_face.open_rows(x, request), request)
+
+
 class GrainAdapter:
     """`grain.IterDataset` and `grain.DataLoader`."""
 
@@ -255,6 +269,7 @@ class GeneratorAdapter:
 
 
 ADAPTERS: tuple[type[Adapter], ...] = (
+    HuggingFaceAdapter,  # splits by name are a dict, too
     ArrayAdapter,
     TensorFlowAdapter,
     PyDatasetAdapter,
