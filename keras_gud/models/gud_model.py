@@ -142,6 +142,7 @@ class GUDModel(backend.DistributedModel):
         """
         source = data
         if not isinstance(data, Source):
+            data = self.data_space.without_names(data, first=True)
             source = trainer.open_data(self, data, batch_size=batch_size, required=False)
         shape, kind = self.data_space.recognise(source.first)
         show = verbosity(verbose)

@@ -78,7 +78,7 @@ class LatentSpace(DataSpace):
 
     def to_model(self, x: Any, batch_size: int | None = None) -> Array:
         """An array of data to the latents of the model."""
-        latents = self.encode(to_numpy(x), batch_size)
+        latents = self.encode(to_numpy(self.without_names(x)), batch_size)
         return super().to_model(latents)
 
     def to_data(self, z0: Tensor, basis: Any, prior: Any, batch_size: int = 256) -> Array:

@@ -135,11 +135,13 @@ def fit(
         x: Data ``(n, *data_shape)``: integers (dequantised inside) or floats, in any units
             (see `data_scale`), as an array, a dict with an ``"image"``, a
             `tf.data.Dataset`, a `keras.utils.PyDataset`, a torch `DataLoader`, a
-            `grain.MapDataset`, `IterDataset` or `DataLoader`, or a generator of batches.
+            `grain.MapDataset`, `IterDataset` or `DataLoader`, a `datasets.Dataset` of Hugging
+            Face, or a generator of batches. A `pandas.DataFrame` and an `xarray.DataArray` or
+            `Dataset` (whose variables are channels) are arrays with names, which samples get too.
         y: Labels of an array, int ``(n,)`` in 0 .. classes - 1, where the model has `classes`;
             others carry them in their batches, ``(x, y[, sample_weight])``, or dictionaries
             under ``"label"``. Ignored by a model without classes.
-        batch_size: Examples per step where x is an array; default 128.
+        batch_size: Examples per step of arrays and data sets of Hugging Face; default 128.
         epochs: As in Keras.
         verbose: As in Keras; ``"auto"`` is a bar in terminals and notebooks, else a line an epoch.
         callbacks: As in Keras; with a `keras_gud.callbacks.Checkpoint`, training goes on where
@@ -167,6 +169,7 @@ def fit(
             its last good state.
     """
     epochs = check_integer("epochs", epochs, 0)
+    x = model.data_space.without_names(x, first=True)
     if validation_split is not None:
         check_numbers(validation_split=validation_split)
     if class_weight is not None:
