@@ -78,7 +78,7 @@ class GUDDensity(DensityMixin, BaseEstimator):
         self.model_ = GUD(*parts, seed=self.random_state, **(self.options or {}))
         self.model_.fit(X, epochs=self.epochs, batch_size=self.batch_size, verbose=0)
         self.n_features_in_ = X.shape[1]
-        vars(self).pop("feature_names_in_", None)
+        self.__dict__.pop("feature_names_in_", None)
         if hasattr(X, "columns"):
             self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         return self
