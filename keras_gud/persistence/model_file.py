@@ -51,6 +51,8 @@ def save(
     """Saves the whole model, see `keras.Model.save`; it must have been adapted to data.
 
     An earlier file stays as it was until the new one is complete, also where the disk is full.
+    `keras_gud.load` reads it, and so does `keras.saving.load_model` once `keras_gud` is imported:
+    Keras finds classes of other packages only where these have registered them.
 
     Args:
         filepath: Where to save, ``*.keras``.
