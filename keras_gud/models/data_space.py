@@ -152,6 +152,10 @@ class DataSpace:
         raw = components_to_raw(z0, basis, prior, self.scaling, batch_size)
         return self.scaling.rounded(raw)
 
+    def from_components(self, z0: Tensor, basis: Any, prior: Any) -> Tensor:
+        """As `to_data`, in a graph: of all examples at once, a tensor without names."""
+        return self.scaling.from_phi(basis.inverse(prior.inverse(z0)))
+
     def require_density(self) -> None:
         """Raises a `ValueError` where the likelihood of data is not defined."""
 

@@ -21,6 +21,7 @@ from keras_gud.models import (
     best_path,
     description,
     diagnosis,
+    exporting,
     inversion,
     likelihood,
     paths,
@@ -256,6 +257,7 @@ class GUDModel(backend.DistributedModel):
     save_own_variables = model_file.save_own_variables
     load_own_variables = model_file.load_own_variables
     export = model_file.export
+    export_sampler = exporting.export_sampler
     quantize = model_file.quantize
     get_config = model_file.get_config
     from_config: Any = classmethod(model_file.from_config)

@@ -85,6 +85,11 @@ class LatentSpace(DataSpace):
         """Components of latents to data in their own units."""
         return self.decode(super().to_data(z0, basis, prior, batch_size), batch_size)
 
+    def from_components(self, z0: Tensor, basis: Any, prior: Any) -> Tensor:
+        """As `to_data`, in a graph."""
+        latents = super().from_components(z0, basis, prior)
+        return self.autoencoder.decoded(latents)
+
     def require_density(self) -> None:
         """Raises a `ValueError`: a decoder gives no density."""
         raise ValueError(

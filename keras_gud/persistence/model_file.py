@@ -142,15 +142,14 @@ def load_weights(model: keras.Model, filepath: str | os.PathLike, **kwargs: Any)
 
 
 def export(model: keras.Model, *args: Any, **kwargs: Any) -> None:
-    """Always raises: sampling is not one forward pass, which is what a graph could hold.
+    """Always raises: a model's forward pass is its loss; `export_sampler` writes its sampler.
 
     Raises:
         ValueError: in every case.
     """
     raise ValueError(
-        "Expected `save` or `save_weights`: a GUD model cannot be exported as a single "
-        "inference graph, because sampling is a loop with a seed, a number of steps and a "
-        "schedule. Load the saved model with keras.saving.load_model and call `sample`."
+        "Expected `export_sampler`, which writes sampling as a graph, or `save`: the forward pass "
+        "of a GUD model, which `export` would write, is its loss. Received: a call of `export`."
     )
 
 

@@ -229,15 +229,29 @@ class Sampler:
         i0, i1, steps = bounds
 
         def body(i, carry):
-            def draw(k: int = 0):
-                return draw_at(i + k * _DRAWS_APART)
-
-            z, *memory = carry
-            clock = clock_of(i, steps, times, self.spacing)
-            z, memory = self.step(denoiser, state_at, z, tuple(memory), clock, draw)
-            return (z, *memory)
+            return self.advance_once(denoiser, state_at, carry, times, (i, steps), draw_at)
 
         return ops.fori_loop(i0, i1, body, tuple(carry))
+
+    def advance_once(
+        self,
+        denoiser: DenoiserFunction,
+        state_at: StateAt,
+        carry: Carry,
+        times: Times,
+        bounds: tuple[Tensor, ...],
+        draw_at: Callable[[Tensor], Tensor],
+    ) -> Carry:
+        """Takes step i of `steps`, ``bounds = (i, steps)``; other arguments as in `advance`."""
+        i, steps = bounds
+
+        def draw(k: int = 0):
+            return draw_at(i + k * _DRAWS_APART)
+
+        z, *memory = carry
+        clock = clock_of(i, steps, times, self.spacing)
+        z, memory = self.step(denoiser, state_at, z, tuple(memory), clock, draw)
+        return (z, *memory)
 
     def run_batch(
         self,
