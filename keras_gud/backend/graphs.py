@@ -86,11 +86,9 @@ def save_onnx(function: Function, arguments: tuple[Any, ...], path: Path) -> Non
     rows = torch.export.Dim("n")
     shapes = tuple({0: rows} if len(x.shape) else {} for x in arguments)
 
-    class Module(torch.nn.Module):
-        def forward(self, *arguments: Any) -> Any:
-            return function(*arguments)
-
+    forward = {"forward": lambda module, *arguments: function(*arguments)}
+    module = type("Graph", (torch.nn.Module,), forward)()
     with torch.no_grad():
         torch.onnx.export(
-            Module(), arguments, path, dynamo=True, dynamic_shapes=(shapes,), verbose=False
+            module, arguments, path, dynamo=True, dynamic_shapes=(shapes,), verbose=False
         )

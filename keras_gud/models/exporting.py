@@ -41,7 +41,7 @@ def export_sampler(
     schedule: Identifier | None = None,
     **params: Any,
 ) -> None:
-    """Writes a sampler as a graph, with averaged weights, that needs neither Keras nor this package.
+    """Writes a sampler as a graph, with averaged weights, that runs without Keras.
 
     The graph is a function ``(seed, labels) -> samples`` of a model with classes, and ``(seed,
     index) -> samples`` of others: an int32 scalar, and int32 ``(n,)`` of any n. `index` are the
@@ -50,8 +50,8 @@ def export_sampler(
 
     | format | file | written on | run by |
     |---|---|---|---|
-    | ``"jax"`` | one file | jax | ``jax.export.deserialize(path.read_bytes()).call`` |
-    | ``"tf_saved_model"`` | a folder | tensorflow, jax | ``tf.saved_model.load(path)``, its `sample` |
+    | ``"jax"`` | one file | jax | ``jax.export.deserialize(bytes).call`` |
+    | ``"tf_saved_model"`` | a folder | tensorflow, jax | `sample` of ``tf.saved_model.load`` |
     | ``"onnx"`` | a folder | torch | ``sampler.py`` in it, with NumPy and onnxruntime alone |
 
     In ONNX a graph is one step, and the loop over the steps is in NumPy.

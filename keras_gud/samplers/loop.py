@@ -13,6 +13,7 @@ from keras_gud.core.compiled import CompiledWithVariables
 from keras_gud.core.types import DenoiserFunction, Shape, Tensor
 from keras_gud.diffusion.noising_state import NoisingState, z0_from_eps
 from keras_gud.samplers.contract import Schedule
+from keras_gud.samplers.one_step import take_step
 
 if TYPE_CHECKING:
     from keras_gud.samplers.sampler import Sampler
@@ -103,7 +104,7 @@ class Loop(CompiledWithVariables):
             return by(sampler.advance, *arguments)
 
         def advance_once(*arguments):
-            return by(sampler.advance_once, *arguments)
+            return by(functools.partial(take_step, sampler), *arguments)
 
         def finish(z, t, params, condition):
             state = schedule(t, **params)

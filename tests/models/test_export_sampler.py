@@ -98,7 +98,7 @@ def graph_of(model, **arguments):
             {"schedule": schedules.Sequential(b=(0.3, 0.7))},
             {"start": "prior", "params": {"b": 0.5}},
         ),
-        ({"schedule": "cosine"}, {"sampler": "heun", "schedule": "linear"}),
+        ({"schedule": "cosine"}, {"sampler": "heun", "schedule": "linear", "start": "prior"}),
     ],
 )
 def test_settings_are_those_of_sample(options, arguments):
