@@ -26,6 +26,7 @@ from keras_gud.models import (
     likelihood,
     paths,
     sampling,
+    sharing,
 )
 from keras_gud.models.data_space import DataSpace
 from keras_gud.models.session import Session
@@ -258,6 +259,8 @@ class GUDModel(backend.DistributedModel):
     load_own_variables = model_file.load_own_variables
     export = model_file.export
     export_sampler = exporting.export_sampler
+    push = sharing.push
+    card = sharing.card
     quantize = model_file.quantize
     get_config = model_file.get_config
     from_config: Any = classmethod(model_file.from_config)
