@@ -11,7 +11,7 @@ import keras
 
 from keras_gud.core.arguments import check_keywords
 
-_HEADER = ("part", "layer", "shape of its output", "numbers", "what they are")
+_HEADER = ("part", "layer (type)", "shape of its output", "numbers", "what they are")
 _STATISTICS = "statistics of the data"
 
 
@@ -83,9 +83,9 @@ def summary(
     >>> model.adapt(np.random.default_rng(0).normal(size=(64, 4)), verbose=0)
     >>> model.summary()  # doctest: +ELLIPSIS
     <GUD: basis=Pixel, ...data_shape=(4,)>
-    part       layer          shape of its output  numbers  what they are
-    basis      Pixel          (None, 4)                  0  -
-    prior      Isotropic      (None, 4)                 12  statistics of the data
+    part       layer ...
+    basis      pixel (Pixel)  ...
+    prior      isotropic (Isotropic)  ...  12  statistics of the data
     ...
     """
     check_keywords("summary", kwargs, ("print_fn", "expand_nested"))
@@ -121,7 +121,13 @@ def _rows(model: keras.Model, nested: bool) -> list[tuple[str, ...]]:
         ("objective", model.objective, "loss (None,)", "counters"),
     ]
     return [
-        (name, type(layer).__name__, out, f"{_count(layer.variables):,}", _kind(layer, what))
+        (
+            name,
+            f"{layer.name} ({type(layer).__name__})",
+            out,
+            f"{_count(layer.variables):,}",
+            _kind(layer, what),
+        )
         for name, layer, out, what in rows
     ]
 
