@@ -13,7 +13,7 @@ TESTS = $(BACKEND:%=test-%)
 SLOW = $(BACKEND:%=slow-%)
 export TF_CPP_MIN_LOG_LEVEL = 3
 
-.PHONY: demo docs test test-slow test-all check lint bench clean $(TESTS) $(SLOW)
+.PHONY: demo docs test test-slow test-all check lint release-check bench clean $(TESTS) $(SLOW)
 
 demo: $(VENV)/demo.done
 	KERAS_BACKEND=jax $(VENV)/bin/python examples/demo.py
@@ -48,6 +48,10 @@ lint: $(VENV)/test.done
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+# Wheel and sdist, and samples of a shipped model in fresh environments with one backend each.
+release-check: $(VENV)/test.done
+	$(VENV)/bin/python tests/release_check.py $(BACKEND)
 
 bench: $(VENV)/test.done
 	for backend in $(BACKEND); do \

@@ -311,7 +311,7 @@ MUTATIONS = [
         ("langevin", "ops.sqrt(2.0 * size) * draw(k)", "ops.sqrt(size) * draw(k)"),
     ),
     *_in(
-        "samplers/sampler.py",
+        "samplers/one_step.py",
         ("draws apart", "draw_at(i + k * _DRAWS_APART)", "draw_at(i)"),
     ),
     *_in(

@@ -23,7 +23,7 @@ LEVELS = (
     {"metrics", "paths", "presets", "tasks"},
     {"training"},
     {"callbacks", "models"},
-    {"pretrained"},
+    {"pretrained", "scikit_learn"},
 )
 # Folders that may use less than their level allows: networks know arrays and gamma, nothing else.
 ONLY = {"backbones": {"core"}}

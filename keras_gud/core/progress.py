@@ -30,6 +30,7 @@ class Progress:
         total: Number of units of it; `None` if it is not known.
         unit: What they are called, in the singular.
         verbose: 0 shows nothing, 1 a bar, 2 lines; a bar becomes lines where it cannot be drawn.
+        brief: Whether lines are left out of work that ends before the first would be due.
 
     Example:
 
@@ -38,12 +39,14 @@ class Progress:
     4 of 4 steps in ... s
     """
 
-    def __init__(self, total: int | None, unit: str, verbose: int | bool = 1) -> None:
+    def __init__(
+        self, total: int | None, unit: str, verbose: int | bool = 1, brief: bool = False
+    ) -> None:
         self.total, self.unit, self.done = total, unit, 0
         self.bar = None
         if verbose == 1 and is_live():
             self.bar = keras.utils.Progbar(total, unit_name=unit)
-        self.lines = bool(verbose) and self.bar is None
+        self.lines, self.brief = bool(verbose) and self.bar is None, brief
         self.start = self.said = time.monotonic()
 
     def add(self, units: int) -> None:
@@ -62,8 +65,9 @@ class Progress:
         if self.bar is not None:
             self.bar.update(done, finalize=finalize)
         now = time.monotonic()
-        if self.lines and (finalize or now - self.said >= _SECONDS):
-            self.said = now
+        due = now - self.said >= _SECONDS
+        if self.lines and (due or (finalize and not self.brief)):
+            self.said, self.brief = now, False
             of = "" if self.total is None else f" of {self.total}"
             units = self.unit + ("es" if self.unit.endswith("ch") else "s")
             print(f"{done}{of} {units} in {now - self.start:.0f} s", flush=True)

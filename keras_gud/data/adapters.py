@@ -16,7 +16,7 @@ import numpy as np
 from keras_gud import backend
 from keras_gud.backend import to_numpy
 from keras_gud.core.types import Array
-from keras_gud.data import grain
+from keras_gud.data import grain, hugging_face
 from keras_gud.data.arrays import ArrayBatches, checked_labels, is_array
 from keras_gud.data.batch import (
     Batch,
@@ -125,10 +125,9 @@ class ArrayAdapter:
             weight = check_sample_weight(weight, len(values))
         label = checked_labels(x, request.y, request.prepare.classes, request.prepare.required)
         warn_unused(x if request.y is None else (x, request.y), request.prepare.classes)
-        size, part = request.batch_size, request.part
-        common = in_common_type(values)
+        size, part, values_alike = request.batch_size, request.part, in_common_type(values)
         order = request.shuffle, request.seed, label, part
-        data = ArrayBatches(common, weight, size, *order, fill=True)
+        data = ArrayBatches(values_alike, weight, size, *order, fill=True)
         blocks = ArrayBatches(values, batch_size=max(size, 1024), part=part)
         return Opened(data, blocks, blocks.num_batches, is_array=True, shuffler=data)
 
@@ -185,6 +184,20 @@ class PyDatasetAdapter:
             shuffled = MappedBatches(x, request.prepare, request.seed)
             opened.keras_data = opened.shuffler = shuffled
         return opened
+
+
+class HuggingFaceAdapter:
+    """`datasets.Dataset` of Hugging Face."""
+
+    @staticmethod
+    def matches(x: Any) -> bool:
+        """See `Adapter`."""
+        return hugging_face.kind_of(x) is not None
+
+    @staticmethod
+    def open(x: Any, request: Request) -> Opened:
+        """See `Adapter`."""
+        return PyDatasetAdapter.open(hugging_face.open_rows(x, request), request)
 
 
 class GrainAdapter:
@@ -256,6 +269,7 @@ class GeneratorAdapter:
 
 
 ADAPTERS: tuple[type[Adapter], ...] = (
+    HuggingFaceAdapter,  # splits by name are a dict, too
     ArrayAdapter,
     TensorFlowAdapter,
     PyDatasetAdapter,

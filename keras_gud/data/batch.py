@@ -5,7 +5,7 @@ warning says so, and names other entries that are not used.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,7 +21,7 @@ Batch: TypeAlias = Any
 KerasBatch: TypeAlias = tuple[Any, ...]
 # Entries that name an example and say nothing about it.
 _NAME_ENDINGS = ("id", "name", "path")
-_IMAGE_KEYS = ("image", "images", "x", "inputs", "data")
+IMAGE_KEYS = ("image", "images", "x", "inputs", "data")
 
 
 def pick(batch: Batch) -> TensorLike:
@@ -46,13 +46,13 @@ def pick(batch: Batch) -> TensorLike:
     if not isinstance(batch, dict):
         return batch
     numeric = {k: v for k, v in batch.items() if _is_numeric(v)}
-    for key in _IMAGE_KEYS:
+    for key in IMAGE_KEYS:
         if key in numeric:
             return numeric[key]
     arrays = [k for k, v in numeric.items() if len(v.shape) >= 2]
     if len(arrays) != 1:
         raise ValueError(
-            f"Expected a dictionary with the data under one of the keys {_IMAGE_KEYS}, or with a "
+            f"Expected a dictionary with the data under one of the keys {IMAGE_KEYS}, or with a "
             f"single array. Received: keys {sorted(batch)}."
         )
     return numeric[arrays[0]]
@@ -98,15 +98,18 @@ def warn_unused(batch: Batch, classes: int | None) -> None:
     if not isinstance(entries, dict):
         return
     x = pick(entries)
-    unused = [
-        key
-        for key, value in entries.items()
-        if value is not x and key not in class_labels.KEYS and not key.endswith(_NAME_ENDINGS)
-    ]
+    warn_of_entries(
+        key for key, value in entries.items() if value is not x and key not in class_labels.KEYS
+    )
+
+
+def warn_of_entries(names: Iterable[str]) -> None:
+    """Warns of entries of data that are not used, unless they only name an example."""
+    unused = sorted(name for name in names if not name.endswith(_NAME_ENDINGS))
     if unused:
         warnings.warn(
-            f"These entries of the data are not used: {', '.join(map(repr, sorted(unused)))}.",
-            stacklevel=2,
+            f"These entries of the data are not used: {', '.join(map(repr, unused))}.",
+            stacklevel=3,
         )
 
 

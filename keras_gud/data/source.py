@@ -33,10 +33,10 @@ class Source:
 
     Args:
         x: NumPy array or tensor, dict of arrays, `tf.data.Dataset`, `keras.utils.PyDataset`,
-            torch `DataLoader`, `grain.MapDataset`, `grain.IterDataset`, `grain.DataLoader`, or a
-            generator of batches.
+            torch `DataLoader`, `grain.MapDataset`, `grain.IterDataset`, `grain.DataLoader`, a
+            `datasets.Dataset` of Hugging Face, or a generator of batches.
         sample_weight: Weights of the examples, only with arrays.
-        batch_size: Examples per batch, only used with arrays; default 128.
+        batch_size: Examples per batch, of arrays and data sets of Hugging Face; default 128.
         shuffle: Whether to shuffle arrays.
         seed: Seed of the order of arrays.
         y: Class labels of the examples, only with arrays; ignored without `classes`.
@@ -100,7 +100,7 @@ class Source:
             raise TypeError(
                 "Expected `x` to be an array, a dict of arrays, a tf.data.Dataset, a "
                 "keras.utils.PyDataset, a torch DataLoader, a grain.MapDataset, IterDataset or "
-                "DataLoader, or a generator of batches. "
+                "DataLoader, a datasets.Dataset of Hugging Face, or a generator of batches. "
                 f"Received: x of type {type(x).__name__}.{_hint(x)}"
             )
         request = Request(self._prepare, y, sample_weight, batch_size, shuffle, seed, part)

@@ -21,6 +21,9 @@ from keras import ops
 
 from keras_gud.core.types import Array, Tensor
 
+# Types that every backend has, and float32 holds exactly.
+_IN_GRAPHS = ("bool", "uint8", "int8", "int16", "uint16")
+
 
 @dataclass(frozen=True, eq=False)
 class DataScaling:
@@ -107,6 +110,20 @@ class DataScaling:
         on_grid = low + step * np.floor((raw - low) / step + 0.5)
         result = np.clip(np.where(self.step > 0.0, on_grid, raw), self.low, self.high)
         return result.astype("float32" if self.kind == "float" else self.kind)
+
+    def from_phi(self, phi: Tensor) -> Tensor:
+        """`to_raw` and `rounded` of a tensor, in a graph; integers of over 16 bits stay floats."""
+        raw = _constant(self.scale) * phi + _constant(self.centre)
+        if not (self.dequantises or np.isfinite(self.low).any()):
+            return raw
+        largest = float(np.finfo("float32").max)
+        low, high = (_constant(np.clip(v, -largest, largest)) for v in (self.low, self.high))
+        step = _constant(np.where(self.step > 0.0, self.step, 1.0))
+        origin = _constant(np.where(np.isfinite(self.low), self.low, 0.0))
+        on_grid = origin + step * ops.floor((raw - origin) / step + 0.5)
+        result = ops.where(_constant(self.step) > 0.0, on_grid, raw)
+        result = ops.minimum(ops.maximum(result, low), high)
+        return ops.cast(result, self.kind) if self.kind in _IN_GRAPHS else result
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, in numbers and lists."""

@@ -99,6 +99,11 @@ class Autoencoder:
         scaling = DataScaling(self.kind)
         return scaling.rounded(scaling.to_raw(self._decode(latents)))
 
+    def decoded(self, latents: Any) -> Any:
+        """As `decode`, of a tensor in a graph."""
+        phi = self.decoder(latents, **training_argument(self.decoder, False))
+        return DataScaling(self.kind).from_phi(ops.cast(phi, "float32"))
+
 
 def _output(name: str, layer, shape):
     """The symbolic output for two examples; builds the layer if need be."""

@@ -8,6 +8,7 @@ import numpy as np
 from keras_gud import backend
 from keras_gud.core.data_shape import validate_data_shape
 from keras_gud.core.types import Array, Shape, Tensor
+from keras_gud.data import named
 from keras_gud.data.checks import (
     check_batch,
     check_data_scale,
@@ -29,6 +30,7 @@ class DataSpace:
     Attributes:
         shape: Shape of one example; `None` until the model knows its data.
         scaling: Between raw data and the model's floats, likewise.
+        names: The `data.named.Names` of a table of pandas or an array of xarray; else `None`.
 
     Raises:
         ValueError: for a `data_scale` that is not positive.
@@ -38,6 +40,7 @@ class DataSpace:
         self.shape = None if shape is None else validate_data_shape(shape)
         self.data_scale = check_data_scale(data_scale)
         self.scaling: Any = None  # a DataScaling
+        self.names: named.Names | None = None
 
     @property
     def known(self) -> tuple[Shape, str]:
@@ -83,9 +86,31 @@ class DataSpace:
             divided: Whether each of several processes reads its own part of an array's batches.
             verbose: 1 shows progress, where data are transformed first.
         """
+        x = self.without_names(x)
         part = backend.data_shard() if divided else (0, 1)
         kwargs = {"y": y, "classes": classes, "required": required, "part": part}
         return Source(x, sample_weight, batch_size, shuffle, seed, **kwargs)
+
+    def without_names(self, x: Any, first: bool = False) -> Any:
+        """Data as they are, or the values of a table or an array with names, in the known order.
+
+        Args:
+            x: Data of any kind.
+            first: Whether a model that knows no data yet is given those that it is fitted to.
+
+        Raises:
+            ValueError: for other names than those that the model was fitted to.
+        """
+        names = named.names_of(x)
+        if self.scaling is None and (first or names is not None):
+            self.names = names
+        if names is None:
+            return x
+        return (self.names or names).values(x)
+
+    def with_names(self, x: Array) -> Any:
+        """Data in their own units, as the table or the array that the model was fitted to."""
+        return x if self.names is None else self.names.restore(x)
 
     def recognise(self, first: Array) -> tuple[Shape, str]:
         """Shape and kind of data, from their first batch.
@@ -111,7 +136,7 @@ class DataSpace:
 
     def to_model(self, x: Any, batch_size: int | None = None) -> Array:
         """An array of data, checked, to the model's floats, with dequantisation at its mean."""
-        x = backend.to_numpy(x)
+        x = backend.to_numpy(self.without_names(x))
         self.check(x)
         return self.scaling.expected(x)
 
@@ -127,19 +152,26 @@ class DataSpace:
         raw = components_to_raw(z0, basis, prior, self.scaling, batch_size)
         return self.scaling.rounded(raw)
 
+    def from_components(self, z0: Tensor, basis: Any, prior: Any) -> Tensor:
+        """As `to_data`, in a graph: of all examples at once, a tensor without names."""
+        return self.scaling.from_phi(basis.inverse(prior.inverse(z0)))
+
     def require_density(self) -> None:
         """Raises a `ValueError` where the likelihood of data is not defined."""
 
     def get_build_config(self) -> dict[str, Any]:
         """What is known of the data, for `build_from_config`."""
         shape, kind = self.known
-        return {"data_shape": list(shape), "kind": kind, "scaling": self.scaling.get_config()}
+        names = {} if self.names is None else {"names": self.names.get_config()}
+        scaling = self.scaling.get_config()
+        return {"data_shape": list(shape), "kind": kind, "scaling": scaling} | names
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Takes what `get_build_config` returned."""
         self.shape = validate_data_shape(config["data_shape"])
         # Files of before data were scaled by what is measured have none.
         self.scaling = DataScaling(**config.get("scaling", {"kind": config["kind"]}))
+        self.names = named.from_config(config.get("names"))
 
 
 def require_shape(x: Any, shape: Shape, what: str) -> np.ndarray:

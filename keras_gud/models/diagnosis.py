@@ -102,7 +102,7 @@ def diagnose(
             "weights that samples use are as young. Train for some thousand."
         )
     if samples:
-        made = model.sample(samples, steps=steps, seed=seed)
+        made = model.data_space.without_names(model.sample(samples, steps=steps, seed=seed))
         findings += _samples(made, source.first, figures)
     return Diagnosis(tuple(findings), figures)
 

@@ -81,6 +81,27 @@ class GUD(GUDModel):
         )
         self.backbone_dtype = backbone_dtype
 
+    @classmethod
+    def from_preset(cls, preset: str, **kwargs: Any) -> "GUD":
+        """A new model of the literature, as ``GUD(preset=...)`` makes it; it has no weights yet.
+
+        Trained models are loaded, `keras_gud.load`.
+
+        Args:
+            preset: One of `keras_gud.presets.names`.
+            **kwargs: Arguments of `GUD`, which replace those of the preset.
+
+        Raises:
+            ValueError: for an unknown name; the nearest known one is suggested.
+
+        Example:
+
+        >>> import keras_gud
+        >>> keras_gud.GUD.from_preset("edm", backbone="tiny").objective.prediction
+        'edm'
+        """
+        return cls(preset=preset, **kwargs)
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"backbone_dtype": self.backbone_dtype}

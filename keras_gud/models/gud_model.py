@@ -11,19 +11,27 @@ from keras_gud import backend, regions
 from keras_gud.backbones import contract
 from keras_gud.conditioning.gamma_tokens import GammaTokens
 from keras_gud.core.arguments import check_integer, check_keywords, require_built
-from keras_gud.core.progress import verbosity
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.seeding import seeded_defaults
 from keras_gud.core.types import Shape, Tensor
-from keras_gud.data.source import Source
 from keras_gud.diffusion.denoiser import Denoiser
 from keras_gud.diffusion.terminal import NoisedMoments
-from keras_gud.models import best_path, diagnosis, inversion, likelihood, paths, sampling
+from keras_gud.models import (
+    adaptation,
+    best_path,
+    description,
+    diagnosis,
+    exporting,
+    inversion,
+    likelihood,
+    paths,
+    sampling,
+    sharing,
+)
 from keras_gud.models.data_space import DataSpace
-from keras_gud.models.description import in_one_line
 from keras_gud.models.session import Session
 from keras_gud.persistence import model_file
-from keras_gud.training import changed_network, fit_components, trainer
+from keras_gud.training import changed_network, trainer
 from keras_gud.training.denoising_loss import DenoisingLoss
 from keras_gud.training.ema import WeightAverage
 
@@ -125,41 +133,7 @@ class GUDModel(backend.DistributedModel):
 
     # -- building -------------------------------------------------------------------------------
 
-    @backend.in_strategy_scope
-    def adapt(self, data: Any, batch_size: int = 1024, verbose: int | str = "auto") -> None:
-        """Fits everything that is measured on data: basis, mean, variances, orderings.
-
-        Args:
-            data: Data in any form that `fit` takes; streamed once, twice for a fitted basis.
-            batch_size: Examples per batch where `data` is an array.
-            verbose: 0 is silent, 1 shows bars, 2 lines; ``"auto"``: bars where they can be drawn.
-
-        Raises:
-            ValueError: for data that cannot be used; the message says why.
-
-        Warns:
-            UserWarning: if more than a third of the path is of no use (`regions.span`).
-        """
-        source = data
-        if not isinstance(data, Source):
-            source = trainer.open_data(self, data, batch_size=batch_size, required=False)
-        shape, kind = self.data_space.recognise(source.first)
-        show = verbosity(verbose)
-        parts = self.views, self.region, source, shape, kind, show
-        scaling = fit_components.fit_parts(*parts, self.data_space.data_scale)
-        self.data_space.shape, before = shape, self.data_space.scaling
-        self.data_space.scaling = scaling
-        if before is not None and before.get_config() != scaling.get_config():
-            # It is part of what has been compiled.
-            self.train_function = self.test_function = None
-            self.session.clear()
-        self.session.forget("path", "path gap", "elbo")  # they hold what has been measured
-        span = regions.measure_span(self.views[0])
-        if show:
-            print(f"Path of {type(self.schedule).__name__}: {span}.", flush=True)
-        regions.warn_if_wasted(span, type(self.schedule).__name__)
-        if not self.built:
-            self.build((None, *shape))
+    adapt = adaptation.adapt
 
     @backend.in_strategy_scope
     def build(self, input_shape: Any) -> None:
@@ -256,7 +230,8 @@ class GUDModel(backend.DistributedModel):
 
     # -- what a trained model does ----------------------------------------------------------------
 
-    __repr__ = in_one_line
+    __repr__ = description.in_one_line
+    summary = description.summary
     has_statistics = property(changed_network.has_statistics)
     check_region = paths.check_region
     path = paths.path
@@ -284,6 +259,9 @@ class GUDModel(backend.DistributedModel):
     save_own_variables = model_file.save_own_variables
     load_own_variables = model_file.load_own_variables
     export = model_file.export
+    export_sampler = exporting.export_sampler
+    push = sharing.push
+    card = sharing.card
     quantize = model_file.quantize
     get_config = model_file.get_config
     from_config: Any = classmethod(model_file.from_config)

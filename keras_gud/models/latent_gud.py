@@ -78,12 +78,17 @@ class LatentSpace(DataSpace):
 
     def to_model(self, x: Any, batch_size: int | None = None) -> Array:
         """An array of data to the latents of the model."""
-        latents = self.encode(to_numpy(x), batch_size)
+        latents = self.encode(to_numpy(self.without_names(x)), batch_size)
         return super().to_model(latents)
 
     def to_data(self, z0: Tensor, basis: Any, prior: Any, batch_size: int = 256) -> Array:
         """Components of latents to data in their own units."""
         return self.decode(super().to_data(z0, basis, prior, batch_size), batch_size)
+
+    def from_components(self, z0: Tensor, basis: Any, prior: Any) -> Tensor:
+        """As `to_data`, in a graph."""
+        latents = super().from_components(z0, basis, prior)
+        return self.autoencoder.decoded(latents)
 
     def require_density(self) -> None:
         """Raises a `ValueError`: a decoder gives no density."""

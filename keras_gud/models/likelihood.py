@@ -244,6 +244,7 @@ def _negative_elbo(
 def _open(model, x, labels, batch_size) -> Source:
     """The checked data; labels are welcome, not required."""
     model.data_space.require_density()
+    x = model.data_space.without_names(x)
     if labels is not None and (model.classes is None or is_array(x)):
         n = len(pick(x)) if is_array(x) else 0
         # Beside a stream, the Source refuses them.

@@ -79,8 +79,9 @@ def sample(
 
     Returns:
         NumPy array ``(n, *data_shape)`` in the data's own units: of the integer type that the
-        model was trained on, else float32. With `states`, a pair of that and the states at t = 1,
-        ..., 0, an array ``(states + 1, n, *data_shape)``.
+        model was trained on, else float32; a `pandas.DataFrame`, or an array of xarray, where it
+        was trained on such. With `states`, a pair of that and the states at t = 1, ..., 0, an array
+        ``(states + 1, n, *data_shape)``.
 
     Raises:
         ValueError: before the model knows its data, for an unknown sampler or parameter, for
@@ -124,11 +125,10 @@ def sample(
         condition=condition,
         **params,
     )
-    if not states:
-        return to_data(model, result, batch_size, view)
-    result, path = result
-    path = np.stack([to_data(model, z, batch_size, view) for z in path])
-    return to_data(model, result, batch_size, view), path
+    result, path = result if states else (result, ())
+    made = model.data_space.with_names(to_data(model, result, batch_size, view))
+    path = [to_data(model, z, batch_size, view) for z in path]
+    return (made, np.stack(path)) if states else made
 
 
 @backend.in_strategy_scope

@@ -51,6 +51,8 @@ def save(
     """Saves the whole model, see `keras.Model.save`; it must have been adapted to data.
 
     An earlier file stays as it was until the new one is complete, also where the disk is full.
+    `keras_gud.load` reads it, and so does `keras.saving.load_model` once `keras_gud` is imported:
+    Keras finds classes of other packages only where these have registered them.
 
     Args:
         filepath: Where to save, ``*.keras``.
@@ -140,15 +142,14 @@ def load_weights(model: keras.Model, filepath: str | os.PathLike, **kwargs: Any)
 
 
 def export(model: keras.Model, *args: Any, **kwargs: Any) -> None:
-    """Always raises: sampling is not one forward pass, which is what a graph could hold.
+    """Always raises: a model's forward pass is its loss; `export_sampler` writes its sampler.
 
     Raises:
         ValueError: in every case.
     """
     raise ValueError(
-        "Expected `save` or `save_weights`: a GUD model cannot be exported as a single "
-        "inference graph, because sampling is a loop with a seed, a number of steps and a "
-        "schedule. Load the saved model with keras.saving.load_model and call `sample`."
+        "Expected `export_sampler`, which writes sampling as a graph, or `save`: the forward pass "
+        "of a GUD model, which `export` would write, is its loss. Received: a call of `export`."
     )
 
 

@@ -66,6 +66,15 @@ ALL: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
+def names() -> list[str]:
+    """The names of all presets, sorted.
+
+    >>> names()[:2]
+    ['blurring', 'cascaded']
+    """
+    return sorted(ALL)
+
+
 def get(preset: str | dict[str, Any]) -> dict[str, Any]:
     """The arguments of a preset.
 
@@ -93,4 +102,4 @@ def get(preset: str | dict[str, Any]) -> dict[str, Any]:
     return ALL[preset.lower()]()
 
 
-__all__ = [*ALL, "get"]
+__all__ = [*ALL, "get", "names"]

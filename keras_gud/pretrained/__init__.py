@@ -18,7 +18,7 @@ from keras_gud.models.gud_model import GUDModel
 
 # Loading a file finds the class of its model only if that has been imported.
 from keras_gud.models.latent_gud import LatentGUD  # noqa: F401
-from keras_gud.persistence import inspection
+from keras_gud.persistence import hub, inspection
 from keras_gud.persistence.inspection.limits import file_error
 
 __all__ = ["card", "load", "names"]
@@ -30,7 +30,7 @@ _MODEL, _CARD = ".keras", ".md"
 def load(
     name: str | os.PathLike[str], *, compile: bool = False, max_bytes: int | None = None
 ) -> GUDModel:
-    """Loads a model: a small trained one that ships with the package, or a file of any origin.
+    """Loads a model: one that ships with the package, a file of any origin, or one of the hub.
 
     A file that `model.save` wrote is inspected before anything in it is used
     (`keras_gud.persistence.inspection.check_model`) and then loaded in Keras' safe mode: it runs no
@@ -40,7 +40,9 @@ def load(
 
     Args:
         name: One of `keras_gud.pretrained.names()`, which `card` describes; or the path of a file,
-            which ends in ``".keras"``. Nothing is downloaded.
+            which ends in ``".keras"``; or an address on Hugging Face's hub, ``"hf://user/name"`` or
+            ``"hf://user/name@revision"``, to which `GUDModel.push` has written: only then something
+            is downloaded, and it is inspected as any file.
         compile: Whether to restore the optimizer and its state too, so that training continues
             where it stopped. By default `fit` starts with a new optimizer.
         max_bytes: The largest size of the unpacked file, in bytes; default: 32 times the size of
@@ -54,6 +56,7 @@ def load(
         FileNotFoundError: if there is no such file.
         ValueError: for an unknown name, of which the nearest known one is suggested; for a file
             that is refused, with the reason.
+        ImportError: for an address, without huggingface_hub (``pip install ".[hub]"``).
 
     Example:
 
@@ -62,6 +65,8 @@ def load(
     >>> all(model.built and not model.compiled for model in models.values())
     True
     """
+    if hub.is_address(name):
+        name = hub.download(str(name))
     if not _is_path(name):
         with resources.as_file(_file(name, _MODEL)) as file:
             return keras.saving.load_model(file, compile=False)

@@ -13,6 +13,7 @@ from keras_gud.core.compiled import CompiledWithVariables
 from keras_gud.core.types import DenoiserFunction, Shape, Tensor
 from keras_gud.diffusion.noising_state import NoisingState, z0_from_eps
 from keras_gud.samplers.contract import Schedule
+from keras_gud.samplers.one_step import take_step
 
 if TYPE_CHECKING:
     from keras_gud.samplers.sampler import Sampler
@@ -68,6 +69,7 @@ class Loop(CompiledWithVariables):
             takes steps.
         finish: Compiled function ``(z, t, params, condition) -> z0``, the denoiser's mean of the
             clean components given z at time t.
+        functions: The same by name, not compiled, and `advance_once`, one step without a loop.
     """
 
     def __init__(
@@ -92,16 +94,23 @@ class Loop(CompiledWithVariables):
         def begin(z, params, condition, times):
             return sampler.begin(*parts(params, condition), z, times)
 
-        def advance(carry, keys, params, condition, times, bounds):
+        def by(method, carry, keys, params, condition, times, bounds):
             def draw_at(counter):
                 return counter_rng.normal(keys, counter, shape)
 
-            return sampler.advance(*parts(params, condition), carry, times, bounds, draw_at)
+            return method(*parts(params, condition), carry, times, bounds, draw_at)
+
+        def advance(*arguments):
+            return by(sampler.advance, *arguments)
+
+        def advance_once(*arguments):
+            return by(functools.partial(take_step, sampler), *arguments)
 
         def finish(z, t, params, condition):
             state = schedule(t, **params)
             return z0_from_eps(z, denoiser(z, state, **condition), state)
 
+        self.functions = {f.__name__: f for f in (start, begin, advance, advance_once, finish)}
         self.start = self.compile(start)
         self.begin = self.compile(begin)
         self.advance = self.compile(advance)

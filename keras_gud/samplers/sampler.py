@@ -19,12 +19,11 @@ from keras_gud.core.registry import Registry, require_one_of
 from keras_gud.core.types import DenoiserFunction, Shape, Tensor, TensorLike
 from keras_gud.samplers.contract import Carry, Clock, Draw, Report, Schedule, StateAt, Times
 from keras_gud.samplers.loop import MAX_LOOPS, Loop
+from keras_gud.samplers.one_step import take_step
 from keras_gud.samplers.run import Run, check_times, sample_shape
-from keras_gud.samplers.spacing import SPACINGS, clock_of
+from keras_gud.samplers.spacing import SPACINGS
 
 STARTS = ("matched", "prior")
-# The counters of the draws of one step are this far apart.
-_DRAWS_APART = 2**24
 
 
 class Sampler:
@@ -229,13 +228,7 @@ class Sampler:
         i0, i1, steps = bounds
 
         def body(i, carry):
-            def draw(k: int = 0):
-                return draw_at(i + k * _DRAWS_APART)
-
-            z, *memory = carry
-            clock = clock_of(i, steps, times, self.spacing)
-            z, memory = self.step(denoiser, state_at, z, tuple(memory), clock, draw)
-            return (z, *memory)
+            return take_step(self, denoiser, state_at, carry, times, (i, steps), draw_at)
 
         return ops.fori_loop(i0, i1, body, tuple(carry))
 

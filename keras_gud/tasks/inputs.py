@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_gud.backend import to_numpy
 from keras_gud.core.types import Shape, TensorLike
+from keras_gud.data import named
 
 
 def as_images(
@@ -24,6 +25,11 @@ def as_images(
         ValueError: for another shape, something that is no array of real numbers, or 8-bit images
             for a model of floats.
     """
+    if named.kind_of(values) is not None:
+        raise ValueError(
+            f"Expected `{name}` to be an array without names, in the order of the data that the "
+            f"model was fitted to. Received: {name} of type {type(values).__name__}."
+        )
     values = to_numpy(values)
     if values.dtype.kind not in "uif":
         raise ValueError(

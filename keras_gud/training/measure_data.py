@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_gud import backend
 from keras_gud.bases.batches import join
-from keras_gud.core.progress import Progress
+from keras_gud.core.progress import Progress, is_live
 from keras_gud.core.streaming_moments import Covariance, Moments
 from keras_gud.core.types import Array, Shape
 from keras_gud.data.checks import check_batch, check_varied
@@ -60,7 +60,7 @@ class Passes:
         Args:
             title: What is printed above the bar.
         """
-        if self.verbose:
+        if self.verbose and is_live():
             print(title)
         self.count = 0
         for block in join(self._batches(), _BLOCK):
@@ -149,7 +149,7 @@ class Passes:
         check_varied(bool(varied or (examples != examples[0]).any()), self.count)
 
     def _batches(self) -> Iterator[Array]:
-        progress = Progress(self.source.n_batches, "batch", self.verbose)
+        progress = Progress(self.source.n_batches, "batch", self.verbose, brief=True)
         i = 0
         for i, x in enumerate(self.source, start=1):
             check_batch(x, self.data_shape, self.kind)

@@ -120,12 +120,15 @@ def fit(
         x: Data ``(n, *data_shape)``: integers (dequantised inside) or floats, in any units
             (see `data_scale`), as an array, a dict with an ``"image"``, a
             `tf.data.Dataset`, a `keras.utils.PyDataset`, a torch `DataLoader`, a
-            `grain.MapDataset`, `IterDataset` or `DataLoader`, or a generator of batches.
+            `grain.MapDataset`, `IterDataset` or `DataLoader`, a `datasets.Dataset` of Hugging
+            Face, or a generator of batches. A `pandas.DataFrame` and an `xarray.DataArray` or
+            `Dataset` (whose variables are channels) are arrays with names, which samples get too.
         y: Labels of an array, int ``(n,)`` in 0 .. classes - 1, where the model has `classes`;
             others carry them in their batches, ``(x, y[, sample_weight])``, or dictionaries
             under ``"label"``. Ignored by a model without classes.
-        batch_size: Examples per step where x is an array; default 128. The last batch of an epoch
-            is filled up with examples that the epoch began with, if they are shuffled.
+        batch_size: Examples per step of arrays and data sets of Hugging Face; default 128. The last
+            batch of an epoch of an array is filled up with examples that the epoch began with, if
+            they are shuffled.
         epochs: As in Keras; default 1, with `minutes` as many as there is time for.
         verbose: As in Keras; ``"auto"`` is a bar in terminals and notebooks, else a line an epoch.
         callbacks: As in Keras; with a `keras_gud.callbacks.Checkpoint`, training goes on where
@@ -156,6 +159,7 @@ def fit(
         MemoryError: if the device has too little memory; the message says what to lower.
     """
     epochs, limit = epochs_and_limit(epochs, minutes)
+    x = model.data_space.without_names(x, first=True)
     if validation_split is not None:
         check_numbers(validation_split=validation_split)
     if class_weight is not None:

@@ -90,14 +90,20 @@ def test_a_file_in_the_folder_is_enough(tmp_path, monkeypatch):
             del sys.modules[name]
 
 
+def arguments_of(function):
+    return inspect.signature(function).parameters
+
+
 @pytest.mark.once
 def test_every_synonym_is_of_something_that_exists():
     """And is no name itself, where what it means is one."""
-    parameters = inspect.signature(keras_gud.GUDModel).parameters.keys() | {"data_shape"}
-    parameters |= inspect.signature(keras_gud.GUDModel.sample).parameters.keys()
+    parameters = [
+        {name for kind in (keras_gud.GUDModel, keras_gud.GUD) for name in arguments_of(kind)},
+        set(arguments_of(keras_gud.GUDModel.sample)),
+    ]
     families = [
         *(part.registry.factories for part in (bases, priors, schedules, samplers, backbones)),
-        *(presets.ALL, PREDICTIONS, WEIGHTINGS, parameters),
+        *(presets.ALL, PREDICTIONS, WEIGHTINGS, *parameters),
     ]
     for word, names in _MEANINGS.items():
         for name in names:

@@ -445,7 +445,7 @@ MISTAKES = {
         "Expected data that vary",
     ),
     "another shape to adapt to": (lambda m: m.adapt(FLOATS[:, :2], verbose=0), "of shape"),
-    "export": (lambda m: m.export("model"), "Expected `save` or `save_weights`"),
+    "export": (lambda m: m.export("model"), "Expected `export_sampler`"),
     "half a seed": (lambda m: m.sample(1, seed=0.5), "`seed` to be an integer"),
     "draws": (lambda m: m.elbo(FLOATS, draws=0), "`draws` to be an integer >= 1"),
     "seed": (lambda m: m.sample(1, seed="zero"), "`seed` to be an integer"),

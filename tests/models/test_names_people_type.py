@@ -1,0 +1,113 @@
+"""Habits of other libraries: what is meant is named in the error, and never taken in silence."""
+
+import keras
+import numpy as np
+import pytest
+from helpers.one_weight import OneWeightPerValue
+
+import keras_gud
+from keras_gud import presets
+
+pytestmark = pytest.mark.once
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ({"schedule": "ddpm"}, "vp"),
+        ({"basis": "fft"}, "fourier"),
+        ({"basis": "wavelet"}, "haar"),
+        ({"num_classes": 10}, "classes"),
+        ({"network": "small"}, "backbone"),
+        ({"image_size": 32}, "data_shape"),
+        ({"noise_schedule": "cosine"}, "schedule"),
+        ({"backbone": "unet"}, "small"),
+        ({"prior": "whitened"}, "matching"),
+        ({"prediction": "epsilon"}, "eps"),
+        ({"precision": "mixed_bfloat16"}, "backbone_dtype"),
+        ({"scheduler": "ddim"}, "schedule"),
+        ({"preset": "ddpm"}, "vp"),
+        ({"preset": "rectified_flow"}, "flow_matching"),
+    ],
+)
+def test_words_of_other_libraries(arguments, meant):
+    with pytest.raises((ValueError, TypeError), match=f"Did you mean '{meant}'"):
+        keras_gud.GUD(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("argument", "meant"),
+    [("num_samples", "n"), ("num_inference_steps", "steps"), ("guidance_scale", "guidance"),
+     ("generator", "seed"), ("scheduler", "sampler"), ("class_labels", "labels")],
+)  # fmt: skip
+def test_words_at_sampling(argument, meant):
+    model = keras_gud.GUD(backbone=OneWeightPerValue())
+    model.adapt(np.random.default_rng(0).normal(size=(16, 3)), verbose=0)
+    with pytest.raises(ValueError, match=f"Did you mean '{meant}'"):
+        model.sample(**{argument: 4})
+
+
+def test_presets_by_the_habit_of_keras():
+    model = keras_gud.GUD.from_preset("edm", backbone="tiny", prior="matching")
+    same = keras_gud.GUD(preset="edm", backbone="tiny", prior="matching")
+    ours, theirs = model.get_config(), same.get_config()
+    for name in ("prediction", "weighting", "data_scale"):
+        assert ours[name] == theirs[name]
+    assert type(model.prior).__name__ == "Matching"
+    assert "edm" in presets.names()
+    assert presets.names() == sorted(presets.ALL)
+    with pytest.raises(ValueError, match="Did you mean 've'"):
+        keras_gud.GUD.from_preset("ncsn")
+
+
+def table_of(model):
+    lines = []
+    model.summary(print_fn=lines.append)
+    return lines
+
+
+def test_the_summary_has_every_shape_and_says_what_numbers_are():
+    model = keras_gud.GUD(backbone="tiny", classes=3, region=["columns"])
+    assert "given data" in table_of(model)[1]
+    model.adapt(np.random.default_rng(0).integers(256, size=(16, 4, 4, 1)), verbose=0)
+    text = "\n".join(table_of(model))
+    assert "?" not in text
+    network = f"{model.network.count_params():,}"
+    for part, what in (("network", "weights"), ("average", "their average"), ("prior", "statis")):
+        (line,) = [line for line in text.splitlines() if line.startswith(part)]
+        assert what in line
+    assert f"{network} of " in text
+    assert "(None, 4, 4, 1)" in text
+    nested = []
+    model.summary(print_fn=nested.append, expand_nested=True)
+    assert len(nested) > len(text.splitlines())
+    with pytest.raises(ValueError, match="Did you mean 'print_fn'"):
+        model.summary(print_function=print)
+
+
+def test_learned_schedules_have_weights():
+    model = keras_gud.GUD(schedule="learned", backbone="tiny")
+    model.adapt(np.random.default_rng(0).normal(size=(16, 4)), verbose=0)
+    (line,) = [line for line in table_of(model) if line.startswith("schedule")]
+    assert "curves that training learns" in line
+
+
+def test_fit_says_what_was_measured_in_one_line(capsys):
+    model = keras_gud.GUD(backbone=OneWeightPerValue())
+    model.fit(np.random.default_rng(0).normal(size=(32, 4)), batch_size=16)
+    said = capsys.readouterr().out
+    assert len([line for line in said.splitlines() if line.startswith("Measured")]) == 1
+    assert "\x1b" not in said
+
+
+def test_a_global_float16_is_refused_where_torch_cannot():
+    if keras.backend.backend() != "torch":
+        pytest.skip("of torch")
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = keras_gud.GUD(backbone="tiny")
+        with pytest.raises(ValueError, match="mixed_bfloat16"):
+            model.fit(np.zeros((8, 4, 4, 1)) + np.arange(8)[:, None, None, None], verbose=0)
+    finally:
+        keras.config.set_dtype_policy(before)
