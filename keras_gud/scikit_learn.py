@@ -13,6 +13,8 @@ try:
 except ImportError as error:
     raise optional.missing("scikit-learn", "its estimators", "tables") from error
 
+__all__ = ["GUDDensity"]
+
 
 class GUDDensity(DensityMixin, BaseEstimator):
     """A `GUD` of a table, with the methods of scikit-learn's densities.
