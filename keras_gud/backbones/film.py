@@ -34,5 +34,5 @@ def modulate(h: Tensor, film: keras.layers.Layer | None, local: Tensor | None) -
     """
     if film is None:
         return h
-    scale, shift = ops.split(film(local), 2, axis=-1)
+    scale, shift = ops.split(ops.cast(film(local), h.dtype), 2, axis=-1)
     return h * (1.0 + scale) + shift

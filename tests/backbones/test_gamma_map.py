@@ -5,14 +5,13 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from helpers.networks import SMALLEST, WIRED, build, inputs, run, smallest
+from helpers.networks import SMALLEST, TOKENS, WIRED, build, inputs, perturb, run, smallest
 
 import keras_gud
 from keras_gud import backbones, schedules
 
-pytestmark = pytest.mark.once
 
-
+@pytest.mark.once
 @pytest.mark.parametrize("name", WIRED)
 def test_the_output_depends_on_the_gamma_of_every_value(name):
     network, shape = smallest(name, gamma_map=True)
@@ -29,6 +28,17 @@ def test_the_output_depends_on_the_gamma_of_every_value(name):
     assert change[-1] < 1e-5
 
 
+def test_in_half_precision_with_several_of_each_value():
+    shape, arrays = (8, 6, 1), inputs((8, 6, 1))
+    arguments = {"widths": (4, 8), "blocks": 1, "embedding_dim": 16, "dtype": "mixed_bfloat16"}
+    network = backbones.UNet(gamma_map=True, **arguments)
+    network.build([(None, *shape), (None, *TOKENS), (None, 8, 6, 3)])
+    output = run(perturb(network), *arrays, np.ones((2, 8, 6, 3), "float32"))
+    assert output.dtype == np.float32
+    assert np.isfinite(output).all()
+
+
+@pytest.mark.once
 def test_it_must_be_given():
     make, arguments, shape = SMALLEST["mlp"]
     network = build(make(gamma_map=True, **arguments), shape)
@@ -43,13 +53,16 @@ def test_a_model_gives_it_where_components_are_pixels(shape, over, rng, tmp_path
     check_model(shape, {"schedule": schedules.Sequential(b=0.5, over=over)}, rng, tmp_path)
 
 
-def test_a_model_gives_it_where_components_are_wavelets(rng, tmp_path):
-    check_model((4, 8, 1), {"basis": "haar", "schedule": schedules.Hierarchical()}, rng, tmp_path)
+@pytest.mark.once
+@pytest.mark.parametrize("backbone", ["tiny", "dit-tiny"])
+def test_a_model_gives_it_where_components_are_wavelets(backbone, rng, tmp_path):
+    parts = {"basis": "haar", "schedule": schedules.Hierarchical(), "backbone": backbone}
+    check_model((4, 8, 1), parts, rng, tmp_path)
 
 
 def check_model(shape, parts, rng, tmp_path):
     x = rng.normal(size=(32, *shape)).astype("float32")
-    model = keras_gud.GUD(**parts, backbone="tiny", seed=0)
+    model = keras_gud.GUD(**{"backbone": "tiny", "seed": 0} | parts)
     model.fit(x, batch_size=16, verbose=0)
     assert model.network.gamma_map
     model.save(tmp_path / "model.keras")
@@ -58,6 +71,7 @@ def check_model(shape, parts, rng, tmp_path):
     np.testing.assert_allclose(samples[0], samples[1], atol=1e-5)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "parts",
     [
@@ -75,6 +89,7 @@ def test_a_model_does_not_where_it_means_nothing(parts, rng):
     assert not model.network.gamma_map
 
 
+@pytest.mark.once
 def test_a_basis_that_mixes_pixels_is_refused(rng):
     x = rng.normal(size=(32, 4, 4, 1)).astype("float32")
     backbone = backbones.UNet(widths=(4,), blocks=1, gamma_map=True)
@@ -83,6 +98,7 @@ def test_a_basis_that_mixes_pixels_is_refused(rng):
         model.adapt(x, verbose=0)
 
 
+@pytest.mark.once
 def test_a_network_that_is_not_told_of_masks_warns_when_it_is_built(rng):
     x = rng.normal(size=(32, 4, 4, 1)).astype("float32")
     for gamma_map in (False, True):
