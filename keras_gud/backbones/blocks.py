@@ -118,9 +118,12 @@ class ResidualBlock(keras.layers.Layer):
         self.periodic = tuple(periodic)
 
     def build(
-        self, x_shape: BatchShape, vector_shape: BatchShape, local: int | None = None
+        self,
+        x_shape: BatchShape,
+        vector_shape: BatchShape,
+        local_shape: BatchShape | None = None,
     ) -> None:
-        """Builds for the shapes of `x` and `vector`, and for `local` of so many channels."""
+        """Builds for the shapes of what `call` is given."""
         policy = self.dtype_policy
         hidden_shape = (*x_shape[:-1], self.width)
         self.norm_in, self.norm_out = GroupNorm(), GroupNorm()
@@ -129,8 +132,8 @@ class ResidualBlock(keras.layers.Layer):
         self.film = keras.layers.Dense(2 * self.width, dtype="float32")
         self.film.build(vector_shape)
         self.local_film = None
-        if local is not None:
-            self.local_film = local_film(local, self.width, policy)
+        if local_shape is not None:
+            self.local_film = local_film(local_shape[-1], self.width, policy)
         self.conv_in = convolution(x_shape, self.width, policy, self.periodic)
         self.conv_out = convolution(
             hidden_shape, self.width, policy, self.periodic, kernel_initializer="zeros"

@@ -8,7 +8,7 @@ from keras import ops
 from keras_gud.core.types import Tensor
 
 
-def local_film(local: int, width: int, dtype: Any) -> keras.layers.Layer:
+def local_film(local: int | None, width: int, dtype: Any) -> keras.layers.Layer:
     """The built layer that `modulate` takes: from an embedding of a position to scale and shift.
 
     It does not start at zero: told of its own gamma from the first step on, a position in a hole is

@@ -31,6 +31,7 @@ class Level(keras.layers.Layer):
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
+    >>> from keras import ops
     >>> level = Level(width=8, cross_attention=True)
     >>> tuple(level(ops.ones((2, 5, 4)), ops.ones((2, 3, 8)), ops.ones((2, 16))).shape)
     (2, 5, 8)
@@ -67,9 +68,9 @@ class Level(keras.layers.Layer):
         x_shape: BatchShape,
         tokens_shape: BatchShape,
         vector_shape: BatchShape,
-        local: int | None = None,
+        local_shape: BatchShape | None = None,
     ) -> None:
-        """Builds for features `x`, embedded tokens, the global vector, and `local`'s channels."""
+        """Builds for the shapes of what `call` is given."""
         s, policy = self.settings, self.dtype_policy
         hidden_shape = (*x_shape[:-1], s["width"])
         self.residual = []
@@ -77,7 +78,7 @@ class Level(keras.layers.Layer):
             block = ResidualBlock(
                 s["width"], s["dropout"], s["seed"] + i, periodic=s["periodic"], dtype=policy
             )
-            block.build(hidden_shape if i else x_shape, vector_shape, local)
+            block.build(hidden_shape if i else x_shape, vector_shape, local_shape)
             self.residual.append(block)
         self.cross = self.within = self.reduce = None
         extent = max(x_shape[1:-1])

@@ -115,7 +115,6 @@ class UNet(Backbone):
         self.sizes = level_sizes(patched(spatial, self.patch), len(widths))
         values = self.patch ** len(spatial)  # of a channel in one patch
         coarsest = len(widths) - 1
-        local = LOCAL_WIDTH if self.gamma_map else None
         periodic = periodic_axes(self.boundary, spatial, self.patch * 2**coarsest)
 
         def level(i: int, channels: int, direction: int) -> Level:
@@ -131,7 +130,8 @@ class UNet(Backbone):
                 periodic=periodic,
                 dtype=policy,
             )
-            layer.build((None, *self.sizes[i], channels), tokens_shape, vector_shape, local)
+            local = shape(i, LOCAL_WIDTH) if self.gamma_map else None
+            layer.build(shape(i, channels), tokens_shape, vector_shape, local)
             return layer
 
         def shape(i: int, channels: int) -> BatchShape:

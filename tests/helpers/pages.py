@@ -20,6 +20,17 @@ SHORTER = {
     r"\bn=\d{4,}": "n=64",
 }
 
+REGISTRIES = [
+    module.registry
+    for module in (
+        keras_gud.backbones,
+        keras_gud.bases,
+        keras_gud.priors,
+        keras_gud.samplers,
+        keras_gud.schedules,
+    )
+]
+
 
 def python_blocks(path: Path) -> list[str]:
     """The source of all blocks of a page, in order."""
@@ -34,11 +45,15 @@ def _smallest(classes=None, **kwargs):
 def run_page(path: Path, monkeypatch: pytest.MonkeyPatch, shorter: dict[str, str]) -> dict:
     """Runs the blocks of a page in order, as one program; returns its names.
 
+    What the page registers is forgotten with the test.
+
     Args:
         path: The page.
         monkeypatch: Puts small networks and few steps in place of the named and the default ones.
         shorter: Regular expressions and what stands in their place.
     """
+    for registry in REGISTRIES:
+        monkeypatch.setattr(registry, "factories", dict(registry.factories))
     for name in ("tiny", "small"):
         monkeypatch.setitem(keras_gud.backbones.registry.factories, name, _smallest)
     defaults = keras_gud.samplers.DPMSolver.__init__.__defaults__
