@@ -34,7 +34,7 @@ $(TESTS): test-%: $(VENV)/test.done
 test-slow: $(SLOW)
 
 $(SLOW): slow-%: $(VENV)/test.done
-	KERAS_BACKEND=$* $(PYTEST) -m slow
+	KERAS_BACKEND=$* $(PYTEST) -m "slow$(if $(filter $(MATHEMATICS),$*),, and not once)"
 
 test-all: test test-slow
 
