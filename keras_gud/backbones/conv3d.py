@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_gud.backbones.padding import same_padding, with_zeros
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import Tensor
 
@@ -39,10 +40,7 @@ class Conv3D(keras.layers.Conv3D):
         depth, *plane, channels = inputs.shape[1:]
         stride, *strides = self.strides
         count = -(-depth // stride)
-        # As "same" pads: what does not divide is missing at the end first.
-        missing = max((count - 1) * stride + 3 - depth, 0)
-        before = missing // 2
-        padded = ops.pad(inputs, [(0, 0), (before, missing - before), (0, 0), (0, 0), (0, 0)])
+        padded = with_zeros(inputs, 1, *same_padding(depth, stride))
         last = (count - 1) * stride + 1
         near = [padded[:, i : i + last : stride] for i in range(3)]
         planes = ops.reshape(ops.concatenate(near, axis=-1), (-1, *plane, 3 * channels))

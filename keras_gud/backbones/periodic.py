@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import ops
 
+from keras_gud.backbones.padding import KERNEL_SIZE, same_padding, with_zeros, wrapped
 from keras_gud.core.registry import PACKAGE, require_one_of
 from keras_gud.core.types import BatchShape, Shape, Tensor
 
 BOUNDARIES = ("zero", "periodic")
 _LAYERS = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
-# Edge of the kernel.
-_SIZE = 3
 
 
 def check_boundary(boundary: str | Sequence[str]) -> str | tuple[str, ...]:
@@ -64,6 +62,7 @@ class PeriodicConvolution(keras.layers.Layer):
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
+    >>> from keras import ops
     >>> layer = PeriodicConvolution(4, (True, False), strides=2)
     >>> tuple(layer(ops.ones((2, 6, 5, 3))).shape)
     (2, 3, 3, 4)
@@ -81,7 +80,7 @@ class PeriodicConvolution(keras.layers.Layer):
         self.periodic, self.strides = tuple(periodic), strides
         self.convolution = _LAYERS[len(self.periodic)](
             filters,
-            _SIZE,
+            KERNEL_SIZE,
             strides=strides,
             padding="valid",
             data_format="channels_last",
@@ -97,14 +96,8 @@ class PeriodicConvolution(keras.layers.Layer):
     def call(self, x: Tensor) -> Tensor:
         """The result, of the sizes of ``padding="same"``."""
         for axis, periodic in enumerate(self.periodic, start=1):
-            size = x.shape[axis]
-            missing = max((-(-size // self.strides) - 1) * self.strides + _SIZE - size, 0)
-            before, after = missing // 2, missing - missing // 2
-            if periodic:
-                x = wrapped(x, axis, before, after)
-            else:
-                pads = [(before, after) if i == axis else (0, 0) for i in range(len(x.shape))]
-                x = ops.pad(x, pads)
+            extend = wrapped if periodic else with_zeros
+            x = extend(x, axis, *same_padding(x.shape[axis], self.strides))
         return self.convolution(x)
 
     def get_config(self) -> dict[str, Any]:
@@ -113,18 +106,3 @@ class PeriodicConvolution(keras.layers.Layer):
         own = {"periodic": self.periodic, "strides": self.strides}
         kept = {name: inner[name] for name in ("filters", "kernel_initializer")}
         return {**super().get_config(), **own, **kept}
-
-
-def wrapped(x: Tensor, axis: int, before: int, after: int) -> Tensor:
-    """The tensor with its own end before it and its own start after it, along an axis.
-
-    >>> wrapped(ops.arange(4), 0, before=1, after=2).shape[0]
-    7
-    """
-    index: list[slice] = [slice(None)] * len(x.shape)
-    parts = [x]
-    if before:
-        parts.insert(0, x[(*index[:axis], slice(-before, None))])
-    if after:
-        parts.append(x[(*index[:axis], slice(None, after))])
-    return ops.concatenate(parts, axis=axis) if len(parts) > 1 else x
