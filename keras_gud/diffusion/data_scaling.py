@@ -105,10 +105,7 @@ class DataScaling:
         """Raw values as the data have them: of their type, on their grid, within their bounds."""
         if not (self.dequantises or np.isfinite(self.low).any()):
             return raw
-        step = np.where(self.step > 0.0, self.step, 1.0)
-        low = np.where(np.isfinite(self.low), self.low, 0.0)
-        on_grid = low + step * np.floor((raw - low) / step + 0.5)
-        result = np.clip(np.where(self.step > 0.0, on_grid, raw), self.low, self.high)
+        result = self._on_grid(raw, np, np.asarray)
         return result.astype("float32" if self.kind == "float" else self.kind)
 
     def from_phi(self, phi: Tensor) -> Tensor:
@@ -116,14 +113,22 @@ class DataScaling:
         raw = _constant(self.scale) * phi + _constant(self.centre)
         if not (self.dequantises or np.isfinite(self.low).any()):
             return raw
-        largest = float(np.finfo("float32").max)
-        low, high = (_constant(np.clip(v, -largest, largest)) for v in (self.low, self.high))
-        step = _constant(np.where(self.step > 0.0, self.step, 1.0))
-        origin = _constant(np.where(np.isfinite(self.low), self.low, 0.0))
-        on_grid = origin + step * ops.floor((raw - origin) / step + 0.5)
-        result = ops.where(_constant(self.step) > 0.0, on_grid, raw)
-        result = ops.minimum(ops.maximum(result, low), high)
+        result = self._on_grid(raw, ops, _finite_constant)
         return ops.cast(result, self.kind) if self.kind in _IN_GRAPHS else result
+
+    def _on_grid(self, raw: Any, xp: Any, constant: Callable[[Array], Any]) -> Any:
+        """Raw values on their grid and within their bounds.
+
+        Args:
+            raw: An array or a tensor.
+            xp: `numpy` or `keras.ops`, which computes with it.
+            constant: Makes a constant of `xp` of an array.
+        """
+        step = constant(np.where(self.step > 0.0, self.step, 1.0))
+        origin = constant(np.where(np.isfinite(self.low), self.low, 0.0))
+        on_grid = origin + step * xp.floor((raw - origin) / step + 0.5)
+        result = xp.where(constant(self.step) > 0.0, on_grid, raw)
+        return xp.minimum(xp.maximum(result, constant(self.low)), constant(self.high))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, in numbers and lists."""
@@ -150,6 +155,11 @@ def _as_json(value: Array) -> Any:
 
 def _constant(value: Array) -> Tensor:
     return ops.convert_to_tensor(value, "float32")
+
+
+def _finite_constant(value: Array) -> Tensor:
+    largest = float(np.finfo("float32").max)
+    return _constant(np.clip(value, -largest, largest))
 
 
 def _like(value: Array, x: Array) -> Any:
