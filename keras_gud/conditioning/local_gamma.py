@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_gud import backend
 from keras_gud.core.data_shape import spatial_shape
 from keras_gud.core.types import ArrayLike, Tensor
 
@@ -54,10 +55,12 @@ def varies_in_space(basis: Any, values: ArrayLike) -> bool:
         basis: The built basis.
         values: Of each component, broadcastable against `data_shape`: a coordinate, say.
     """
-    if basis.n_scales == 0:
-        return False
     values = ops.convert_to_numpy(values).astype("float32")
+    if basis.n_scales == 0 or np.ptp(values) == 0:
+        return False
     values = np.broadcast_to(values, (1, *basis.data_shape))
-    found = ops.convert_to_numpy(basis.gamma_by_scale(ops.convert_to_tensor(values)))[0]
+    # Compiled as one: on jax every single operation would be a program of its own.
+    by_scale = backend.compile(basis.gamma_by_scale)
+    found = backend.to_numpy(by_scale(backend.from_numpy(values)))[0]
     axes = tuple(range(len(spatial_shape(basis.data_shape))))
     return bool((np.ptp(found, axis=axes) > 0).any())
