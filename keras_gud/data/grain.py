@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from keras_gud.core import optional
 from keras_gud.data.batch import Batch, KerasBatch
 
 _KINDS = ("MapDataset", "IterDataset", "DataLoader")
@@ -23,10 +24,7 @@ def kind_of(x: Any) -> str | None:
     >>> kind_of([1, 2]) is None
     True
     """
-    for parent in type(x).__mro__:
-        if parent.__name__ in _KINDS and parent.__module__.split(".")[0] == "grain":
-            return parent.__name__
-    return None
+    return optional.class_of(x, "grain", _KINDS)
 
 
 class MapBatches(keras.utils.PyDataset):

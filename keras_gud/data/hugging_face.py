@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_gud.conditioning import class_labels
+from keras_gud.core import optional
 from keras_gud.core.types import Array
 from keras_gud.data import images
 from keras_gud.data.batch import IMAGE_KEYS, Batch, warn_of_entries
@@ -28,10 +29,7 @@ def kind_of(x: Any) -> str | None:
     >>> kind_of([1, 2]) is None
     True
     """
-    for parent in type(x).__mro__:
-        if parent.__name__ in _KINDS and parent.__module__.split(".")[0] == "datasets":
-            return parent.__name__
-    return None
+    return optional.class_of(x, "datasets", _KINDS)
 
 
 def open_rows(x: Any, request: Any) -> "HuggingFaceBatches":
