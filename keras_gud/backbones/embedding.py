@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_gud.core.initial_values import RandomNormal
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import BatchShape, Tensor
 
@@ -167,7 +168,7 @@ class LabelEmbedding(keras.layers.Embedding):
 
     def __init__(self, classes: int, embedding_dim: int, **kwargs: Any) -> None:
         # Small, so that before training all labels have nearly the same effect.
-        initializer = keras.initializers.RandomNormal(stddev=0.02)
+        initializer = RandomNormal(stddev=0.02)
         kwargs = {**kwargs, "dtype": "float32"}
         super().__init__(classes + 1, embedding_dim, initializer, **kwargs)
         self.classes = classes
