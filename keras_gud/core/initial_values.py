@@ -4,7 +4,10 @@ On jax every shape of a random or constant array would be a program of its own t
 a small network took longer than to compile its training step.
 """
 
+import contextlib
 import math
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import keras
@@ -14,6 +17,30 @@ from keras import ops
 from keras_gud import backend
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import Shape, Tensor
+
+_SHAPES_ONLY = ContextVar("shapes_only", default=False)
+
+
+@contextlib.contextmanager
+def shapes_only() -> Iterator[None]:
+    """Lets models of any size be made within the block, in a `keras.StatelessScope`.
+
+    There layers ask for values only while a backend traces shapes. Those of Keras' own initializers
+    are then traced as well; NumPy would allocate them.
+
+    Example:
+
+    >>> layer = keras.layers.Lambda(lambda x: Ones()((10**9, 10**9)))
+    >>> with shapes_only():
+    ...     output = layer(keras.KerasTensor((1,)))
+    >>> output.shape
+    (1000000000, 1000000000)
+    """
+    token = _SHAPES_ONLY.set(True)
+    try:
+        yield
+    finally:
+        _SHAPES_ONLY.reset(token)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -34,6 +61,8 @@ class GlorotUniform(keras.initializers.GlorotUniform):
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
         """Values of a kernel ``(*window, inputs, outputs)``, or of any other array."""
+        if _SHAPES_ONLY.get():
+            return super().__call__(shape, dtype)
         window = math.prod(shape[:-2])
         fans = shape[-2:] if len(shape) > 1 else (*shape, *shape) or (1, 1)
         limit = math.sqrt(6.0 / max(1.0, window * sum(fans)))
@@ -58,6 +87,8 @@ class RandomNormal(keras.initializers.RandomNormal):
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
         """Values of the shape."""
+        if _SHAPES_ONLY.get():
+            return super().__call__(shape, dtype)
         values = np.random.default_rng(self.seed).normal(self.mean, self.stddev, shape)
         return _tensor(values, dtype)
 
@@ -68,6 +99,8 @@ class Zeros(keras.initializers.Zeros):
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
         """Zeros of the shape."""
+        if _SHAPES_ONLY.get():
+            return super().__call__(shape, dtype)
         return _tensor(np.zeros(shape), dtype)
 
 
@@ -77,6 +110,8 @@ class Ones(keras.initializers.Ones):
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
         """Ones of the shape."""
+        if _SHAPES_ONLY.get():
+            return super().__call__(shape, dtype)
         return _tensor(np.ones(shape), dtype)
 
 

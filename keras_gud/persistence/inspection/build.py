@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_gud.core.initial_values import shapes_only
 from keras_gud.persistence.inspection.config import object_names
 from keras_gud.persistence.inspection.limits import file_error
 
@@ -42,7 +43,7 @@ def check_size(path: str | os.PathLike, tree: dict[str, Any], elements: int) -> 
 
 
 def _count_weights(tree: dict[str, Any], known: dict[str, Any]) -> int:
-    with keras.StatelessScope(initialize_variables=False):
+    with shapes_only(), keras.StatelessScope(initialize_variables=False):
         model = keras.saving.deserialize_keras_object(
             {**tree, "compile_config": None},
             custom_objects={name: found for name, found in known.items() if found is not None},
