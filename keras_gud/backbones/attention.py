@@ -111,12 +111,15 @@ class CrossAttention(Attention):
         """Builds for `x` ``(batch, N, channels)`` and `context` ``(batch, T, features)``."""
         self.create_projections(x_shape, context_shape)
 
-    def call(self, x: Tensor, context: Tensor) -> Tensor:  # type: ignore[override]
+    def call(  # type: ignore[override]
+        self, x: Tensor, context: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Attention from positions to `context`; the result has the shape of `x`.
 
         Args:
             x: ``(batch, N, channels)``.
             context: ``(batch, T, features)``.
+            mask: ``(batch, T)``, 1 for tokens that count and 0 for others, or `None`.
         """
         width, heads = x.shape[-1], self.heads
         depth, count = width // heads, context.shape[1]
@@ -129,10 +132,17 @@ class CrossAttention(Attention):
         key = ops.einsum("bthd,chd->bcht", key, query) / math.sqrt(depth)
         value = ops.einsum("bthd,hdc->bhtc", value, project)
         logits = ops.matmul(x, ops.reshape(key, (-1, width, heads * count)))
-        weights = _softmax(ops.reshape(logits, (-1, x.shape[1], heads, count)))
+        logits = ops.reshape(logits, (-1, x.shape[1], heads, count))
+        weights = _softmax(logits if mask is None else _masked(logits, mask))
         weights = ops.reshape(weights, (-1, x.shape[1], heads * count))
         attended = ops.matmul(weights, ops.reshape(value, (-1, heads * count, width)))
         return attended + ops.cast(self.project.bias, x.dtype)
+
+
+def _masked(logits: Tensor, mask: Tensor) -> Tensor:
+    """Logits ``(batch, N, heads, T)``, those of tokens that do not count too low to matter."""
+    hidden = ops.reshape(1.0 - ops.cast(mask, "float32"), (-1, 1, 1, logits.shape[-1]))
+    return logits - ops.cast(1e4 * hidden, logits.dtype)
 
 
 def _softmax(logits: Tensor) -> Tensor:
@@ -189,7 +199,7 @@ class SpatialAttention(keras.layers.Layer):
             self.attention = CrossAttention(self.heads, dtype=self.dtype_policy)
             self.attention.build(flat_shape, context_shape)
 
-    def call(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def call(self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """Returns `x` plus the result of the attention, in the shape and dtype of `x`."""
         flat = ops.reshape(x, (-1, math.prod(self.sizes), x.shape[-1]))
         position = self.position
@@ -197,7 +207,10 @@ class SpatialAttention(keras.layers.Layer):
             position = ops.broadcast_to(position, (*self.sizes, x.shape[-1]))
             position = ops.reshape(position, flat.shape[1:])
         query = self.norm(flat) + position
-        attended = self.attention(query) if context is None else self.attention(query, context)
+        if context is None:
+            attended = self.attention(query)
+        else:
+            attended = self.attention(query, context, mask)
         return x + ops.reshape(attended, (-1, *x.shape[1:]))
 
     def get_config(self) -> dict[str, Any]:

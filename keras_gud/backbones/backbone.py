@@ -1,16 +1,19 @@
 """The base class of the networks of this package: inputs, dtypes, checks and configuration."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_gud.backbones.condition_embedding import SequenceEmbedding, VectorEmbedding
 from keras_gud.backbones.embedding import GAMMA_SCALE, LabelEmbedding, NoisingStateEmbedding
 from keras_gud.core.data_shape import validate_data_shape
-from keras_gud.core.registry import Registry
+from keras_gud.core.registry import Registry, require_one_of
 from keras_gud.core.types import BatchShape, Shape, Tensor
+
+KINDS = ("vector", "sequence", "image")
 
 
 class Backbone(keras.layers.Layer):
@@ -26,8 +29,12 @@ class Backbone(keras.layers.Layer):
     tokens, gamma])`` with gamma ``(batch, *data_shape)``; where components are wavelets, the
     gammas of every scale at a position are its channels.
 
-    With `classes` the last input is int32 labels ``(batch,)`` in 0 .. classes, where the label
-    `classes` is the null label, "no label". Their embedding is added to the global vector.
+    With `classes` the next input is int32 labels ``(batch,)`` in 0 .. classes, where the label
+    `classes` is the null label, "no label". Their embedding is added to the global vector. Then
+    follow the other `conditions`, float32, whose last channel says whether they are there: of a
+    ``"vector"`` ``(batch, k + 1)`` an embedding is added to the global vector, the elements of a
+    ``"sequence"`` ``(batch, length, k + 1)`` are attended to, and an ``"image"`` ``(batch,
+    *spatial, channels + 1)`` enters as further channels of y.
 
     Args:
         embedding_dim: Width of the global noising-state vector; tokens have half of it.
@@ -38,12 +45,14 @@ class Backbone(keras.layers.Layer):
         remat: Whether blocks are computed again in the backward pass, to save memory
             (rematerialisation); not with dropout.
         classes: Number of classes, or `None` for a network that is not conditioned on labels.
+        conditions: Dict from the names of further conditions to their kinds, ``"vector"``,
+            ``"sequence"`` or ``"image"``, in the order of the inputs.
         **kwargs: Arguments of `keras.layers.Layer`. With ``dtype="mixed_bfloat16"`` convolutions
             and dense layers compute in bfloat16; norms, embedding and output stay float32.
 
     Raises:
         ValueError: for a dropout rate outside [0, 1), dropout with `remat`, classes that are not an
-            integer >= 1, or inputs of wrong shapes.
+            integer >= 1, unknown kinds of conditions, or inputs of wrong shapes.
     """
 
     def __init__(
@@ -55,6 +64,7 @@ class Backbone(keras.layers.Layer):
         gamma_map: bool = False,
         remat: bool = False,
         classes: int | None = None,
+        conditions: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
         # Autocast would round gamma to bfloat16 before it is embedded.
@@ -68,6 +78,9 @@ class Backbone(keras.layers.Layer):
         self.gamma_map = bool(gamma_map)
         self.remat = bool(remat)
         self.classes = _check_classes(classes)
+        self.conditions = dict(conditions or {})
+        for kind in self.conditions.values():
+            require_one_of("conditions", kind, KINDS)
         if self.remat and dropout > 0:
             # Computed again, a dropout layer would drop other values, and gradients be wrong.
             raise ValueError(f"Expected dropout=0 with remat=True. Received: dropout={dropout}.")
@@ -89,6 +102,9 @@ class Backbone(keras.layers.Layer):
             data_shape: Shape of one example, of the input and of the output.
             tokens_shape: ``(None, T, width)``, of the embedded tokens.
             vector_shape: ``(None, embedding_dim)``.
+
+        `channels_in` is the number of channels of y as `transform` is given it, and `context_shape`
+        is ``(None, None, width)`` where there are sequences, else `None`.
         """
         raise NotImplementedError("A Backbone implements create_layers.")
 
@@ -99,16 +115,20 @@ class Backbone(keras.layers.Layer):
         vector: Tensor,
         gamma: Tensor | None = None,
         training: bool | None = None,
+        context: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """The network from embedded inputs to its output.
 
         Args:
-            y: ``(batch, *data_shape)`` in the compute dtype.
+            y: ``(batch, *data_shape)`` in the compute dtype, with the channels of images that
+                condition the network behind its own.
             tokens: Embedded tokens, float32 ``(batch, T, width)``.
             vector: Global vector, float32 ``(batch, embedding_dim)``.
             gamma: With `gamma_map` those of every value, float32 ``(batch, *spatial,
                 gamma_channels)``; else `None`.
             training: As in Keras.
+            context: Of a network with sequences among its conditions, their embedded elements,
+                ``(batch, length, width)``, and a mask ``(batch, length)``, 1 for those that count.
 
         Returns:
             Tensor ``(batch, *data_shape)``.
@@ -124,6 +144,9 @@ class Backbone(keras.layers.Layer):
         self.data_shape = validate_data_shape(y_shape[1:])
         self.tokens_shape = tuple(tokens_shape[1:])
         self.gamma_channels = more[0][-1] if self.gamma_map else 0
+        width = self.embedding_dim // 2
+        given = self._conditions_in(more)
+        self._embed_conditions(given, width)
         if len(self.tokens_shape) != 2 or None in self.tokens_shape:
             raise ValueError(
                 "Expected tokens of shape (batch, T, F) with T and F known. "
@@ -134,7 +157,7 @@ class Backbone(keras.layers.Layer):
         if self.classes is not None:
             self.label_embedding = LabelEmbedding(self.classes, self.embedding_dim)
             self.label_embedding.build((None,))
-        tokens_embedded = (None, self.tokens_shape[0], self.embedding_dim // 2)
+        tokens_embedded = (None, self.tokens_shape[0], width)
         self.create_layers(self.data_shape, tokens_embedded, (None, self.embedding_dim))
 
     def with_gamma(self, y: Tensor, gamma: Tensor | None) -> Tensor:
@@ -147,7 +170,8 @@ class Backbone(keras.layers.Layer):
         """The output of the network, float32 ``(batch, *data_shape)``.
 
         Args:
-            inputs: ``[y, tokens]``, then gamma with `gamma_map`, then labels with `classes`.
+            inputs: ``[y, tokens]``, then gamma with `gamma_map`, labels with `classes`, and the
+                `conditions`.
             training: As in Keras.
         """
         y, tokens, *more = self._check_inputs(inputs)
@@ -159,7 +183,7 @@ class Backbone(keras.layers.Layer):
             )
         embedded, vector = self.embedding(ops.cast(tokens, "float32"))
         if self.classes is not None:
-            labels = more.pop()
+            labels = more[int(self.gamma_map)]
             if len(labels.shape) != 1:
                 raise ValueError(
                     "Expected labels of shape (batch,). "
@@ -168,13 +192,50 @@ class Backbone(keras.layers.Layer):
             vector = vector + self.label_embedding(labels)
         gamma = ops.cast(more[0], "float32") if self.gamma_map else None
         y = ops.cast(y, self.compute_dtype)
-        output = self.transform(y, embedded, vector, gamma, training)
+        if not self.conditions:
+            return ops.cast(self.transform(y, embedded, vector, gamma, training), "float32")
+        given = self._conditions_in(more)
+        images = [ops.cast(x, y.dtype) for _, x in self._of_kind("image", given)]
+        y = ops.concatenate([y, *images], axis=-1) if images else y
+        for name, x in self._of_kind("vector", given):
+            vector = vector + self.condition_embeddings[name](x)
+        elements, masks = [], []
+        for name, x in self._of_kind("sequence", given):
+            element, mask, mean = self.condition_embeddings[name](x)
+            elements.append(element)
+            masks.append(mask)
+            vector = vector + mean
+        context = (ops.concatenate(elements, 1), ops.concatenate(masks, 1)) if elements else None
+        output = self.transform(y, embedded, vector, gamma, training, context=context)
         return ops.cast(output, "float32")
+
+    def _conditions_in(self, more: Sequence[Any]) -> dict[str, Any]:
+        """Conditions (or their shapes) by name, of all inputs after the tokens; without labels."""
+        first = int(self.gamma_map) + int(self.classes is not None)
+        return dict(zip(self.conditions, more[first:], strict=True))
+
+    def _of_kind(self, kind: str, given: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        return [(name, x) for name, x in given.items() if self.conditions[name] == kind]
+
+    def _embed_conditions(self, shapes: Mapping[str, BatchShape], width: int) -> None:
+        """Creates and builds the embeddings of conditions."""
+        self.channels_in = self.data_shape[-1]
+        self.channels_in += sum(int(shape[-1] or 0) for _, shape in self._of_kind("image", shapes))
+        sequences = self._of_kind("sequence", shapes)
+        self.context_shape: BatchShape | None = (None, None, width) if sequences else None
+        self.condition_embeddings: dict[str, keras.layers.Layer] = {}
+        for name, shape in self._of_kind("vector", shapes):
+            self.condition_embeddings[name] = VectorEmbedding(self.embedding_dim)
+            self.condition_embeddings[name].build(shape)
+        for name, shape in sequences:
+            self.condition_embeddings[name] = SequenceEmbedding(width, self.embedding_dim)
+            self.condition_embeddings[name].build(shape)
 
     def _check_inputs(self, inputs: Sequence[Any]) -> Sequence[Any]:
         """Returns the inputs or their shapes; a `ValueError` for another number than expected."""
         optional = {"gamma": self.gamma_map, "labels": self.classes is not None}
         names = ["y", "tokens", *(name for name, is_input in optional.items() if is_input)]
+        names += self.conditions
         if not isinstance(inputs, (list, tuple)) or len(inputs) != len(names):
             raise ValueError(f"Expected a list [{', '.join(names)}]. Received: inputs={inputs}.")
         return inputs
@@ -190,6 +251,7 @@ class Backbone(keras.layers.Layer):
             "gamma_map": self.gamma_map,
             "remat": self.remat,
             "classes": self.classes,
+            "conditions": self.conditions,
         }
 
 

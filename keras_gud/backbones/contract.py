@@ -1,6 +1,7 @@
 """What a network is called with and must return, and checks that it does."""
 
 import inspect
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
@@ -26,6 +27,7 @@ def build_network(
     data_shape: Shape,
     token_shape: BatchShape,
     gamma_scales: int = 1,
+    conditions: Mapping[str, BatchShape] | None = None,
 ) -> None:
     """Builds a network and calls it on symbolic tensors, so that a wrong one fails before training.
 
@@ -34,6 +36,7 @@ def build_network(
         data_shape: Shape of one example.
         token_shape: ``(None, n_tokens, n_features)``.
         gamma_scales: Number of gammas of each value, for a network that takes them.
+        conditions: Shapes of the encoded conditions that it is given after labels, by name.
 
     Raises:
         ValueError: if it cannot be called as ``network([y, tokens])`` (with gamma and labels where
@@ -52,14 +55,15 @@ def build_network(
         shape_of["gamma"] = (None, *data_shape[:-1], gamma_scales * data_shape[-1])
     if classes_of(network) is not None:
         shape_of["labels"] = (None,)
+    shape_of |= conditions or {}
     shapes = list(shape_of.values())
     try:
         # Networks without a `build` of their own are built by the call below.
         if not network.built and type(network).build not in _DEFAULT_BUILDS:
             network.build(shapes)
         inputs = [
-            keras.KerasTensor((2, *shape[1:]), "int32" if name == "labels" else "float32")
-            for name, shape in shape_of.items()
+            keras.KerasTensor((2, *shape[1:]), "float32" if len(shape) > 1 else "int32")
+            for shape in shapes
         ]
         output = network(inputs, **training_argument(network, False))
     except Exception as error:
@@ -105,6 +109,22 @@ def check_classes(network: keras.layers.Layer, classes: int | None) -> None:
         f"Expected a `backbone` with classes={classes}, as the model has. "
         f"Received: {name} with classes={found}."
     )
+
+
+def check_conditions(network: keras.layers.Layer, kinds: Mapping[str, str]) -> None:
+    """Raises a `ValueError` unless the network has the model's conditions, all but labels.
+
+    Args:
+        network: The network.
+        kinds: Kinds of the model's conditions by name, in their order.
+    """
+    found = getattr(network, "conditions", None) or {}
+    if dict(found) != dict(kinds) or list(found) != list(kinds):
+        raise ValueError(
+            f"Expected a `backbone` with an attribute conditions = {dict(kinds)}, as the model "
+            "has; it is then called with them as its last inputs, float32, in this order. "
+            f"Received: {type(network).__name__} with conditions={dict(found)}."
+        )
 
 
 def training_argument(network: keras.layers.Layer, training: bool) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from keras_gud.core.types import BatchShape, Tensor
 class Level(keras.layers.Layer):
     """The residual blocks of one resolution, with attention after the first of them.
 
+    Positions attend to the noising state, to the elements of a condition, and to each other.
+
     Where there are more tokens than positions along the longest axis, one dense layer reduces the
     tokens to that extent before the image attends to them (paper, appendix A).
 
@@ -22,7 +24,7 @@ class Level(keras.layers.Layer):
         width: Channels of the output.
         blocks: Number of residual blocks, at least 1.
         heads: Heads of the attention layers.
-        cross_attention: Whether positions attend to the noising-state tokens.
+        cross_attention: Whether positions attend to the noising-state tokens, and to a condition.
         self_attention: Whether positions attend to each other.
         dropout: Dropout rate.
         seed: Integer seed; block i takes ``seed + i``.
@@ -69,6 +71,7 @@ class Level(keras.layers.Layer):
         tokens_shape: BatchShape,
         vector_shape: BatchShape,
         local_shape: BatchShape | None = None,
+        context_shape: BatchShape | None = None,
     ) -> None:
         """Builds for the shapes of what `call` is given."""
         s, policy = self.settings, self.dtype_policy
@@ -90,6 +93,10 @@ class Level(keras.layers.Layer):
                 tokens_shape = (None, extent, tokens_shape[2])
             self.cross = SpatialAttention(s["heads"], s["periodic"], dtype=policy)
             self.cross.build(hidden_shape, tokens_shape)
+        self.context = None
+        if s["cross_attention"] and context_shape is not None:
+            self.context = SpatialAttention(s["heads"], s["periodic"], dtype=policy)
+            self.context.build(hidden_shape, context_shape)
         if s["self_attention"] and extent > 1:
             self.within = SpatialAttention(s["heads"], s["periodic"], dtype=policy)
             self.within.build(hidden_shape)
@@ -100,6 +107,7 @@ class Level(keras.layers.Layer):
         tokens: Tensor,
         vector: Tensor,
         local: Tensor | None = None,
+        context: tuple[Tensor, Tensor] | None = None,
         training: bool | None = None,
     ) -> Tensor:
         """The output of the level, ``(batch, *spatial, width)`` in the compute dtype.
@@ -109,6 +117,7 @@ class Level(keras.layers.Layer):
             tokens: ``(batch, T, features)``.
             vector: ``(batch, embedding_dim)``.
             local: As in `ResidualBlock`.
+            context: Elements of a condition and their mask, see `Backbone.transform`.
             training: As in Keras.
         """
         remat = self.settings["remat"] and bool(training)
@@ -118,6 +127,9 @@ class Level(keras.layers.Layer):
         if self.cross is not None:
             tokens = tokens if self.reduce is None else self.reduce(tokens)
             x = call_block(self.cross, x, tokens, remat=remat)
+        if self.context is not None:
+            assert context is not None
+            x = call_block(self.context, x, *context, remat=remat)
         if self.within is not None:
             x = call_block(self.within, x, remat=remat)
         for block in others:

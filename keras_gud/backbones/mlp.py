@@ -120,8 +120,9 @@ class MLP(Backbone):
         vector: Tensor,
         gamma: Tensor | None = None,
         training: bool | None = None,
+        context: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        """Applies the blocks; see `Backbone.transform`."""
+        """Applies the blocks; see `Backbone.transform`. Of a `context` it knows the mean alone."""
         x, remat = self.stem(self.with_gamma(y, gamma)), self.remat and bool(training)
         for block in self.residual:
             x = call_block(block, x, vector, remat=remat, training=training)

@@ -76,7 +76,7 @@ class NCSNpp(Backbone):
         self.vector_shape, self.block_count = vector_shape, 0
         last = len(self.widths) - 1
         channels = self.widths[0]
-        entering = (None, *data_shape[:-1], data_shape[-1] + self.gamma_channels)
+        entering = (None, *data_shape[:-1], self.channels_in + self.gamma_channels)
         self.stem = convolution(entering, channels, self.dtype_policy)
         self.down, self.shrink, self.up, self.grow = [], [], [], []
         skips = [channels]
@@ -138,8 +138,12 @@ class NCSNpp(Backbone):
         vector: Tensor,
         gamma: Tensor | None = None,
         training: bool | None = None,
+        context: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        """Applies the levels down and up; see `Backbone.transform`."""
+        """Applies the levels down and up; see `Backbone.transform`.
+
+        Of a `context` it knows the mean alone.
+        """
         remat = self.remat and bool(training)
 
         def call(block: ResidualBlock, x: Tensor, **kwargs: Any) -> Tensor:

@@ -131,7 +131,7 @@ class UNet(Backbone):
                 dtype=policy,
             )
             local = shape(i, LOCAL_WIDTH) if self.gamma_map else None
-            layer.build(shape(i, channels), tokens_shape, vector_shape, local)
+            layer.build(shape(i, channels), tokens_shape, vector_shape, local, self.context_shape)
             return layer
 
         def shape(i: int, channels: int) -> BatchShape:
@@ -139,7 +139,7 @@ class UNet(Backbone):
 
         input_channels = (widths[0], *widths[:-1])
         gammas = values * self.gamma_channels
-        entering = shape(0, values * data_shape[-1] + gammas)
+        entering = shape(0, values * self.channels_in + gammas)
         self.stem = convolution(entering, widths[0], policy, periodic)
         self.local_film = None
         if self.gamma_map:
@@ -170,19 +170,20 @@ class UNet(Backbone):
         vector: Tensor,
         gamma: Tensor | None = None,
         training: bool | None = None,
+        context: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """Applies the levels down and up; see `Backbone.transform`."""
         spatial, local = y.shape[1:-1], self._local_states(gamma)
         x, skips = self.stem(to_patches(self.with_gamma(y, gamma), self.patch)), []
         for i, shrink in enumerate(self.shrink):
-            x = self.down[i](x, tokens, vector, local[i], training=training)
+            x = self.down[i](x, tokens, vector, local[i], context, training=training)
             skips.append(x)
             x = shrink(x)
-        x = self.down[-1](x, tokens, vector, local[-1], training=training)
+        x = self.down[-1](x, tokens, vector, local[-1], context, training=training)
         for i in reversed(range(len(skips))):
             x = upsample(self.narrow[i](x), self.sizes[i])
             x = ops.concatenate([x, skips[i]], axis=-1)
-            x = self.up[i](x, tokens, vector, local[i], training=training)
+            x = self.up[i](x, tokens, vector, local[i], context, training=training)
         x = self.head(ops.silu(modulate(self.norm(x), self.local_film, local[0])))
         return from_patches(x, self.patch, spatial)
 

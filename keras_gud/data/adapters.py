@@ -17,7 +17,7 @@ from keras_gud import backend
 from keras_gud.backend import to_numpy
 from keras_gud.core.types import Array
 from keras_gud.data import grain, hugging_face
-from keras_gud.data.arrays import ArrayBatches, checked_labels, is_array
+from keras_gud.data.arrays import ArrayBatches, checked_conditions, is_array
 from keras_gud.data.batch import (
     Batch,
     KerasBatch,
@@ -121,14 +121,14 @@ class ArrayAdapter:
         if values.ndim == 0 or len(values) == 0:
             raise ValueError(f"Expected at least one example. Received: x of shape {values.shape}.")
         weight = request.sample_weight
-        if weight is not None:
-            weight = check_sample_weight(weight, len(values))
-        label = checked_labels(x, request.y, request.prepare.classes, request.prepare.required)
-        warn_unused(x if request.y is None else (x, request.y), request.prepare.classes)
-        size, part, values_alike = request.batch_size, request.part, in_common_type(values)
-        order = request.shuffle, request.seed, label, part
-        data = ArrayBatches(values_alike, weight, size, *order, fill=True)
-        blocks = ArrayBatches(values, batch_size=max(size, 1024), part=part)
+        weight = None if weight is None else check_sample_weight(weight, len(values))
+        forms = request.prepare.forms
+        given = checked_conditions(x, request.y, forms, request.prepare.required)
+        warn_unused(x if request.y is None else (x, request.y), forms)
+        size, part = request.batch_size, request.part
+        how = weight, size, request.shuffle, request.seed, given, part
+        data = ArrayBatches(in_common_type(values), *how, fill=True)
+        blocks = ArrayBatches(values, batch_size=max(size, 1024), conditions=given, part=part)
         return Opened(data, blocks, blocks.num_batches, is_array=True, shuffler=data)
 
 
@@ -143,13 +143,13 @@ class TensorFlowAdapter:
     @staticmethod
     def open(x: Any, request: Request) -> Opened:
         """See `Adapter`."""
-        classes = request.prepare.classes
+        forms = request.prepare.forms
         x = backend.shard_dataset(x) if request.part[1] > 1 else x
 
         def prepare(*batch: Any) -> KerasBatch:  # traced once
             entries = batch if len(batch) > 1 else batch[0]
-            warn_unused(entries, classes)
-            return to_keras_batch(entries, classes)
+            warn_unused(entries, forms)
+            return to_keras_batch(entries, forms)
 
         data = x.map(prepare)
         cardinality = int(x.cardinality())  # -1: tf.data.INFINITE_CARDINALITY

@@ -1,5 +1,6 @@
-"""Arrays in memory: their batches, and the class labels beside them."""
+"""Arrays in memory: their batches, and the conditions beside them."""
 
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
@@ -8,8 +9,15 @@ import numpy as np
 
 from keras_gud.backend import to_numpy
 from keras_gud.conditioning import class_labels
+from keras_gud.conditioning.forms import Forms
 from keras_gud.core.types import Array
-from keras_gud.data.batch import KerasBatch, pick, pick_label, with_label
+from keras_gud.data.batch import (
+    KerasBatch,
+    pick,
+    pick_conditions,
+    pick_label,
+    with_conditions,
+)
 from keras_gud.data.epoch_order import EpochOrder
 
 BATCH_SIZE = 128  # the paper's (app. B)
@@ -26,7 +34,7 @@ class ArrayBatches(keras.utils.PyDataset):
         batch_size: Examples per batch; the last batch may be smaller.
         shuffle: Whether to shuffle, anew in every epoch.
         seed: Seed of the order, >= 0.
-        label: Class labels, `None` or int array ``(n,)``.
+        conditions: Arrays of n rows, by name.
         part, fill: See `EpochOrder`.
 
     Example:
@@ -43,13 +51,13 @@ class ArrayBatches(keras.utils.PyDataset):
         batch_size: int = BATCH_SIZE,
         shuffle: bool = False,
         seed: int = 0,
-        label: Array | None = None,
+        conditions: Mapping[str, Array] | None = None,
         part: tuple[int, int] = (0, 1),
         fill: bool = False,
     ) -> None:
         super().__init__()
         self.in_order = False  # batches can be read in any order
-        self.x, self.sample_weight, self.label = x, sample_weight, label
+        self.x, self.sample_weight, self.conditions = x, sample_weight, conditions or {}
         self.order, self.epoch = EpochOrder(len(x), batch_size, shuffle, seed, part, fill), 0
 
     @property
@@ -59,7 +67,8 @@ class ArrayBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> KerasBatch:
         rows = self.order.rows(index, self.epoch)
-        x = with_label(self.x[rows], None if self.label is None else self.label[rows])
+        given = {name: values[rows] for name, values in self.conditions.items()}
+        x = with_conditions(self.x[rows], given)
         if self.sample_weight is None:
             return (x,)
         weight = self.sample_weight[rows]
@@ -77,42 +86,45 @@ def is_array(x: Any) -> bool:
     return isinstance(x, dict) or (hasattr(x, "shape") and hasattr(x, "dtype"))
 
 
-def checked_labels(x: Any, y: Any, classes: int | None, required: bool = True) -> np.ndarray | None:
-    """The class labels of the examples of an array, checked.
+def checked_conditions(
+    x: Any, y: Any, forms: Forms, required: bool = True
+) -> dict[str, np.ndarray]:
+    """The conditions of the examples of an array by name, checked.
 
     Args:
-        x: Data of any kind; a stream has its labels in its batches.
-        y: Labels beside x; or `None`, where x may be a dict that holds them.
-        classes: Number of classes, or `None` to ignore labels.
-        required: Whether an array must have labels.
+        x: Data of any kind; a stream has its conditions in its batches.
+        y: Conditions beside x; or `None`, where x may be a dict that holds them.
+        forms: Those of the model.
+        required: Whether an array must have all of them.
 
     Returns:
-        int32 ``(n,)``; `None` without classes, for a stream, and where labels are missing and not
-        required.
+        Arrays of n rows; empty for a stream.
 
     Raises:
-        ValueError: for labels that are missing, unusable, or beside a stream.
+        ValueError: for conditions that are missing, unusable, or beside a stream.
 
     Example:
 
-    >>> checked_labels(np.zeros((2, 4)), [3, 0], classes=10).tolist()
+    >>> from keras_gud.conditioning.forms import Form, Forms
+    >>> forms = Forms((Form("label", "labels", classes=10),))
+    >>> checked_conditions(np.zeros((2, 4)), [3, 0], forms)["label"].tolist()
     [3, 0]
     """
-    if classes is None:
-        return None
+    if not forms:
+        return {}
     if not is_array(x):
         if y is not None:
+            what = "labels" if forms.classes is not None else "conditions"
             raise ValueError(
-                "Expected labels beside an array only; data sets carry them in their batches, "
-                f"(x, y). Received: labels and {type(x).__name__}."
+                f"Expected {what} beside an array only; data sets carry them in their batches, "
+                f"(x, y). Received: {what} and {type(x).__name__}."
             )
-        return None
-    y = pick_label((x, y))
-    if y is None:
-        if required:
-            raise class_labels.missing(classes, "y=None")
-        return None
-    return class_labels.check(y, len(pick(x)), classes)
+        return {}
+    found = forms.prepared(pick_conditions((x, y), forms))
+    absent = forms.absent(found)
+    if absent and required:
+        raise forms.missing(absent, "y=None" if y is None else "data without it")
+    return forms.check(found, len(pick(x)))
 
 
 def class_weights(
@@ -167,7 +179,7 @@ def split(x: Any, sample_weight: Any, fraction: float, *more: Any) -> tuple[tupl
         x: Array, or dict that holds it.
         sample_weight: Array or `None`.
         fraction: Fraction of the examples to hold out.
-        *more: Further arrays or `None`.
+        *more: Further arrays, dicts of them, or `None`.
 
     Returns:
         Pair of ``(x, sample_weight, *more)``.
@@ -195,6 +207,11 @@ def split(x: Any, sample_weight: Any, fraction: float, *more: Any) -> tuple[tupl
         )
     parts = x, sample_weight, *more
     return tuple(
-        tuple(None if part is None else part[rows] for part in parts)
-        for rows in (slice(at), slice(at, None))
+        tuple(_rows_of(part, rows) for part in parts) for rows in (slice(at), slice(at, None))
     )
+
+
+def _rows_of(part: Any, rows: slice) -> Any:
+    if isinstance(part, Mapping):
+        return {name: value[rows] for name, value in part.items()}
+    return None if part is None else part[rows]

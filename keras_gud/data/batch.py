@@ -1,27 +1,28 @@
 """One batch in any of the forms that data sets yield, brought to the form that Keras reads.
 
-The image is picked out of dictionaries. Class labels are dropped, unless the model has classes; a
-warning says so, and names other entries that are not used.
+The image is picked out of dictionaries, and so are the conditions of the model. A warning names
+labels and other entries that are not used.
 """
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from keras_gud.backend import dtype_name, to_numpy
 from keras_gud.conditioning import class_labels
+from keras_gud.conditioning.forms import DATA_KEYS, Forms
 from keras_gud.core.types import Array, TensorLike
 from keras_gud.data.checks import check_divides
 
 # What data sets yield: an array, a tuple ``(x[, y[, sample_weight]])``, or a dict.
 Batch: TypeAlias = Any
-# ``(x,)`` or ``(x, target, sample_weight)``, where x may be ``{"x": x, "label": label}``.
+# ``(x,)`` or ``(x, target, sample_weight)``, where x may be ``{"x": x, "label": label, ...}``.
 KerasBatch: TypeAlias = tuple[Any, ...]
 # Entries that name an example and say nothing about it.
 _NAME_ENDINGS = ("id", "name", "path")
-IMAGE_KEYS = ("image", "images", "x", "inputs", "data")
+NONE = Forms()
 
 
 def pick(batch: Batch) -> TensorLike:
@@ -46,13 +47,13 @@ def pick(batch: Batch) -> TensorLike:
     if not isinstance(batch, dict):
         return batch
     numeric = {k: v for k, v in batch.items() if _is_numeric(v)}
-    for key in IMAGE_KEYS:
+    for key in DATA_KEYS:
         if key in numeric:
             return numeric[key]
     arrays = [k for k, v in numeric.items() if len(v.shape) >= 2]
     if len(arrays) != 1:
         raise ValueError(
-            f"Expected a dictionary with the data under one of the keys {IMAGE_KEYS}, or with a "
+            f"Expected a dictionary with the data under one of the keys {DATA_KEYS}, or with a "
             f"single array. Received: keys {sorted(batch)}."
         )
     return numeric[arrays[0]]
@@ -77,18 +78,35 @@ def pick_label(batch: Batch) -> TensorLike | None:
     return next((batch[key] for key in class_labels.KEYS if batch.get(key) is not None), None)
 
 
-def warn_unused(batch: Batch, classes: int | None) -> None:
+def pick_conditions(batch: Batch, forms: Forms) -> dict[str, TensorLike]:
+    """The conditions of one batch, by name: beside x, or entries of a dictionary.
+
+    Args:
+        batch: As `pick` takes it.
+        forms: Those of the model.
+
+    Raises:
+        ValueError: as `Forms.pick`.
+    """
+    y = None
+    if isinstance(batch, (tuple, list)) and not hasattr(batch, "shape"):
+        y = batch[1] if len(batch) > 1 else None
+        batch = batch[0]
+    return forms.pick(y, batch if isinstance(batch, dict) else {}) if forms else {}
+
+
+def warn_unused(batch: Batch, forms: Forms) -> None:
     """Warns of what a model does not learn from: labels without classes, and unused entries.
 
     Args:
         batch: As `pick` takes it.
-        classes: Number of classes of the model, or `None`.
+        forms: Those of the model's conditions.
 
     Warns:
         UserWarning: by name. Python shows the same warning once.
     """
-    label = pick_label(batch)
-    if classes is None and label is not None:
+    label = None if forms else pick_label(batch)
+    if label is not None:
         warnings.warn(
             "The labels are not used: the model has no classes. To condition it on them: "
             "GUD(..., classes=<their number>).",
@@ -97,10 +115,8 @@ def warn_unused(batch: Batch, classes: int | None) -> None:
     entries = batch[0] if isinstance(batch, (tuple, list)) and len(batch) else batch
     if not isinstance(entries, dict):
         return
-    x = pick(entries)
-    warn_of_entries(
-        key for key, value in entries.items() if value is not x and key not in class_labels.KEYS
-    )
+    x, known = pick(entries), {*class_labels.KEYS, *forms.keys}
+    warn_of_entries(key for key, value in entries.items() if value is not x and key not in known)
 
 
 def warn_of_entries(names: Iterable[str]) -> None:
@@ -113,9 +129,14 @@ def warn_of_entries(names: Iterable[str]) -> None:
         )
 
 
-def with_label(x: TensorLike, label: TensorLike | None) -> Any:
-    """The input of `GUDModel.call`: x, or x and its class labels in a dictionary."""
-    return x if label is None else {"x": x, "label": label}
+def with_conditions(x: TensorLike, conditions: Mapping[str, TensorLike]) -> Any:
+    """The input of `GUDModel.call`: x, or x and its conditions in a dictionary."""
+    return {"x": x, **conditions} if conditions else x
+
+
+def conditions_of(x: Any) -> dict[str, TensorLike]:
+    """The conditions in an input of `GUDModel.call`."""
+    return {k: v for k, v in x.items() if k != "x"} if isinstance(x, dict) else {}
 
 
 def in_common_type(x: TensorLike) -> TensorLike:
@@ -145,15 +166,15 @@ def _is_numeric(value: Any) -> bool:
     return not any(word in name for word in ("str", "object", "<U", "|S", "bytes"))
 
 
-def to_keras_batch(batch: Batch, classes: int | None = None) -> KerasBatch:
+def to_keras_batch(batch: Batch, forms: Forms = NONE) -> KerasBatch:
     """A batch as Keras expects it: ``(x,)``, or with sample weights ``(x, weight, weight)``.
 
     The second entry is the target that Keras requires beside weights; the model ignores it.
 
     Args:
         batch: An array, a tuple ``(x[, y[, sample_weight]])``, or a dict.
-        classes: Number of classes; then x comes with its labels, see `with_label`, where there are
-            any. `None` drops them.
+        forms: Those of the model's conditions, with which x comes where they are there; see
+            `with_conditions`.
 
     Raises:
         ValueError: if it is not clear which array is x, or for one-hot labels or labels that are
@@ -165,10 +186,7 @@ def to_keras_batch(batch: Batch, classes: int | None = None) -> KerasBatch:
     >>> to_keras_batch((np.zeros((2, 3)), [4, 5], [1.0, 0.5]))[1:]
     ([1.0, 0.5], [1.0, 0.5])
     """
-    x = pick(batch)
-    label = None if classes is None else pick_label(batch)
-    if classes is not None and label is not None:
-        x = with_label(x, class_labels.as_vector(label, classes))
+    x = with_conditions(pick(batch), forms.prepared(pick_conditions(batch, forms)))
     if isinstance(batch, (tuple, list)) and len(batch) == 3:
         return x, batch[2], batch[2]
     return (x,)
@@ -178,8 +196,8 @@ class PrepareBatch:
     """`to_keras_batch`, and a check of every batch; can be pickled.
 
     Args:
-        classes: Number of classes, or `None` to drop labels.
-        required: Whether every batch must have labels, if there are classes.
+        forms: Those of the model's conditions; all else is dropped.
+        required: Whether every batch must have all of them.
 
     Attributes:
         check: Function of a NumPy batch that raises an error if it cannot be used; `None` until the
@@ -187,8 +205,8 @@ class PrepareBatch:
         n_devices: The number of devices among which this process divides a batch.
     """
 
-    def __init__(self, classes: int | None = None, required: bool = True) -> None:
-        self.classes, self.required = classes, required
+    def __init__(self, forms: Forms = NONE, required: bool = True) -> None:
+        self.forms, self.required = forms, required
         self.check: Callable[[Array], None] | None = None
         self.n_devices = 1
         self._first = True
@@ -200,16 +218,16 @@ class PrepareBatch:
             ValueError: for a batch that cannot be used.
         """
         if self._first:
-            warn_unused(batch, self.classes)
+            warn_unused(batch, self.forms)
             self._first = False
-        prepared = to_keras_batch(batch, self.classes)
+        prepared = to_keras_batch(batch, self.forms)
         x = pick(prepared[0])
         if self.check is not None:  # and the type of the data has been recognised
             self.check(to_numpy(x))
             x = in_common_type(x)
-            prepared = with_label(x, pick_label(prepared[0])), *prepared[1:]
+            prepared = with_conditions(x, conditions_of(prepared[0])), *prepared[1:]
         check_divides(len(x), self.n_devices)
-        self.check_labels(prepared[0])
+        self.check_conditions(prepared[0])
         if len(prepared) == 3 and len(prepared[1]) != len(x):
             raise ValueError(
                 "Expected one sample weight per example. Received: a batch of "
@@ -217,16 +235,15 @@ class PrepareBatch:
             )
         return prepared
 
-    def check_labels(self, x: Any) -> None:
-        """Raises a `ValueError` for labels that are unusable, or missing although required.
+    def check_conditions(self, x: Any) -> None:
+        """Raises a `ValueError` for conditions that are unusable, or missing although required.
 
         Args:
-            x: See `with_label`.
+            x: See `with_conditions`.
         """
-        if self.classes is None:
-            return
-        label = pick_label(x)
-        if label is not None:
-            class_labels.check(label, len(pick(x)), self.classes)
-        elif self.required:
-            raise class_labels.missing(self.classes, "a batch without labels")
+        given = conditions_of(x)
+        absent = self.forms.absent(given)
+        if absent and self.required:
+            what = "labels" if self.forms.forms[0].kind == "labels" else "it"
+            raise self.forms.missing(absent, f"a batch without {what}")
+        self.forms.check(given, len(pick(x)))

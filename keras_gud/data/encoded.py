@@ -7,21 +7,20 @@ import keras
 
 from keras_gud.backend import to_numpy
 from keras_gud.core.types import Array
-from keras_gud.data.batch import Batch, KerasBatch, pick, pick_label
+from keras_gud.data.batch import Batch, KerasBatch, conditions_of, pick
 from keras_gud.data.mapped import MappedBatches
 from keras_gud.data.source import Source
 
 
 class _EncodeBatch:
-    """Batches as Keras reads them to ``(encode(x), label[, sample_weight])``, all NumPy."""
+    """Batches as Keras reads them to ``(encode(x), y[, sample_weight])``, all NumPy."""
 
     def __init__(self, encode: Callable[[Array], Array]) -> None:
         self.encode = encode
 
     def __call__(self, batch: KerasBatch) -> Batch:
-        label = pick_label(batch[0])
-        others = [None if label is None else to_numpy(label), *map(to_numpy, batch[2:])]
-        return self.encode(to_numpy(pick(batch))), *others
+        given = {name: to_numpy(value) for name, value in conditions_of(batch[0]).items()}
+        return self.encode(to_numpy(pick(batch))), given or None, *map(to_numpy, batch[2:])
 
 
 class _SequentialBatches(keras.utils.PyDataset):
@@ -61,7 +60,7 @@ def encode_stream(
 ) -> keras.utils.PyDataset | Iterator[Batch]:
     """A stream whose x are encoded batch by batch, in this process, as it is read.
 
-    Class labels and sample weights are passed on. A stream of unknown length is read once to count
+    Conditions and sample weights are passed on. A stream of unknown length is read once to count
     its batches.
 
     Args:
@@ -75,7 +74,7 @@ def encode_stream(
 
     >>> import numpy as np
     >>> batches = (np.full((2, 3), i, "float32") for i in range(2))
-    >>> [x.sum() for x, label in encode_stream(Source(batches), lambda x: 10 * x)]
+    >>> [x.sum() for x, conditions in encode_stream(Source(batches), lambda x: 10 * x)]
     [np.float32(0.0), np.float32(60.0)]
     """
     batches, encode_batch = source.keras_data, _EncodeBatch(encode)

@@ -10,10 +10,11 @@ import keras
 import numpy as np
 
 from keras_gud.conditioning import class_labels
+from keras_gud.conditioning.forms import DATA_KEYS
 from keras_gud.core import optional
 from keras_gud.core.types import Array
 from keras_gud.data import images
-from keras_gud.data.batch import IMAGE_KEYS, Batch, warn_of_entries
+from keras_gud.data.batch import Batch, warn_of_entries
 from keras_gud.data.epoch_order import EpochOrder
 
 _KINDS = ("Dataset", "IterableDataset", "DatasetDict", "IterableDatasetDict")
@@ -55,7 +56,7 @@ def open_rows(x: Any, request: Any) -> "HuggingFaceBatches":
             "load it with streaming=False."
         )
     how = request.batch_size, request.shuffle, request.seed
-    return HuggingFaceBatches(x, *how, request.prepare.classes, request.part)
+    return HuggingFaceBatches(x, *how, request.prepare.forms.classes, request.part)
 
 
 class HuggingFaceBatches(keras.utils.PyDataset):
@@ -125,13 +126,13 @@ def _data_column(features: Any) -> str:
     kinds = {name: type(feature).__name__ for name, feature in features.items()}
     pictures = [name for name, kind in kinds.items() if kind == "Image"]
     arrays = [n for n, k in kinds.items() if k.startswith("Array") or k in ("List", "Sequence")]
-    for found in (pictures, [n for n in IMAGE_KEYS if n in arrays], arrays):
-        if len(found) == 1 or any(name in IMAGE_KEYS for name in found):
-            return next((name for name in found if name in IMAGE_KEYS), found[0])
+    for found in (pictures, [n for n in DATA_KEYS if n in arrays], arrays):
+        if len(found) == 1 or any(name in DATA_KEYS for name in found):
+            return next((name for name in found if name in DATA_KEYS), found[0])
     hint = " Of a table of numbers give x.to_pandas()." if not pictures + arrays else ""
     raise ValueError(
         "Expected a data set with one column of images or arrays, or one that is called one of "
-        f"{IMAGE_KEYS}; rename_column names it, select_columns chooses. Received: columns "
+        f"{DATA_KEYS}; rename_column names it, select_columns chooses. Received: columns "
         f"{kinds}.{hint}"
     )
 

@@ -1,6 +1,7 @@
 """Data of any kind that Keras accepts, brought to batches whose first entry is the array x.
 
-With classes, that entry is ``{"x": x, "label": label}``, since the loss is computed in `call`.
+With conditions, that entry is ``{"x": x, "label": label, ...}``, since the loss is computed in
+`call`.
 Every batch is checked when it is read. A generator can be read only once: the batches to which
 statistics are fitted are kept for training.
 """
@@ -14,11 +15,19 @@ import numpy as np
 
 from keras_gud import backend
 from keras_gud.backend import to_numpy
+from keras_gud.conditioning.forms import Forms
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.types import Array
 from keras_gud.data.adapters import ArrayAdapter, Request, adapter_for
-from keras_gud.data.arrays import BATCH_SIZE, checked_labels
-from keras_gud.data.batch import KerasBatch, PrepareBatch, pick, pick_label, with_label
+from keras_gud.data.arrays import BATCH_SIZE, checked_conditions
+from keras_gud.data.batch import (
+    NONE,
+    KerasBatch,
+    PrepareBatch,
+    conditions_of,
+    pick,
+    with_conditions,
+)
 from keras_gud.data.checks import check_divides
 
 # How much of endless data, or of a generator, is used to fit statistics; that of a generator is
@@ -39,15 +48,18 @@ class Source:
         batch_size: Examples per batch, of arrays and data sets of Hugging Face; default 128.
         shuffle: Whether to shuffle arrays.
         seed: Seed of the order of arrays.
-        y: Class labels of the examples, only with arrays; ignored without `classes`.
-        classes: Number of classes, or `None` to drop labels.
-        required: Whether there must be labels, if there are classes.
+        y: Conditions of the examples, only with arrays; ignored without `forms`.
+        forms: Those of the model's conditions.
+        required: Whether all conditions must be there.
         part: Which part of every batch to read, see `EpochOrder`, of an array or a PyDataset that
             has an attribute of this name. Others are taken to be this process' part already.
 
     Attributes:
         keras_data: What to hand to Keras as `x`.
         first: The x of the first batch, NumPy ``(batch, *data_shape)``.
+        row_shapes: Shapes of the conditions of one example, by name, of the first batch.
+        observe: `None`, or a function that is given the conditions of every batch of a pass, by
+            name, as NumPy.
         n_batches: Number of batches in one pass, or `None` where it is not known.
         endless: Whether a pass may never end, or can be made only once.
         is_array: Whether x is an array, a tensor or a dict of them.
@@ -81,7 +93,7 @@ class Source:
         seed: int = 0,
         *,
         y: Any = None,
-        classes: int | None = None,
+        forms: Forms = NONE,
         required: bool = True,
         part: tuple[int, int] = (0, 1),
     ) -> None:
@@ -89,7 +101,7 @@ class Source:
         batch_size = check_integer("batch_size", batch_size, 1)
         if isinstance(x, Source):
             raise TypeError("Expected data. Received: a Source.")
-        self._prepare, self.part, self.passes = PrepareBatch(classes, required), part, 0
+        self._prepare, self.part, self.passes = PrepareBatch(forms, required), part, 0
         adapter = adapter_for(x)
         if sample_weight is not None and adapter is not ArrayAdapter:
             raise ValueError(
@@ -111,8 +123,10 @@ class Source:
         self.is_array, self.shuffler = opened.is_array, opened.shuffler
         self.keras_shuffles, self.progress = opened.keras_shuffles, opened.progress
         if not self.is_array:
-            checked_labels(x, y, classes)  # raises for labels beside a stream
-        self.first = self._read_first()
+            checked_conditions(x, y, forms)  # raises for those beside a stream
+        self.observe: Callable[[dict[str, Array]], None] | None = None
+        self.first, given = self._read_first()
+        self.row_shapes = {name: tuple(value.shape[1:]) for name, value in given.items()}
 
     def guard(self, check: Callable[[Array], None]) -> None:
         """Checks an array at once, and every batch of a stream when it is read.
@@ -166,19 +180,23 @@ class Source:
             self.keras_data.__class__ = type(kind.__name__, (kind,), iterate)
 
     def _require_usable(self, x: Any) -> Any:
-        """The same x, see `with_label`, in a `tf.data` pipeline that raises unless it is usable."""
-        label, x = pick_label(x), backend.require_finite(pick(x), NOT_FINITE)
-        classes = self._prepare.classes
-        if label is not None and classes is not None:
-            label = backend.require_labels(label, x, classes)
-        return with_label(x, label)
+        """The same x, see `with_conditions`, in a `tf.data` pipeline that raises unless usable."""
+        given, x = conditions_of(x), backend.require_finite(pick(x), NOT_FINITE)
+        for form in self._prepare.forms.forms:
+            value = given.get(form.name)
+            if value is not None and form.classes is not None:
+                given[form.name] = backend.require_labels(value, x, form.classes)
+            elif value is not None:
+                message = f"{NOT_FINITE[:-1]}the condition {form.name!r}"
+                given[form.name] = backend.require_finite(value, message)
+        return with_conditions(x, given)
 
-    def _read_first(self) -> np.ndarray:
+    def _read_first(self) -> tuple[np.ndarray, dict[str, Any]]:
         self.passes += 1
         for batch in self._batches:
             if not self.is_array:
-                self._prepare.check_labels(batch[0])
-            return to_numpy(pick(batch[0]))
+                self._prepare.check_conditions(batch[0])
+            return to_numpy(pick(batch[0])), conditions_of(batch[0])
         raise ValueError("Expected at least one batch of data. Received: an empty data set.")
 
     def __iter__(self) -> Iterator[Array]:
@@ -187,16 +205,18 @@ class Source:
         size = 0
         for i, batch in enumerate(self._batches, start=1):
             x = to_numpy(pick(batch[0]))
+            if self.observe is not None:
+                self.observe({k: to_numpy(v) for k, v in conditions_of(batch[0]).items()})
             yield x
             size += x.nbytes
             if self.endless and (i >= MAX_PEEK_BATCHES or size >= MAX_PEEK_BYTES):
                 return
 
-    def examples(self) -> Iterator[tuple[Array, Array | None]]:
-        """One pass over batches as NumPy, each a pair of x and its class labels or `None`."""
+    def examples(self) -> Iterator[tuple[Array, dict[str, Array]]]:
+        """One pass over batches as NumPy, each a pair of x and its conditions by name."""
         for batch in self.keras_data:
-            label = pick_label(batch[0])
-            yield to_numpy(pick(batch[0])), None if label is None else to_numpy(label)
+            given = conditions_of(batch[0])
+            yield to_numpy(pick(batch[0])), {k: to_numpy(v) for k, v in given.items()}
 
 
 def _hint(x: Any) -> str:

@@ -43,7 +43,7 @@ Guide = Callable[..., Tensor]
 # By the ids of denoiser and guide. An entry lives as long as a sampler's loop (or anything else)
 # holds it, and it holds both, so that the ids stay theirs.
 _known: "weakref.WeakValueDictionary[tuple[int, int, int], Guided]" = weakref.WeakValueDictionary()
-_KEPT = ("data_shape", "start", "log_start", "classes")
+KEPT = ("data_shape", "start", "log_start", "classes", "conditions")
 
 
 class Guided:
@@ -84,7 +84,7 @@ class Guided:
         owner = guide if hasattr(guide, "variables") else getattr(guide, "__self__", None)
         read = [*getattr(denoiser, "variables", ()), *getattr(owner, "variables", ())]
         self.variables = list({id(v): v for v in read}.values())
-        for name in _KEPT:
+        for name in KEPT:
             if hasattr(denoiser, name):
                 setattr(self, name, getattr(denoiser, name))
 

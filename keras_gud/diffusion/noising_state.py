@@ -27,6 +27,7 @@ class NoisingState:
         gamma: ``log(sigma_i^2/alpha_i^2)``, float32; broadcasts against ``(batch, *data_shape)``.
         dgamma_dt: Its derivative in diffusion time, >= 0, broadcasts likewise; 0 where a component
             is frozen. `None` where a state does not come from a schedule.
+        time: Its time on the path, of one row or of the batch; `None` likewise.
 
     Example:
 
@@ -38,6 +39,7 @@ class NoisingState:
 
     gamma: Tensor
     dgamma_dt: Tensor = None
+    time: Tensor = None
 
     @property
     def alpha(self) -> Tensor:
@@ -84,6 +86,7 @@ class NoisingState:
         return NoisingState(
             ops.where(held, gamma, self.gamma),
             ops.where(held, ops.zeros_like(self.gamma), self.dgamma_dt),
+            self.time,
         )
 
 

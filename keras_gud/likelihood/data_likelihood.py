@@ -15,12 +15,12 @@ from keras import ops
 from keras_gud import likelihood
 from keras_gud.core import counter_rng
 from keras_gud.core.types import Tensor
-from keras_gud.data.batch import pick, pick_label
+from keras_gud.data.batch import conditions_of, pick
 from keras_gud.diffusion.data_scaling import log_density_terms
 
 # Counter of the uniform noise that dequantises; the diffusion draws are numbered from 0.
 _DEQUANTISE = -1
-_ARGUMENTS = ("labels", "draws", "batch_size", "verbose", "schedule")
+_ARGUMENTS = ("labels", "condition", "draws", "batch_size", "verbose", "schedule")
 
 
 class NegativeElbo(keras.Model):
@@ -49,7 +49,7 @@ class NegativeElbo(keras.Model):
         self.built = True
 
     def call(self, x: Any, training: bool = False) -> dict[str, Tensor]:
-        """The terms for x, or for a dict of x and labels; see `negative_elbo`."""
+        """The terms for x, or for a dict of x and conditions; see `negative_elbo`."""
         return negative_elbo(self.model, self.view, x, self.counter, self.draws, self.params)
 
 
@@ -66,7 +66,7 @@ def negative_elbo(
     Args:
         model: The built `GUDModel`.
         view: The `regions.View` whose path it follows.
-        x: The batch as `GUDModel.call` takes it; without labels for the null label.
+        x: The batch as `GUDModel.call` takes it; without conditions for null ones.
         counter: int32 variable with the number of examples already seen; advanced.
         draws: Network evaluations per example.
         params: All parameters of the schedule.
@@ -116,9 +116,9 @@ def _density_terms(model, view, alpha):
 
 def _components(model, view, x, counter):
     """Clean components of a batch, keys and indices of its examples, the denoiser's conditions."""
-    label, x = pick_label(x), pick(x)
+    given, x = conditions_of(x), pick(x)
     keys, index = counter_rng.evaluation_keys(x, counter)
     space, shape = model.data_space, model.data_shape
     phi = space.to_phi(x, lambda: counter_rng.uniform(keys, _DEQUANTISE, shape))
     z0 = view.prior(view.basis(phi))
-    return z0, keys, index, {} if label is None else {"label": ops.cast(label, "int32")}
+    return z0, keys, index, model.conditions.encode(given)

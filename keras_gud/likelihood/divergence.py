@@ -115,4 +115,5 @@ class Given:
         return NoisingState(
             ops.where(self.mask, fixed.gamma, moving.gamma),
             ops.where(self.mask, 0.0, moving.dgamma_dt),
+            moving.time,
         )

@@ -36,9 +36,14 @@ def adapt(
         data = model.data_space.without_names(data, first=True)
         source = trainer.open_data(model, data, batch_size=batch_size, required=False)
     shape, kind = model.data_space.recognise(source.first)
+    source.observe = model.conditions.observe
     show = verbosity(verbose)
     parts = model.views, model.region, source, shape, kind, show
     scaling = fit_components.fit_parts(*parts, model.data_space.data_scale)
+    source.observe = None
+    if not model.conditions.built:
+        model.conditions.build(shape, source.row_shapes)
+    model.conditions.adapt()
     model.data_space.shape, before = shape, model.data_space.scaling
     model.data_space.scaling = scaling
     if before is not None and before.get_config() != scaling.get_config():

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 
 from keras_gud import backend
+from keras_gud.conditioning.forms import Forms
 from keras_gud.core.data_shape import validate_data_shape
 from keras_gud.core.types import Array, Shape, Tensor
 from keras_gud.data import named
+from keras_gud.data.batch import NONE
 from keras_gud.data.checks import (
     check_batch,
     check_data_scale,
@@ -65,7 +67,7 @@ class DataSpace:
         sample_weight: Any = None,
         batch_size: int | None = None,
         *,
-        classes: int | None = None,
+        forms: Forms = NONE,
         seed: int = 0,
         shuffle: bool = False,
         required: bool = True,
@@ -79,16 +81,16 @@ class DataSpace:
             y: As in `fit`.
             sample_weight: As in `fit`.
             batch_size: As in `fit`.
-            classes: Number of classes of the model.
+            forms: Those of the model's conditions.
             seed: Seed of the order of arrays.
             shuffle: As in `fit`.
-            required: Whether there must be labels where there are classes.
+            required: Whether the conditions must be there.
             divided: Whether each of several processes reads its own part of an array's batches.
             verbose: 1 shows progress, where data are transformed first.
         """
         x = self.without_names(x)
         part = backend.data_shard() if divided else (0, 1)
-        kwargs = {"y": y, "classes": classes, "required": required, "part": part}
+        kwargs = {"y": y, "forms": forms, "required": required, "part": part}
         return Source(x, sample_weight, batch_size, shuffle, seed, **kwargs)
 
     def without_names(self, x: Any, first: bool = False) -> Any:

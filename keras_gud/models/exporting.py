@@ -15,7 +15,7 @@ from keras import ops
 
 from keras_gud import backend
 from keras_gud.backend import graphs
-from keras_gud.conditioning.class_labels import sampling_condition
+from keras_gud.conditioning.given import sampling_condition
 from keras_gud.core import optional
 from keras_gud.core.arguments import check_integer, require_built
 from keras_gud.core.registry import require_one_of
@@ -146,8 +146,14 @@ class SamplerGraph:
         self.model, self.denoise, self.guidance = model, denoise, float(guidance)
         self.labelled = model.classes is not None
         self.names = ("seed", "labels" if self.labelled else "index")
+        if model.conditions.network_kinds:
+            raise ValueError(
+                "Expected a model without conditions but labels, of which the graph is a function. "
+                f"Received: one with {list(model.conditions.network_kinds)}."
+            )
         if not self.labelled or self.guidance != 1.0:  # which values are legal
-            sampling_condition([0] if self.labelled else None, guidance, 1, model.classes)
+            labels = [0] if self.labelled else None
+            sampling_condition(model.conditions, 1, labels=labels, guidance=guidance)
         denoiser = model.denoiser.in_view(self.view)
         shape = self.view.basis.data_shape
         loop = found.loop_of(denoiser, self.view.schedule, shape, start == "matched")
@@ -166,9 +172,9 @@ class SamplerGraph:
         seed, rows = ops.cast(seed, "int32"), ops.cast(rows, "int32")
         index = ops.cumsum(ops.ones_like(rows)) - 1 if self.labelled else rows
         keys = ops.stack([seed + ops.zeros_like(index), index], axis=1)
-        condition = {"label": rows} if self.labelled else {}
+        condition = {name: rows for name in self.model.conditions.names}
         if self.labelled and self.guidance == 0.0:
-            condition = {"label": self.model.classes + ops.zeros_like(rows)}
+            condition = {name: self.model.classes + ops.zeros_like(rows) for name in condition}
         elif self.labelled and self.guidance != 1.0:
             condition["guidance"] = self.guidance + ops.cast(ops.zeros_like(rows), "float32")
         params = {name: ops.convert_to_tensor(value) for name, value in self.params.items()}

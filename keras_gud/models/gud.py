@@ -35,7 +35,7 @@ class GUD(GUDModel):
         backbone_dtype: The network's dtype policy, e.g. ``"mixed_bfloat16"``; default: Keras'
             global policy. Everything else stays float32.
         **kwargs: Further arguments of `GUDModel`: `prediction`, `weighting`, `ema_decay`,
-            `max_tokens`, `data_shape`, `classes`, `label_dropout`, `start_covariance`, `region`,
+            `max_tokens`, `data_shape`, `classes`, `condition`, `start_covariance`, `region`,
             `seed`.
 
     Raises:
@@ -123,10 +123,15 @@ class _NamedBackbone:
         self.identifier, self.dtype = identifier, dtype
 
     def __call__(
-        self, data_shape: Shape, gamma_map: bool, classes: int | None
+        self,
+        data_shape: Shape,
+        gamma_map: bool,
+        classes: int | None,
+        conditions: dict[str, str] | None = None,
     ) -> keras.layers.Layer:
         _check_float16(self.dtype, data_shape)
-        kwargs = {"gamma_map": gamma_map, "classes": classes}
+        kwargs: dict[str, Any] = {"gamma_map": gamma_map, "classes": classes}
+        kwargs |= {"conditions": conditions} if conditions else {}
         return backbones.get(self.identifier, data_shape=data_shape, dtype=self.dtype, **kwargs)
 
 

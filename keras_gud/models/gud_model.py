@@ -9,8 +9,9 @@ import keras
 
 from keras_gud import backend, regions
 from keras_gud.backbones import contract
+from keras_gud.conditioning.conditions import Conditions
 from keras_gud.conditioning.gamma_tokens import GammaTokens
-from keras_gud.core.arguments import check_integer, check_keywords, require_built
+from keras_gud.core.arguments import check_keywords, require_built
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.seeding import seeded_defaults
 from keras_gud.core.types import Shape, Tensor
@@ -48,8 +49,10 @@ class GUDModel(backend.DistributedModel):
             ``(batch, *data_shape)`` and tokens ``(batch, n_tokens, n_features)``, which returns the
             shape of y. One with an attribute ``gamma_map = True`` is called as ``[y, tokens,
             gamma]``, gamma of y's shape; the components must then be pixels, or wavelets, with a
-            gamma for each scale. With `classes` it needs an attribute `classes`; its last input is
-            labels, int32 ``(batch,)``. Or a function of (data_shape, gamma_map, classes).
+            gamma for each scale. With `classes` it needs an attribute `classes` and is then given
+            labels, int32 ``(batch,)``; with other conditions an attribute `conditions`, see
+            `Backbone`. Or a function of (data_shape, gamma_map, classes), with conditions also of
+            those.
         prediction: What the network's output means: ``"eps"``, ``"residual"``, ``"v"``, ``"edm"``,
             ``"x0"``, ``"linear"`` or ``"wiener"`` (`keras_gud.diffusion.prediction`).
         weighting: Weights lambda_i of the loss: ``"v"`` (default; ``1 + exp(gamma)``: what is
@@ -71,6 +74,9 @@ class GUDModel(backend.DistributedModel):
         label_dropout: Probability, in [0, 1), that a label is hidden in training, so that the model
             also learns to do without. With 0 it does not: samples without labels, and guidance
             other than 1, then mean nothing.
+        condition: What else the model is conditioned on: ``"vector"``, ``"sequence"``,
+            ``"image"``, an instance of `keras_gud.conditioning`, or a dict of several by name.
+            They are given to `fit` beside the data, as labels are.
         start_covariance: Whether to fit the covariance of all components (at most 4096), and not
             only their variances, for the Gaussian that sampling starts from at t = 1.
         region: Further paths to train on, beside those of the schedule: a list of names of tasks
@@ -109,6 +115,7 @@ class GUDModel(backend.DistributedModel):
         data_scale: Any = None,
         classes: int | None = None,
         label_dropout: float = 0.1,
+        condition: Any = None,
         start_covariance: bool = False,
         region: Any = (),
         seed: int | None = None,
@@ -122,12 +129,13 @@ class GUDModel(backend.DistributedModel):
         super().__init__(**({"dtype": "float32"} | kwargs))
         self.basis, self.prior, self.schedule = basis, prior, schedule
         self.backbone = backbone
-        self.objective = DenoisingLoss(prediction, weighting, label_dropout, seed)
+        self.conditions = Conditions.of(condition, classes, label_dropout)
+        self.objective = DenoisingLoss(prediction, weighting, seed)
         self.ema = WeightAverage(ema_decay)
         self.tokens = GammaTokens(max_tokens)
         self.moments = NoisedMoments(start_covariance)
         self.region = regions.get_all(region, basis, prior)
-        self.classes = None if classes is None else check_integer("classes", classes, 1)
+        self.classes = self.conditions.classes
         self.data_space = DataSpace(data_shape, data_scale)
         self.session = Session()
 
@@ -153,15 +161,20 @@ class GUDModel(backend.DistributedModel):
         network = self.backbone
         if not isinstance(network, keras.layers.Layer):
             local = regions.has_local_states(self.views)
-            network = network(self.data_shape, gamma_map=local, classes=self.classes)
+            kinds = self.conditions.network_kinds
+            more = {"conditions": kinds} if kinds else {}
+            network = network(self.data_shape, gamma_map=local, classes=self.classes, **more)
         self.network = network
         regions.check_gamma_map(self.views, contract.takes_gamma_map(network))
         contract.check_classes(network, self.classes)
+        contract.check_conditions(network, self.conditions.network_kinds)
         for view in self.views:
             view.tokens.with_mean = contract.takes_mean_gamma(network)
         token_shape = (None, self.tokens.n_tokens, self.tokens.n_features)
         shape, scales = self.data_space.known[0], regions.gamma_scales(self.views)
-        contract.build_network(network, shape, token_shape, scales)
+        given = self.conditions.network_shapes()
+        given = {name: given[name] for name in self.conditions.network_kinds}
+        contract.build_network(network, shape, token_shape, scales, given)
 
     @property
     def data_shape(self) -> Shape | None:
@@ -190,8 +203,8 @@ class GUDModel(backend.DistributedModel):
         """The denoising loss of every example of a batch, at random times.
 
         Args:
-            x: Raw data ``(batch, *data_shape)``, or a dict that holds them under ``"x"``, and with
-                `classes` also their labels ``(batch,)`` under ``"label"``.
+            x: Raw data ``(batch, *data_shape)``, or a dict that holds them under ``"x"``, and the
+                model's conditions by name.
             training: Whether to draw from the training stream, use the raw weights and update
                 their average; otherwise noise and times are fixed by the position of the example
                 and the averaged weights are used.
@@ -274,5 +287,5 @@ def _denoiser(
     model: GUDModel, call: Callable[[list[Tensor]], Tensor], variables: Iterable[Any] = ()
 ) -> Denoiser:
     scales = contract.takes_gamma_map(model.network) * regions.gamma_scales(model.views)
-    parts = model.views[0], model.objective.prediction, variables, scales, model.classes
-    return Denoiser(call, *parts)
+    parts = model.views[0], model.objective.prediction, variables, scales
+    return Denoiser(call, *parts, model.conditions)

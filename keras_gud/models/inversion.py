@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_gud import backend
-from keras_gud.conditioning.class_labels import sampling_condition
+from keras_gud.conditioning.given import sampling_condition
 from keras_gud.core.arguments import check_integer, require_built
 from keras_gud.core.types import Array, ArrayLike, Identifier
 from keras_gud.data.arrays import BATCH_SIZE
@@ -26,6 +26,7 @@ def to_noise(
     labels: ArrayLike | None = None,
     guidance: ArrayLike = 1.0,
     *,
+    condition: Any = None,
     sampler: str | dict | Sampler = "adaptive",
     batch_size: int | None = None,
     schedule: Identifier | None = None,
@@ -40,6 +41,7 @@ def to_noise(
         x: Array ``(n, *data_shape)`` in the data's own units.
         labels: As in `sample`.
         guidance: As in `sample`.
+        condition: As in `sample`.
         sampler: A Runge-Kutta sampler: ``"adaptive"``, ``"tsit5"``, ``"rk4"``, ``"heun"``, ...
         batch_size: Examples computed at a time; default: min(n, 128).
         schedule: As in `sample`.
@@ -57,8 +59,9 @@ def to_noise(
     view = model.view_along(schedule, params=arguments)
     z0 = ops.convert_to_numpy(view.prior(view.basis(phi)))
     z = z0 * _first_alpha(view, arguments)
-    conditions = sampling_condition(labels, guidance, len(z), model.classes)
-    return _flow(model, view, z, (0.0, 1.0), conditions, sampler, batch_size, arguments)
+    how = {"condition": condition, "labels": labels, "guidance": guidance}
+    given = sampling_condition(model.conditions, len(z), **how)
+    return _flow(model, view, z, (0.0, 1.0), given, sampler, batch_size, arguments)
 
 
 @backend.in_strategy_scope
@@ -68,6 +71,7 @@ def from_noise(
     labels: ArrayLike | None = None,
     guidance: ArrayLike = 1.0,
     *,
+    condition: Any = None,
     sampler: str | dict | Sampler = "adaptive",
     batch_size: int | None = None,
     schedule: Identifier | None = None,
@@ -79,6 +83,7 @@ def from_noise(
         z: Array ``(n, *data_shape)``, components at t = 1.
         labels: As in `sample`.
         guidance: As in `sample`.
+        condition: As in `sample`.
         sampler: Any sampler of `sample`; those with noise of their own are no inverse.
         batch_size: As in `to_noise`.
         schedule: As in `to_noise`, the same.
@@ -89,10 +94,11 @@ def from_noise(
     """
     require_built(model, "it generates")
     z = require_shape(z, model.data_shape, "z")
-    conditions = sampling_condition(labels, guidance, len(z), model.classes)
+    how = {"condition": condition, "labels": labels, "guidance": guidance}
+    given = sampling_condition(model.conditions, len(z), **how)
     batch_size = BATCH_SIZE if batch_size is None else batch_size
     view = model.view_along(schedule, params=arguments)
-    z = _flow(model, view, z, (1.0, 0.0), conditions, sampler, batch_size, arguments)
+    z = _flow(model, view, z, (1.0, 0.0), given, sampler, batch_size, arguments)
     return to_data(model, z / _first_alpha(view, arguments), batch_size, view)
 
 
@@ -113,7 +119,7 @@ def interpolate(
         n: Number of examples, >= 2, both ends included (as the flow gives them back).
         labels: As in `sample`, one or n; the ends are inverted with the first and the last.
         guidance: As in `sample`.
-        **arguments: As in `to_noise`.
+        **arguments: As in `to_noise`; a `condition` is that of all.
 
     Returns:
         Array ``(n, *data_shape)`` in the data's own units.
@@ -132,11 +138,11 @@ def interpolate(
 
 
 @backend.in_strategy_scope
-def _flow(model, view, z, times, conditions, sampler, batch_size, arguments) -> Array:
+def _flow(model, view, z, times, given, sampler, batch_size, arguments) -> Array:
     batch_size = BATCH_SIZE if batch_size is None else batch_size
     parts = model.denoiser.in_view(view), view.schedule, z, times
     return model.session.sampler(sampler).integrate(
-        *parts, batch_size=batch_size, condition=conditions, **arguments
+        *parts, batch_size=batch_size, condition=given, **arguments
     )
 
 

@@ -59,7 +59,7 @@ class LatentSpace(DataSpace):
         if raw.is_array:
             given = raw.keras_data
             x = self.encode(given.x, batch_size, verbose)
-            y, sample_weight = given.label, given.sample_weight
+            y, sample_weight = given.conditions or None, given.sample_weight
         else:
             x, y, sample_weight = encoded.encode_stream(raw, self.autoencoder.encode), None, None
         kwargs |= {"shuffle": shuffle, "divided": divided}

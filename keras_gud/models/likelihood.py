@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from keras_gud import backend
-from keras_gud.conditioning.class_labels import sampling_labels
+from keras_gud.conditioning.given import encoded_rows, repeated_rows
 from keras_gud.core import counter_rng
 from keras_gud.core.arguments import check_integer, require_built
 from keras_gud.core.progress import Progress
@@ -36,6 +36,7 @@ def log_prob(
     x: Any,
     labels: ArrayLike | None = None,
     *,
+    condition: Any = None,
     given: ArrayLike | None = None,
     trace: str = "auto",
     probes: int = 1,
@@ -57,6 +58,7 @@ def log_prob(
     Args:
         x: Data in any form that `fit` takes; one batch in memory at a time.
         labels: As in `elbo`.
+        condition: As in `elbo`.
         given: Boolean array that broadcasts to the data's shape, a mask of *components* (in
             the model's basis), constant within the groups of the schedule, e.g.
             ``model.basis.coordinates["band"] <= 1``: the likelihood is that of the other
@@ -98,11 +100,11 @@ def log_prob(
     flow = model.session.cached(key, lambda: flow)  # one that may be compiled
     params = _one_path(view, params)
     model.view_along(schedule, params=params)
-    source = _open(model, x, labels, batch_size)
+    source = _open(model, x, labels, condition, batch_size)
     total = source.keras_data.num_batches if source.is_array else source.n_batches
     progress = Progress(total, "batch", verbose)
     size, count, results = None, 0, []
-    for i, (batch, label) in enumerate(source.examples()):
+    for i, (batch, told) in enumerate(source.examples()):
         size = len(batch) if size is None else size
         results.append(
             flow(
@@ -114,7 +116,7 @@ def log_prob(
                 seed=seed,
                 first=count,
                 batch_size=size,
-                condition={} if label is None else {"label": label},
+                condition=encoded_rows(model.conditions, told),
                 **params,
             )
         )
@@ -153,6 +155,7 @@ def elbo(
     x: Any,
     labels: ArrayLike | None = None,
     *,
+    condition: Any = None,
     draws: int = 32,
     batch_size: int | None = None,
     verbose: int = 0,
@@ -166,6 +169,7 @@ def elbo(
         labels: Labels of an array where the model has `classes`: an integer for all examples,
             or one for each. Without them (here, in a dictionary or in a stream) it is the
             bound without a label.
+        condition: Likewise of the model's `condition`.
         draws: Network evaluations per example; the times are spread evenly over [0, 1].
         batch_size: Examples per batch where x is an array; default 128.
         verbose: 1 shows a progress bar.
@@ -179,7 +183,7 @@ def elbo(
         per dimension (of the integers where the model was trained on such, else the
         density of the floats).
     """
-    parts = x, labels, draws, schedule, params, batch_size
+    parts = x, labels, condition, draws, schedule, params, batch_size
     terms = _negative_elbo(model, *parts, verbose=verbose)
     bits = sum(terms.values()) / (math.prod(model.data_shape) * math.log(2.0))
     return terms | {"bits_per_dim": bits}
@@ -207,18 +211,18 @@ def predict(
         float32 NumPy array ``(n,)``; an upper bound, in expectation, of -log2 p / d.
     """
     kwargs = {"steps": steps, "callbacks": callbacks, "verbose": verbose}
-    terms = _negative_elbo(model, x, None, 32, None, {}, batch_size, **kwargs)
+    terms = _negative_elbo(model, x, None, None, 32, None, {}, batch_size, **kwargs)
     return sum(terms.values()) / (math.prod(model.data_shape) * math.log(2.0))
 
 
 @backend.in_strategy_scope
 def _negative_elbo(
-    model, x, labels, draws, schedule, params, batch_size, **kwargs
+    model, x, labels, condition, draws, schedule, params, batch_size, **kwargs
 ) -> dict[str, Array]:
     require_built(model, "likelihoods are computed")
     view = model.view_along(schedule, params=params)
     check_integer("draws", draws, 1)
-    source = _open(model, x, labels, batch_size)
+    source = _open(model, x, labels, condition, batch_size)
     if backend.process_count() == 1:
         source.check_divides()
     elif keras.backend.backend() == "jax":
@@ -241,15 +245,14 @@ def _negative_elbo(
     return terms
 
 
-def _open(model, x, labels, batch_size) -> Source:
-    """The checked data; labels are welcome, not required."""
+def _open(model, x, labels, condition, batch_size) -> Source:
+    """The checked data; conditions are welcome, not required."""
     model.data_space.require_density()
     x = model.data_space.without_names(x)
-    if labels is not None and (model.classes is None or is_array(x)):
-        n = len(pick(x)) if is_array(x) else 0
-        # Beside a stream, the Source refuses them.
-        labels = sampling_labels(labels, n, model.classes)
-    source = open_data(model, x, labels, None, batch_size, required=False, divided=False)
+    y = labels if condition is None else condition  # beside a stream, the Source refuses them
+    if y is not None and (not model.conditions.names or is_array(x)):
+        y = repeated_rows(model.conditions, len(pick(x)) if is_array(x) else 1, condition, labels)
+    source = open_data(model, x, y, None, batch_size, required=False, divided=False)
     source.guard(model.data_space.check)
     return source
 

@@ -5,7 +5,7 @@ Methods of `GUDModel`, which sets them as its attributes.
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -13,13 +13,14 @@ import numpy as np
 from keras import ops
 
 from keras_gud import backend
-from keras_gud.conditioning.class_labels import sampling_condition
+from keras_gud.conditioning.given import sampling_condition
 from keras_gud.core.arguments import check_integer, check_keywords, require_built
 from keras_gud.core.types import Array, ArrayLike, Identifier, Tensor, TensorLike
 from keras_gud.data.arrays import BATCH_SIZE
 from keras_gud.data.checks import check_finite
 from keras_gud.diffusion.guidance import Guided
 from keras_gud.diffusion.noising_state import NoisingState, score_from_eps, z0_from_eps
+from keras_gud.models.guided import denoiser_and_condition
 from keras_gud.regions import View
 from keras_gud.samplers import Sampler
 
@@ -29,8 +30,11 @@ def sample(
     model: keras.Model,
     n: int = 1,
     labels: ArrayLike | None = None,
-    guidance: ArrayLike = 1.0,
+    guidance: ArrayLike | Mapping[str, ArrayLike] = 1.0,
     *,
+    condition: Any = None,
+    guidance_interval: tuple[float, float] | None = None,
+    guidance_model: keras.Model | None = None,
     guide: Callable[[Tensor, Tensor, NoisingState], Tensor] | None = None,
     seed: int | None = None,
     sampler: str | dict | Sampler = "dpm++sde",
@@ -49,10 +53,18 @@ def sample(
         n: Number of samples.
         labels: Which classes: an integer for all samples, or n integers, where the model has
             `classes`. `None` samples from all data.
-        guidance: How far to go towards the labels, a number or n numbers: 0 ignores them, 1 is
+        guidance: How far to go towards what is given, a number or n numbers: 0 ignores it, 1 is
             the model's conditional distribution, more exaggerates (classifier-free guidance,
-            arXiv:2207.12598). Values between and beyond 0 and 1 cost two evaluations of the
-            network a step.
+            arXiv:2207.12598). Or a dict of them by name of condition, whose others are given
+            throughout (arXiv:2211.09800). Values between and beyond 0 and 1 cost one evaluation of
+            the network more a step, for each name.
+        condition: What the model's `condition` is, for one sample or for n: an array, or a dict of
+            them by name. What is not given is left open.
+        guidance_interval: Times of the path, 0 to 1, between which guidance holds; elsewhere it is
+            1 (arXiv:2404.07724).
+        guidance_model: A model of the same data, trained less or smaller, in place of the estimate
+            without conditions: guidance goes from its estimate to this model's (autoguidance,
+            arXiv:2406.02507).
         guide: `None`, or a function ``(eps, z, state) -> eps`` through which every estimate of
             the network passes, in the model's basis: guidance of any other kind, see
             `keras_gud.diffusion.guidance`. The same function again needs no new compilation.
@@ -108,11 +120,13 @@ def sample(
     check_keywords("sample", params, own | view.schedule.ranges.keys())
     model.view_along(schedule, params=params)
     n = check_integer("n", n, 1)
-    condition = sampling_condition(labels, guidance, n, model.classes)
+    how: dict[str, Any] = {"condition": condition, "interval": guidance_interval}
+    how |= {"labels": labels, "guidance": guidance, "weaker": guidance_model}
+    denoiser, given = denoiser_and_condition(model, view, n, **how)
     _warn_of_unseen(model, labels)
     batch_size = BATCH_SIZE if batch_size is None else batch_size
     result = model.session.sampler(sampler)(
-        Guided.of(model.denoiser.in_view(view), guide),
+        Guided.of(denoiser, guide),
         view.schedule,
         n,
         steps=steps,
@@ -122,7 +136,7 @@ def sample(
         states=states,
         progress=progress,
         start=start,
-        condition=condition,
+        condition=given,
         **params,
     )
     result, path = result if states else (result, ())
@@ -138,6 +152,8 @@ def denoise(
     state: NoisingState,
     labels: ArrayLike | None = None,
     schedule: Identifier | None = None,
+    *,
+    condition: Any = None,
 ) -> Tensor:
     """The network's estimate of the clean data.
 
@@ -147,6 +163,7 @@ def denoise(
         state: Their `NoisingState`.
         labels: As in `sample`.
         schedule: As in `sample`: the path that the state is of, if it is another one.
+        condition: As in `sample`.
 
     Returns:
         Float tensor of x's shape, same units.
@@ -156,7 +173,7 @@ def denoise(
     """
     require_built(model, "it denoises")
     view = model.view_along(schedule)
-    z, eps = _estimate(model, view, x, state, labels)
+    z, eps = _estimate(model, view, x, state, labels, condition)
     z0 = z0_from_eps(z, eps, state)
     return view.basis.inverse(view.prior.inverse(z0))
 
@@ -169,6 +186,7 @@ def score(
     labels: ArrayLike | None = None,
     schedule: Identifier | None = None,
     *,
+    condition: Any = None,
     components: bool = False,
 ) -> Tensor:
     """The network's estimate of the score, the gradient of the log density of noised data.
@@ -181,6 +199,7 @@ def score(
         state: As in `denoise`.
         labels: As in `sample`.
         schedule: As in `denoise`.
+        condition: As in `sample`.
         components: Whether to return the gradient in the components z instead.
 
     Returns:
@@ -199,7 +218,7 @@ def score(
     """
     require_built(model, "it has a score")
     view = model.view_along(schedule)
-    _, eps = _estimate(model, view, x, state, labels)
+    _, eps = _estimate(model, view, x, state, labels, condition)
     in_z = score_from_eps(eps, state)
     return in_z if components else view.basis.inverse(in_z / view.prior.scale)
 
@@ -219,7 +238,7 @@ def _warn_of_unseen(model, labels) -> None:
         )
 
 
-def _estimate(model, view, x, state, labels) -> tuple[Tensor, Tensor]:
+def _estimate(model, view, x, state, labels, condition) -> tuple[Tensor, Tensor]:
     """The components of noised data in a view, and the network's estimate of their noise."""
     if tuple(np.shape(x))[1:] != model.data_shape or np.ndim(x) == 0:
         raise ValueError(
@@ -229,7 +248,8 @@ def _estimate(model, view, x, state, labels) -> tuple[Tensor, Tensor]:
     if isinstance(x, np.ndarray) and x.dtype.kind == "f":
         check_finite(x)
     z = view.prior(view.basis(ops.convert_to_tensor(x, "float32")))
-    given = {} if labels is None else sampling_condition(labels, 1.0, len(x), model.classes)
+    how = {"labels": labels, "condition": condition}
+    given = sampling_condition(model.conditions, len(x), **how) if model.conditions.names else {}
     given = {name: ops.convert_to_tensor(value) for name, value in given.items()}
     return z, model.denoiser.in_view(view)(z, state, **given)
 

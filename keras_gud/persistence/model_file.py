@@ -178,7 +178,7 @@ def get_build_config(model: keras.Model) -> dict[str, Any] | None:
 
 def _built_parts(model: keras.Model) -> dict[str, Any]:
     """The parts that have weights of their own, by name."""
-    named = {name: getattr(model, name) for name in ("basis", "prior", "schedule")}
+    named = {name: getattr(model, name) for name in ("basis", "prior", "schedule", "conditions")}
     return named | {f"region_{i}": paths for i, paths in enumerate(model.region)}
 
 
@@ -221,8 +221,7 @@ def get_config(model: keras.Model) -> dict[str, Any]:
         "max_tokens": model.tokens.max_tokens,
         "data_shape": model.data_shape,
         "data_scale": scale.tolist() if hasattr(scale, "tolist") else scale,
-        "classes": model.classes,
-        "label_dropout": model.objective.label_dropout,
+        **model.conditions.arguments(),
         "start_covariance": model.moments.full,
         "seed": model.objective.seed,
         "name": model.name,
@@ -254,6 +253,8 @@ def from_config(
     parts = [*_PARTS, *(name for name in _LATENT_PARTS if name in config)]
     for name in (name for name in parts if name not in kept):
         config[name] = keras.saving.deserialize_keras_object(config[name])
+    if config.get("condition") is not None:
+        config["condition"] = keras.saving.deserialize_keras_object(config["condition"])
     region = config.pop("region", [])
     config["region"] = [keras.saving.deserialize_keras_object(paths) for paths in region]
     return cls(**config)

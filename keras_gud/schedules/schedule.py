@@ -230,7 +230,7 @@ class ComponentSchedule(FittedLayer):
         """
         t = ops.reshape(ops.cast(t, "float32"), (-1, 1))
         gamma, dgamma_dt = self.path(t, **self.parameter_columns(params))
-        return NoisingState(self.spread(gamma), self.spread(dgamma_dt))
+        return NoisingState(self.spread(gamma), self.spread(dgamma_dt), t)
 
     def parameter_columns(self, params: dict[str, Any]) -> dict[str, Tensor]:
         """The parameters as `path` takes them, those left open in the middle of their range."""

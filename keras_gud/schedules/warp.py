@@ -64,10 +64,11 @@ class WarpedSchedule(ComponentSchedule):
 
     def call(self, t: TensorLike, **params: Any) -> NoisingState:
         """The noising state at time t; see `ComponentSchedule.call`."""
-        s, speed = self.warp(ops.reshape(ops.cast(t, "float32"), (-1,)))
+        t = ops.reshape(ops.cast(t, "float32"), (-1,))
+        s, speed = self.warp(t)
         inner = self.schedule(s, **params)
         shape = (-1, *(1 for _ in self.group_shape))
-        return NoisingState(inner.gamma, inner.dgamma_dt * ops.reshape(speed, shape))
+        return NoisingState(inner.gamma, inner.dgamma_dt * ops.reshape(speed, shape), t)
 
     def group_names(self, data_shape: Shape) -> tuple[str, ...]:
         """Those of the schedule inside."""

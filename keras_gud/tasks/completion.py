@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_gud.conditioning.class_labels import sampling_condition
+from keras_gud.conditioning.given import sampling_condition
 from keras_gud.core import counter_rng
 from keras_gud.core.arguments import require_built
 from keras_gud.core.types import Identifier, TensorLike
@@ -48,7 +48,7 @@ def complete(model: Model, partly_noised: TensorLike, t: float, **options: Any) 
     chosen, params = Options.split(options)
     view = model.view_along(chosen.schedule, params=params)
     params = view.schedule.resolve(params, others=Options.names())
-    condition = sampling_condition(chosen.labels, chosen.guidance, len(x), model.classes)
+    condition = sampling_condition(model.conditions, len(x), **chosen.conditioning())
     for part in (params, condition):
         check_rows(part, len(x))
     z = ops.convert_to_numpy(view.prior(components(view, x)))

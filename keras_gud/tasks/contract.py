@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from keras_gud.conditioning.conditions import Conditions
 from keras_gud.core.types import Array, Shape
 from keras_gud.diffusion.data_scaling import DataScaling
 from keras_gud.diffusion.denoiser import Denoiser
@@ -31,7 +32,7 @@ class Model(Protocol):
         built: Whether it knows its data.
         data_shape: Shape of one example.
         data_space: What its data are.
-        classes: Number of classes, or `None`.
+        conditions: What it is conditioned on beside the noising state.
         views: The bases in which it denoises, its own first.
         denoiser: The denoiser of its own view's components.
         session: Compiled samplers, ``session.sampler(identifier)``.
@@ -40,7 +41,7 @@ class Model(Protocol):
     built: bool
     data_shape: Shape
     data_space: DataSpace
-    classes: int | None
+    conditions: Conditions
     views: Sequence[View]
     denoiser: Denoiser
     session: Any  # a `models.session.Session`, whose folder is above this one

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_gud.conditioning.class_labels import sampling_condition
+from keras_gud.conditioning.given import sampling_condition
 from keras_gud.core import counter_rng
 from keras_gud.core.arguments import check_integer, require_built
 from keras_gud.core.compiled import CompiledWithVariables
@@ -47,6 +47,7 @@ def sample_in_order(
     labels: ArrayLike | None = None,
     guidance: ArrayLike = 1.0,
     *,
+    condition: Any = None,
     schedule: Identifier | None = None,
     sampler: Identifier = "dpm++sde",
     steps: int = _STEPS,
@@ -69,6 +70,7 @@ def sample_in_order(
         at_once: Groups of a stage, >= 1; with all groups there is one stage.
         labels: As in `GUDModel.sample`.
         guidance: As in `GUDModel.sample`.
+        condition: As in `GUDModel.sample`.
         schedule: Whose groups, and what they do in their stage; default: that of the `Paths` that
             the model was trained on.
         sampler: A name, config or instance (`keras_gud.samplers`).
@@ -108,8 +110,9 @@ def sample_in_order(
     others = inspect.signature(sample_in_order).parameters.keys() - {"model", "params"}
     params = view.schedule.resolve(params, others)
     seed = int(np.random.randint(2**31)) if seed is None else seed
-    condition = sampling_condition(labels, guidance, n, model.classes)
-    check_rows(condition, n)
+    how = {"condition": condition, "labels": labels, "guidance": guidance}
+    given = sampling_condition(model.conditions, n, **how)
+    check_rows(given, n)
     ranks = _ranks(order, view.schedule.n_groups, n, seed)
     denoiser = model.denoiser.in_view(view)
     path, sureness = model.session.cached(
@@ -117,13 +120,13 @@ def sample_in_order(
     )
     _check_region(model, view, path, params)
     solver = model.session.sampler(sampler)
-    kwargs = {"steps": steps, "seed": seed, "batch_size": batch_size, "condition": condition}
+    kwargs = {"steps": steps, "seed": seed, "batch_size": batch_size, "condition": given}
     done, z = np.zeros(ranks.shape, "float32"), None
     stages = -(-view.schedule.n_groups // at_once)
     shown = Progress(stages, "stage", progress)
     for stage in range(stages):
         if isinstance(order, str) and order == "surest" and stage:
-            ranks = -sureness(z, done, params, condition, batch_size)
+            ranks = -sureness(z, done, params, given, batch_size)
         moves = _next(ranks, done, at_once)
         along = params | {"moves": moves, "done": done}
         how = kwargs | {"denoise": stage == stages - 1}

@@ -1,6 +1,6 @@
 """The keyword arguments that all tasks share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -27,7 +27,10 @@ class Options:
         batch_size: Draws computed at a time; default: at most 128.
         progress: Whether to show a progress bar over the steps.
         labels: Which classes, where the model has some: an integer, or one for each image.
-        guidance: Weight of classifier-free guidance towards the labels; see `GUDModel.sample`.
+        condition: What the model's `condition` is, for one image or for each; see
+            `GUDModel.sample`.
+        guidance: Weight of classifier-free guidance towards what is given; see `GUDModel.sample`.
+        guidance_interval: Times between which guidance holds; see `GUDModel.sample`.
         guide: `None`, or a function ``(eps, z, state) -> eps`` that is applied to every estimate
             of the network (`keras_gud.diffusion.guidance`). Its components are those of the basis
             of the observation: pixels for in-painting, say.
@@ -54,7 +57,9 @@ class Options:
     batch_size: int | None = BATCH_SIZE
     progress: bool = False
     labels: ArrayLike | None = None
-    guidance: ArrayLike = 1.0
+    condition: Any = None
+    guidance: ArrayLike | Mapping[str, ArrayLike] = 1.0
+    guidance_interval: tuple[float, float] | None = None
     guide: Callable[..., Tensor] | None = None
     as_float: bool = False
     schedule: Identifier | None = None
@@ -82,6 +87,12 @@ class Options:
         """The options that every call of a sampler takes."""
         names = ("steps", "seed", "batch_size", "progress")
         return {name: getattr(self, name) for name in names}
+
+    def conditioning(self) -> dict[str, Any]:
+        """The options that `sampling_condition` takes."""
+        names = ("condition", "labels", "guidance")
+        found = {name: getattr(self, name) for name in names}
+        return found | {"interval": self.guidance_interval}
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

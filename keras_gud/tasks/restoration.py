@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_gud.conditioning.class_labels import sampling_condition
+from keras_gud.conditioning.given import sampling_condition
 from keras_gud.core.arguments import require_built
 from keras_gud.core.types import ArrayLike, Identifier, TensorLike
 from keras_gud.diffusion.data_scaling import components_to_raw
@@ -163,7 +163,7 @@ def draw_given(
         observation,
         options.draws,
         sampler=model.session.sampler(options.sampler),
-        condition=sampling_condition(options.labels, options.guidance, n, model.classes),
+        condition=sampling_condition(model.conditions, n, **options.conditioning()),
         on_path=functools.partial(model.check_region, view),
         **options.for_sampler(),
         **resolved,

@@ -53,7 +53,7 @@ class Staged:
         now, first, last = (self.schedule(time, **params) for time in (t, 0.0, 1.0))
         moves, done = (self.schedule.spread(ops.cast(x, "float32")) for x in (moves, done))
         still = done * first.gamma + (1.0 - moves - done) * last.gamma
-        return NoisingState(moves * now.gamma + still, moves * now.dgamma_dt)
+        return NoisingState(moves * now.gamma + still, moves * now.dgamma_dt, now.time)
 
     def resolve(self, params: dict[str, Any], others: Iterable[str] = ()) -> dict[str, np.ndarray]:
         """As `ComponentSchedule.resolve`; what moves and what is done is returned as it is."""

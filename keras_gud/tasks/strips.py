@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_gud.conditioning.class_labels import sampling_condition
+from keras_gud.conditioning.given import sampling_condition
 from keras_gud.core.progress import Progress
 from keras_gud.diffusion.guidance import Guided
 from keras_gud.regions import View
@@ -69,7 +69,7 @@ class Strips:
         self.seed = int(options.seed or 0)  # `Options` has drawn one for `None`
         others = Options.names()
         self.params: dict[str, Any] = view.schedule.resolve(params | {"b": b}, others)
-        condition = sampling_condition(options.labels, options.guidance, self.n, model.classes)
+        condition = sampling_condition(model.conditions, self.n, **options.conditioning())
         for part in (self.params, condition):
             check_rows(part, self.n)
         self.condition = condition

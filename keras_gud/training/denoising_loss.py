@@ -16,11 +16,10 @@ import numpy as np
 from keras import ops
 
 from keras_gud import backend
-from keras_gud.conditioning import class_labels
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.registry import look_up
 from keras_gud.core.types import Tensor
-from keras_gud.data.batch import pick, pick_label
+from keras_gud.data.batch import conditions_of, pick
 from keras_gud.diffusion.denoiser import Denoiser
 from keras_gud.diffusion.loss import weighted_error
 from keras_gud.diffusion.noising_state import NoisingState
@@ -41,7 +40,6 @@ class DenoisingLoss(keras.layers.Layer):
         prediction: What the network's output means, a name in `prediction.PREDICTIONS`.
         weighting: lambda_i: a name in `weighting.WEIGHTINGS`, or a function ``(state, variance) ->
             weights``.
-        label_dropout: Probability, in [0, 1), that a label is hidden in training.
         seed: Seed of the training noise, an integer from 0 to 2**31 - 1; `None` draws one.
 
     Attributes:
@@ -54,16 +52,13 @@ class DenoisingLoss(keras.layers.Layer):
         seen: With classes, a float32 variable with the number of training examples of each.
     """
 
-    def __init__(
-        self, prediction: str, weighting: Any, label_dropout: float, seed: int | None
-    ) -> None:
+    def __init__(self, prediction: str, weighting: Any, seed: int | None) -> None:
         super().__init__(name="objective", dtype="float32")
         look_up("prediction", PREDICTIONS, prediction)
         self.prediction = prediction
         self.weighting = weighting
         by_name = not callable(weighting)
         self.weight = look_up("weighting", WEIGHTINGS, weighting) if by_name else weighting
-        self.label_dropout = class_labels.check_dropout(label_dropout)
         self.seed_was_drawn = seed is None
         seed = np.random.randint(2**31) if seed is None else seed
         self.seed = check_integer("seed", seed, 0)
@@ -119,29 +114,29 @@ class DenoisingLoss(keras.layers.Layer):
         """The loss of every example of a batch, at random times.
 
         Args:
-            x: Raw data ``(batch, *data_shape)``, or a dict that holds them under ``"x"``, and their
-                labels ``(batch,)`` under ``"label"``.
+            x: Raw data ``(batch, *data_shape)``, or a dict that holds them under ``"x"``, and the
+                conditions of the denoisers by name.
             views: The `regions.View`s whose paths are trained on.
             denoisers: Their denoisers, around one network.
             to_phi: Function of raw data and of a function that draws uniform noise of their shape,
                 which returns the model's floats; see `DataScaling.to_phi`.
-            training: Whether to draw from the training stream and hide labels; otherwise noise and
+            training: Whether to draw from the training stream and hide conditions; else noise and
                 times are fixed by the position of the example.
 
         Returns:
             Dict of float32 ``(batch,)``: ``"loss"`` and ``"linear_loss"``; in training also
             ``"facts"``, ``(batch, len(step_record.FACTS))``.
         """
-        label, x = pick_label(x), pick(x)
-        classes = denoisers[0].classes
-        if classes is not None and label is None:  # before any noise is drawn
-            raise class_labels.missing(classes, "x without labels")
+        given, x, conditions = conditions_of(x), pick(x), denoisers[0].conditions
+        absent = conditions.forms.absent(given)
+        if absent:  # before any noise is drawn
+            raise conditions.forms.missing(absent, "x without it")
         if training and self.seen is not None:
-            one_hot = ops.one_hot(ops.cast(label, "int32"), classes, dtype="float32")
+            label = ops.cast(given[conditions.names[0]], "int32")
+            one_hot = ops.one_hot(label, conditions.classes, dtype="float32")
             self.seen.assign(self.seen + ops.sum(one_hot, axis=0))
         draws = self._draws(x, views, training)
-        dropout = self.label_dropout if training else None
-        condition = class_labels.training_condition(label, classes, dropout, draws.uniform)
+        condition = conditions.for_training(given, draws.uniform if training else None)
         phi = to_phi(x, draws.dequantise)
         noised = [
             _noise(view, denoiser, phi, draws, self.weight)
@@ -150,8 +145,8 @@ class DenoisingLoss(keras.layers.Layer):
         # One network call for the whole batch, whatever the view of each example.
         chosen = _choose_view(views, draws)
         inputs = _select([n.denoiser.inputs(n.z, n.state) for n in noised], chosen)
-        labels = class_labels.network_inputs(condition.get("label"), ops.shape(x)[0], classes)
-        output = denoisers[0].call_network([*inputs, *labels])
+        inputs += conditions.network_inputs(condition, ops.shape(x)[0])
+        output = denoisers[0].call_network(inputs)
         if training:
             _learn(noised, output, draws, chosen)
         columns = [n.losses(output, draws.eps) for n in noised]

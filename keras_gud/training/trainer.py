@@ -123,9 +123,10 @@ def fit(
             `grain.MapDataset`, `IterDataset` or `DataLoader`, a `datasets.Dataset` of Hugging
             Face, or a generator of batches. A `pandas.DataFrame` and an `xarray.DataArray` or
             `Dataset` (whose variables are channels) are arrays with names, which samples get too.
-        y: Labels of an array, int ``(n,)`` in 0 .. classes - 1, where the model has `classes`;
-            others carry them in their batches, ``(x, y[, sample_weight])``, or dictionaries
-            under ``"label"``. Ignored by a model without classes.
+        y: Conditions of an array: labels, int ``(n,)`` in 0 .. classes - 1, where the model has
+            `classes`; what its `condition` is, ``(n, ...)``; or a dict of several by name. Others
+            carry them in their batches, ``(x, y[, sample_weight])``, or in dictionaries (labels
+            under ``"label"``). Ignored by a model without.
         batch_size: Examples per step of arrays and data sets of Hugging Face; default 128. The last
             batch of an epoch of an array is filled up with examples that the epoch began with, if
             they are shuffled.
@@ -165,7 +166,7 @@ def fit(
     if class_weight is not None:
         sample_weight = arrays.class_weights(x, y, class_weight, sample_weight)
     if validation_split and validation_data is None:
-        y = arrays.checked_labels(x, y, model.classes)
+        y = arrays.checked_conditions(x, y, model.conditions.forms)
         (x, sample_weight, y), (x_held, weight_held, y_held) = arrays.split(
             x, sample_weight, validation_split, y
         )
@@ -221,7 +222,7 @@ def evaluate(
 
     Args:
         x: Data in any form that `fit` takes.
-        y: Labels, as in `fit`.
+        y: Conditions, as in `fit`.
         batch_size: Examples per batch where x is an array; default 128.
         sample_weight: Weight of every example of an array.
         **kwargs: Further arguments of `keras.Model.evaluate`.
@@ -252,7 +253,7 @@ def evaluate(
 
 def open_data(model: keras.Model, x: Any, *args: Any, **kwargs: Any) -> Source:
     """Data in any form that `fit` takes, as the model is given them; see `DataSpace.open`."""
-    own = {"classes": model.classes, "seed": model.objective.seed}
+    own = {"forms": model.conditions.forms, "seed": model.objective.seed}
     return model.data_space.open(x, *args, **own, **kwargs)
 
 

@@ -5,6 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from helpers.conditions import label_forms
 from helpers.one_weight import OneWeightPerValue
 
 import keras_gud
@@ -70,8 +71,8 @@ def test_it_is_read_whole_as_often_as_needed(make):
 @everywhere
 @pytest.mark.parametrize("form", ["dict", "x, y", "x, y, weight"])
 def test_labels_and_weights_come_along(make, form):
-    source = Source(make(form), classes=3)
-    label = [label for _, label in source.examples()]
+    source = Source(make(form), forms=label_forms(3))
+    label = [given["label"] for _, given in source.examples()]
     np.testing.assert_array_equal(np.concatenate(label), np.arange(21) % 3)
     weights = [batch[2] for batch in source.keras_data if len(batch) == 3]
     assert np.concatenate(weights or [[]]).tolist() == [*range(1, 22)] * ("weight" in form)
@@ -89,7 +90,7 @@ def test_every_batch_is_checked(make):
     with pytest.raises(ValueError, match="Expected finite data. Received: NaN or inf"):
         next(read)
     with pytest.raises(ValueError, match="0 .. 1.*Received"):
-        Source(make("x, y"), classes=2)
+        Source(make("x, y"), forms=label_forms(2))
 
 
 def test_training_and_evaluation_are_those_of_the_same_batches_of_another_kind():

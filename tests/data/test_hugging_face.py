@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.conditions import label_forms
 from helpers.one_weight import OneWeightPerValue
 
 import keras_gud
@@ -31,7 +32,7 @@ def read(source):
 
 
 def test_images_and_labels_are_read_in_the_order_of_the_epoch():
-    source = Source(pictures(), batch_size=8, shuffle=True, seed=1, classes=3)
+    source = Source(pictures(), batch_size=8, shuffle=True, seed=1, forms=label_forms(3))
     assert source.n_batches == 3
     orders = []
     for epoch in (0, 1):
@@ -77,7 +78,7 @@ def test_a_transform_of_the_users_is_applied():
     halved = pictures().with_transform(
         lambda rows: rows | {"picture": [np.asarray(i)[::2, ::2] for i in rows["picture"]]}
     )
-    np.testing.assert_array_equal(Source(halved, classes=3).first, PIXELS[:, ::2, ::2])
+    np.testing.assert_array_equal(Source(halved, forms=label_forms(3)).first, PIXELS[:, ::2, ::2])
 
 
 def test_a_model_is_trained_and_samples_such_images():
@@ -109,9 +110,9 @@ def test_a_model_is_trained_and_samples_such_images():
 )  # fmt: skip
 def test_what_cannot_be_used(data, error, said):
     with pytest.raises(error, match=said):
-        Source(data(), batch_size=8, classes=3)
+        Source(data(), batch_size=8, forms=label_forms(3))
 
 
 def test_unused_columns_are_named():
     with pytest.warns(UserWarning, match="not used: 'note'"):
-        Source(pictures().add_column("note", ["a"] * 21), classes=3)
+        Source(pictures().add_column("note", ["a"] * 21), forms=label_forms(3))

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers.conditions import label_forms
 
 from keras_gud.data.checks import check_layout
 from keras_gud.data.source import Source
@@ -60,7 +61,7 @@ def test_labels_without_classes():
 def test_nothing_is_said_where_all_is_used(batch, classes):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        Source(stream(batch), classes=classes)
+        Source(stream(batch), forms=label_forms(classes))
 
 
 def test_square_examples_may_be_grey_images():

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_gud import bases, oracle, priors, samplers, schedules
+from keras_gud.conditioning import Conditions
 from keras_gud.diffusion.data_scaling import DataScaling
 from keras_gud.models.session import Session
 
@@ -65,7 +66,7 @@ class ExactModel(StandIn):
         self, names, shape=SHAPE, prior="isotropic", kind="float", gamma_max=6.0, observed=("cap",)
     ):
         super().__init__(kind)
-        self.data_shape, self.kind, self.classes = shape, kind, None
+        self.data_shape, self.kind, self.conditions = shape, kind, Conditions({})
         self.factor, self.offset = (128.0, 127.5) if kind == "uint8" else (1.0, 0.0)
         self.mean, self.covariance = gaussian_images(shape)
         self.views = tuple(self._view(name, prior, gamma_max, observed) for name in names)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from helpers.conditions import label_forms
 from helpers.marks import once
 from helpers.tiny_model import as_numpy
 from keras import ops
@@ -98,7 +99,7 @@ def as_array(x):
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_labels_come_through_whole_and_in_order(name):
-    source = Source(SOURCES[name](), batch_size=8, classes=CLASSES)
+    source = Source(SOURCES[name](), batch_size=8, forms=label_forms(CLASSES))
     np.testing.assert_array_equal(np.concatenate(list(source)), X)
     batches = batches_of(source)
     assert {len(batch) for batch in batches} == {3 if "weight" in name else 1}
@@ -116,7 +117,7 @@ def test_without_classes_labels_are_dropped(name):
 
 
 def test_shuffling_keeps_labels_beside_their_examples():
-    source = Source(X, WEIGHT, 8, True, seed=3, y=LABELS, classes=CLASSES)
+    source = Source(X, WEIGHT, 8, True, seed=3, y=LABELS, forms=label_forms(CLASSES))
     seen = []
     for epoch in range(2):
         source.keras_data.epoch = epoch

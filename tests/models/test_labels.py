@@ -8,7 +8,7 @@ from keras import ops
 
 import keras_gud
 from keras_gud import NoisingState
-from keras_gud.conditioning import class_labels
+from keras_gud.conditioning import Conditions
 
 CENTRES = np.array([[2.0, 0.0, -1.0], [-2.0, 1.0, -1.0]])
 SPREAD = 0.5
@@ -167,7 +167,7 @@ def test_evaluation_hides_no_label(trained):
 def test_saved_and_loaded(briefly, tmp_path):
     briefly.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    assert (loaded.classes, loaded.objective.label_dropout) == (2, 0.1)
+    assert (loaded.classes, loaded.conditions.kinds[0].dropout) == (2, 0.1)
     samples = [m.sample(3, [0, 1, 1], 2.0, steps=3, seed=0) for m in (briefly, loaded)]
     np.testing.assert_allclose(*samples, atol=1e-5)
     assert_same(everything(loaded), everything(briefly))
@@ -197,7 +197,10 @@ def for_loss(label, dropout, classes=4):
     seed = keras.random.SeedGenerator(0)
     before = as_numpy([seed.state])[0]
     uniform = lambda shape: keras.random.uniform((len(label), *shape), seed=seed)  # noqa: E731
-    told = class_labels.training_condition(label, classes, dropout, uniform)
+    conditions = Conditions.of(None, classes, dropout or 0.0)
+    conditions.build((4,), {})
+    given = {} if label is None else {"label": label}
+    told = conditions.for_training(given, None if dropout is None else uniform)
     drawn = (as_numpy([seed.state])[0] != before).any()
     return {k: ops.convert_to_numpy(v) for k, v in told.items()}, drawn
 

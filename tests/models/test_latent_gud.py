@@ -5,6 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+from helpers.conditions import label_forms
 from helpers.one_weight import OneWeightPerValue
 from keras import ops
 
@@ -280,7 +281,7 @@ def test_a_stream_in_order_is_not_shuffled():
 
 @pytest.mark.once
 def test_threads_read_ahead_but_no_other_process_encodes():
-    source = Source(Batches(workers=2, use_multiprocessing=True), classes=3)
+    source = Source(Batches(workers=2, use_multiprocessing=True), forms=label_forms(3))
     batches = encoded.encode_stream(source, lambda x: x[:, 0, 0])
     assert (batches.workers, batches.use_multiprocessing) == (2, False)
     found = [np.concatenate(part) for part in zip(*batches, strict=True)]
