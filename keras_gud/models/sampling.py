@@ -21,6 +21,7 @@ from keras_gud.data.checks import check_finite
 from keras_gud.diffusion.guidance import Guided
 from keras_gud.diffusion.noising_state import NoisingState, score_from_eps, z0_from_eps
 from keras_gud.models.guided import denoiser_and_condition
+from keras_gud.models.sample_given import sample_given
 from keras_gud.regions import View
 from keras_gud.samplers import Sampler
 
@@ -32,6 +33,7 @@ def sample(
     labels: ArrayLike | None = None,
     guidance: ArrayLike | Mapping[str, ArrayLike] = 1.0,
     *,
+    given: Any = None,
     condition: Any = None,
     guidance_interval: tuple[float, float] | None = None,
     guidance_model: keras.Model | None = None,
@@ -58,6 +60,10 @@ def sample(
             arXiv:2207.12598). Or a dict of them by name of condition, whose others are given
             throughout (arXiv:2211.09800). Values between and beyond 0 and 1 cost one evaluation of
             the network more a step, for each name.
+        given: Values that samples are to have, of a model in a basis of pixels: an array of the
+            data's shape, or one for each sample, with NaN where values are open; of a table also a
+            dict from columns (names, or numbers from 0) to values. The model should be trained for
+            it, ``region=["inpaint"]``; it warns where it was not.
         condition: What the model's `condition` is, for one sample or for n: an array, or a dict of
             them by name. What is not given is left open.
         guidance_interval: Times of the path, 0 to 1, between which guidance holds; elsewhere it is
@@ -120,9 +126,16 @@ def sample(
     check_keywords("sample", params, own | view.schedule.ranges.keys())
     model.view_along(schedule, params=params)
     n = check_integer("n", n, 1)
-    how: dict[str, Any] = {"condition": condition, "interval": guidance_interval}
+    how: dict[str, Any]
+    if given is not None:
+        _check_with_given(denoise, states, start, guidance_model)
+        how = {"labels": labels, "guidance": guidance, "condition": condition, "guide": guide}
+        how |= {"seed": seed, "sampler": sampler, "steps": steps, "batch_size": batch_size}
+        how |= {"guidance_interval": guidance_interval, "progress": progress, "schedule": schedule}
+        return sample_given(model, n, given, **how, **params)
+    how = {"condition": condition, "interval": guidance_interval}
     how |= {"labels": labels, "guidance": guidance, "weaker": guidance_model}
-    denoiser, given = denoiser_and_condition(model, view, n, **how)
+    denoiser, told = denoiser_and_condition(model, view, n, **how)
     _warn_of_unseen(model, labels)
     batch_size = BATCH_SIZE if batch_size is None else batch_size
     result = model.session.sampler(sampler)(
@@ -136,7 +149,7 @@ def sample(
         states=states,
         progress=progress,
         start=start,
-        condition=given,
+        condition=told,
         **params,
     )
     result, path = result if states else (result, ())
@@ -221,6 +234,15 @@ def score(
     _, eps = _estimate(model, view, x, state, labels, condition)
     in_z = score_from_eps(eps, state)
     return in_z if components else view.basis.inverse(in_z / view.prior.scale)
+
+
+def _check_with_given(denoise: bool, states: int, start: str, guidance_model: Any) -> None:
+    if (denoise, states, start, guidance_model) != (True, 0, "matched", None):
+        raise ValueError(
+            "Expected denoise=True, states=0, start='matched' and no `guidance_model` with `given`."
+            f" Received: denoise={denoise}, states={states}, start={start!r}, "
+            f"guidance_model={guidance_model!r}."
+        )
 
 
 def _warn_of_unseen(model, labels) -> None:

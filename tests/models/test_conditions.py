@@ -236,9 +236,7 @@ def test_a_linear_condition_gives_conditional_densities_and_means():
     network.width.assign(WIDTH / np.mean(size))
     for average, weight in zip(made.ema.average, network.trainable_weights, strict=True):
         average.assign(weight)
-    found = made.log_prob(
-        x[:16].astype("float32"), condition=c[:16], start="prior"
-    )["log_prob"]
+    found = made.log_prob(x[:16].astype("float32"), condition=c[:16], start="prior")["log_prob"]
     expected = -0.5 * np.sum((x - c @ MAP.T)[:16] ** 2, axis=1) / WIDTH**2
     expected -= np.log(2 * np.pi * WIDTH**2)
     np.testing.assert_allclose(found, expected, atol=0.01)
