@@ -193,7 +193,7 @@ class Completion:
         parts = view.prior.mean, view.prior.scale, state.alpha, state.gamma
         mean, s, alpha, gamma = (ops.convert_to_numpy(part).astype("float64") for part in parts)
         values = scaling.to_raw((partly - mean) / alpha + mean)
-        std = np.broadcast_to(scaling.levels * s * np.exp(0.5 * gamma), (1, *partly.shape[1:]))
+        std = np.broadcast_to(scaling.scale * s * np.exp(0.5 * gamma), (1, *partly.shape[1:]))
         return linear(values, variance=std**2)
 
 

@@ -49,7 +49,7 @@ def parse_arguments():
     parser.add_argument("--seeds", type=int, default=2, help="repetitions with other noise")
     parser.add_argument("--steps", type=int, default=32, help="sampler steps")
     parser.add_argument("--out", type=Path, default=Path("out"))
-    small = {"train": 2, "batch_size": 8, "backbone": "tiny", "tasks": ["inpaint"]}
+    small = {"train": 2, "batch_size": 8, "backbone": "tiny", "tasks": ["inpaint", "complete"]}
     small |= {"images": 3, "draws": 2, "steps": 2, "seeds": 1}
     return quick.parse_arguments(parser, **small)
 

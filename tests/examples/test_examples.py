@@ -63,7 +63,8 @@ def test_restoration(tmp_path):
     rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")]
     assert {len(row) for row in rows} == {9}
     methods = ["this network", "biharmonic", "replacement", "best linear"]
-    assert [row[1] for row in rows] == ["method", *methods, *methods]
+    found = [row[1] for row in rows]
+    assert found == ["method", *methods, *methods, "this network", "best linear"]
     assert (tmp_path / "restoration.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "restoration.keras").stat().st_size > 1e5
 
@@ -231,3 +232,10 @@ def test_measures_of_restored_images(of_examples, rng):
     truth, draws = (center[:, None] + rng.normal(size=(40, k, 8, 8, 3)) for k in (1, 5))
     ratio, error = measures.error_over_spread(draws[None], truth[:, 0], scored)
     assert abs(ratio - 1.0) < 4.0 * error < 0.1
+
+
+@pytest.mark.slow
+@on_jax
+def test_posterior(tmp_path):
+    printed = run("posterior.py", tmp_path, "--quick")
+    assert printed.count("told apart") == 4

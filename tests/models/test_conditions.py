@@ -67,6 +67,7 @@ FORMS = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_data_trains_alike(form):
     losses = []
@@ -79,6 +80,7 @@ def test_every_form_of_data_trains_alike(form):
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
+@pytest.mark.once
 def test_a_single_condition_stands_beside_the_data():
     made = keras_gud.GUD(condition="vector", backbone="tiny", seed=0)
     made.fit(X, GIVEN["place"], validation_split=0.5, verbose=0)
@@ -97,6 +99,7 @@ def test_a_sample_is_a_function_of_what_it_is_given(model):
         assert np.abs(model.sample(3, condition=changed, **HOW) - some).max() > 1e-4, name
 
 
+@pytest.mark.once
 def test_one_row_is_that_of_all(model):
     same = {name: np.repeat(value[:1], 2, axis=0) for name, value in GIVEN.items()}
     expected = model.sample(2, condition=same, **HOW)
@@ -138,6 +141,7 @@ def test_guidance_is_linear_in_its_strength(model):
     np.testing.assert_allclose(place, expected, atol=1e-5)
 
 
+@pytest.mark.once
 def test_a_weaker_model_guides(model):
     given = {"condition": rows(slice(2))} | HOW
     own = model.sample(2, **given)
@@ -179,6 +183,7 @@ def test_saved_and_loaded(model, tmp_path):
     np.testing.assert_array_equal(loaded.sample(2, **given), model.sample(2, **given))
 
 
+@pytest.mark.once
 def test_the_configuration_makes_the_same_model():
     made = make()
     again = keras_gud.GUD.from_config(made.get_config())
@@ -215,6 +220,7 @@ class LinearGaussian(keras.layers.Layer):
         return mean + gain * (y - ops.sqrt(alpha) * mean)
 
 
+@pytest.mark.once
 def test_a_linear_condition_gives_conditional_densities_and_means():
     c = RNG.normal(3.0, 2.0, size=(4096, 2))
     x = c @ MAP.T + WIDTH * RNG.normal(size=c.shape)
@@ -247,6 +253,7 @@ def test_a_linear_condition_gives_conditional_densities_and_means():
 # -- bad input -------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("fit", "message"),
     [
@@ -266,6 +273,7 @@ def test_data_that_cannot_be_used(fit, message):
     assert not made.built
 
 
+@pytest.mark.once
 def test_a_condition_for_a_model_without():
     made = keras_gud.GUD(schedule="cosine", backbone="tiny")
     made.adapt(X, verbose=0)
@@ -273,17 +281,20 @@ def test_a_condition_for_a_model_without():
         made.sample(2, condition=GIVEN["place"][:2])
 
 
+@pytest.mark.once
 def test_an_unknown_kind():
     with pytest.raises(ValueError, match="Did you mean 'vector'"):
         keras_gud.GUD(condition="vectors")
 
 
+@pytest.mark.once
 def test_a_network_that_is_not_given_them():
     made = keras_gud.GUD(backbone=keras_gud.backbones.get("tiny"), condition="vector")
     with pytest.raises(ValueError, match="attribute conditions = {'condition': 'vector'}"):
         made.fit(X, GIVEN["place"], verbose=0)
 
 
+@pytest.mark.once
 def test_a_guiding_model_of_other_data(model):
     other = keras_gud.GUD(schedule="cosine", backbone="tiny")
     other.adapt(X[:, :2], verbose=0)
@@ -291,6 +302,7 @@ def test_a_guiding_model_of_other_data(model):
         model.sample(2, guidance_model=other)
 
 
+@pytest.mark.once
 def test_an_exported_sampler_of_them_is_refused(model, tmp_path):
     with pytest.raises(ValueError, match="without conditions but labels"):
         model.export_sampler(tmp_path / "sampler")
