@@ -11,7 +11,7 @@ import keras
 
 from keras_gud import backend
 from keras_gud.backbones.contract import training_argument
-from keras_gud.core.arguments import check_numbers, require_built
+from keras_gud.core.arguments import check_keywords_of, check_numbers, require_built
 from keras_gud.core.progress import verbosity
 from keras_gud.core.seeding import numpy_values
 from keras_gud.core.types import Tensor
@@ -65,6 +65,7 @@ def compile(
     Raises:
         ValueError: if a loss or other metrics are given, or likelihoods where there are none.
     """
+    check_keywords_of(compile, kwargs, keras.Model.compile)
     metrics = _as_list(metrics)
     likelihoods = [m for m in metrics if isinstance(m, LikelihoodMetric)]
     others = [m for m in metrics if m not in likelihoods] or None
@@ -126,9 +127,9 @@ def fit(
         y: Labels of an array, int ``(n,)`` in 0 .. classes - 1, where the model has `classes`;
             others carry them in their batches, ``(x, y[, sample_weight])``, or dictionaries
             under ``"label"``. Ignored by a model without classes.
-        batch_size: Examples per step of arrays and data sets of Hugging Face; default 128. The last
-            batch of an epoch of an array is filled up with examples that the epoch began with, if
-            they are shuffled.
+        batch_size: Examples per step of arrays and data sets of Hugging Face; default 128. Of
+            these, and of a `keras_gud.datasets.Stream`, the last batch of an epoch is filled up
+            with examples that the epoch began with, if they are shuffled.
         epochs: As in Keras; default 1, with `minutes` as many as there is time for.
         verbose: As in Keras; ``"auto"`` is a bar in terminals and notebooks, else a line an epoch.
         callbacks: As in Keras; with a `keras_gud.callbacks.Checkpoint`, training goes on where
@@ -158,6 +159,7 @@ def fit(
             its last good state.
         MemoryError: if the device has too little memory; the message says what to lower.
     """
+    check_keywords_of(fit, kwargs, keras.Model.fit)  # which would say so after adapting
     epochs, limit = epochs_and_limit(epochs, minutes)
     x = model.data_space.without_names(x, first=True)
     if validation_split is not None:
