@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from helpers import ROOT
@@ -36,7 +37,11 @@ def marked(path):
 def test_page_runs(path, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
+    logged = []
+    stand_in = {"init": lambda **settings: None, "log": logged.append, "finish": lambda: None}
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(**stand_in))
     run_page(path, monkeypatch, SHORTER)
+    assert any("loss" in logs for logs in logged) == ("import wandb" in path.read_text())
 
 
 @pytest.mark.once
