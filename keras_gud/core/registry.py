@@ -164,7 +164,7 @@ class Registry(Generic[Part]):
             return self.factories[name](**kwargs)
         raise TypeError(
             f"Expected `{self.kind}` to be a name, a config (dict) or an instance of "
-            f"`{self.base.__name__}`. Received: {self.kind}={identifier!r} "
+            f"`{self.base.__name__}`. Received: {self.kind}={identifier!r:.80} "
             f"of type {type(identifier).__name__}."
         )
 

@@ -13,6 +13,7 @@ from keras_gud import backend
 from keras_gud.backbones.contract import training_argument
 from keras_gud.core.arguments import check_keywords_of, check_numbers, require_built
 from keras_gud.core.progress import verbosity
+from keras_gud.core.registry import near_match
 from keras_gud.core.seeding import numpy_values
 from keras_gud.core.types import Tensor
 from keras_gud.data import arrays
@@ -28,6 +29,8 @@ from keras_gud.training.non_finite import TerminateOnNonFinite
 from keras_gud.training.out_of_memory import naming_what_to_lower
 from keras_gud.training.time_limit import epochs_and_limit
 from keras_gud.training.weight_snapshot import WeightSnapshot
+
+OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "lion", "muon", "adafactor")
 
 
 class _SetEpoch(keras.callbacks.Callback):
@@ -84,10 +87,10 @@ def compile(
     optimizer = default_optimizer(model) if optimizer is None else optimizer
     try:
         optimizer = keras.optimizers.get(optimizer)
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            "Expected `optimizer` to be a Keras optimizer, its name or its config. "
-            f"Received: optimizer={optimizer!r}."
+            "Expected `optimizer` to be a Keras optimizer, its name or its config. Received: "
+            f"optimizer={optimizer!r}.{near_match(str(optimizer), OPTIMIZERS)}"
         ) from error
     if kwargs.get("auto_scale_loss", True) and _policy_of(model) == "mixed_float16":
         # Keras does so where the model itself has this policy; here the network alone has it.

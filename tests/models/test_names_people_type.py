@@ -66,6 +66,39 @@ def test_arguments_in_the_wrong_place(argument, call):
         keras_gud.GUD(**{argument: 4})
 
 
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("basis", "edm"), ("schedule", "groupwise"), ("schedule", "flow_matching"),
+     ("prior", "equal_snr"), ("basis", presets.edm())],
+)  # fmt: skip
+def test_presets_in_place_of_parts(part, value):
+    given = "..." if isinstance(value, dict) else repr(value)
+    with pytest.raises(ValueError, match=re.escape(f"GUD(preset={given})")):
+        keras_gud.GUD(**{part: value})
+
+
+def test_what_is_no_callback_optimizer_or_state():
+    model = keras_gud.GUD(backbone=OneWeightPerValue())
+    x = np.random.default_rng(0).normal(size=(16, 3))
+    with pytest.raises(TypeError, match=r"Call it: EarlyStopping\(\.\.\.\)"):
+        model.fit(x, callbacks=[keras.callbacks.EarlyStopping])
+    assert not model.built
+    model.adapt(x, verbose=0)
+    with pytest.raises(ValueError, match="optimizer='adamm'.*Did you mean 'adam'"):
+        model.compile("adamm")
+    with pytest.raises(TypeError, match=r"NoisingState.*model\.schedule\(0\.5\).*state=0\.3"):
+        model.denoise(x, 0.3)
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model", "model.pt"])
+def test_a_file_that_could_not_be_loaded_is_not_written(name, tmp_path):
+    model = keras_gud.GUD(backbone=OneWeightPerValue())
+    model.adapt(np.random.default_rng(0).normal(size=(16, 3)), verbose=0)
+    with pytest.raises(ValueError, match=r"end in '\.keras'.*save_weights"):
+        model.save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_keywords_of_training_before_data_are_read():
     model = keras_gud.GUD(backbone=OneWeightPerValue())
     with pytest.raises(ValueError, match="Did you mean 'epochs'"):
