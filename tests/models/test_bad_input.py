@@ -74,6 +74,7 @@ BAD_DATA = {
     "a tuple": ((FLOATS, FLOATS), TypeError, r"`x` to be an array.*type tuple.*fit\(x, y\)"),
     "a generator that was not called": (stream, TypeError, r"Call it: stream\(\)"),
     "a torch data set": (Rows(), TypeError, "Expected `x` to be an array.*DataLoader"),
+    "numbers for batches": ((i for i in range(3)), TypeError, "batches of arrays.*batch of int"),
     "empty array": (IMAGES[:0], ValueError, "at least one example"),
     "empty generator": (stream(), ValueError, "empty data set"),
     "empty PyDataset": (Empty(), ValueError, "empty data set"),
