@@ -87,7 +87,7 @@ def save_onnx(function: Function, arguments: tuple[Any, ...], path: Path) -> Non
     shapes = tuple({0: rows} if len(x.shape) else {} for x in arguments)
 
     forward = {"forward": lambda module, *arguments: function(*arguments)}
-    module = type("Graph", (torch.nn.Module,), forward)()
+    module = type("Graph", (torch.nn.Module,), forward)().eval()
     with torch.no_grad():
         torch.onnx.export(
             module, arguments, path, dynamo=True, dynamic_shapes=(shapes,), verbose=False

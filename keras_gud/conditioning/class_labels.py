@@ -39,8 +39,16 @@ def as_vector(label: TensorLike, classes: int) -> TensorLike:
         raise ValueError(f"{expected} Received: labels of shape {tuple(label.shape)}.{hint}")
     name = dtype_name(label)
     if not name.startswith(("int", "uint")):
-        raise ValueError(f"{expected} Received: labels of dtype {name}.")
+        raise ValueError(f"{expected} Received: labels of dtype {name}.{_as_integers(name)}")
     return label
+
+
+def _as_integers(dtype: str) -> str:
+    """How to make integers of labels of another type, where that is clear."""
+    if dtype == "bool":
+        return " Of True and False take labels.astype(int)."
+    named = any(word in dtype for word in ("str", "object", "category", "<U", "|S"))
+    return " Of names take np.unique(labels, return_inverse=True)[1]." if named else ""
 
 
 def check(label: TensorLike, n: int, classes: int) -> np.ndarray:
@@ -62,9 +70,11 @@ def check(label: TensorLike, n: int, classes: int) -> np.ndarray:
     bad = (label < 0) | (label >= classes)
     if bad.any():
         first = int(bad.argmax())
+        hint = " Of labels that begin at 1 take labels - 1." * bool(label.min() == 1)
         raise ValueError(
             f"Expected labels from 0 to {classes - 1}, because the model was made with "
             f"classes={classes}. Received: label {int(label[first])} of example {first}."
+            f"{hint}"
         )
     return label.astype("int32")
 

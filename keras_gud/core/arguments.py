@@ -1,12 +1,18 @@
 """Checks of arguments, with errors that name the argument and what it was given."""
 
-from collections.abc import Iterable
+import functools
+import inspect
+from collections.abc import Callable, Iterable
 from numbers import Real
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from keras_gud.core.registry import near_match
+from keras_gud.core.synonyms import meaning, place
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 
 def check_integer(name: str, value: Any, least: int | None = None) -> int:
@@ -73,14 +79,58 @@ def check_values(name: str, value: Any) -> np.ndarray:
 
 
 def check_keywords(function: str, given: dict[str, Any], known: Iterable[str]) -> None:
-    """Raises a `ValueError` for a keyword that `function` does not take; names the nearest one."""
+    """Raises a `ValueError` for a keyword that `function` does not take.
+
+    It names the argument that is meant, the call that takes such a one, or the nearest name.
+    """
     known = sorted(known)
     for name, value in given.items():
         if name not in known:
+            call = None if meaning(name, known) else place(name)
+            hint = f" That is for `{call}`." if call else near_match(name, known)
             raise ValueError(
                 f"Expected an argument of `{function}`, one of {known}. "
-                f"Received: {name}={value!r}.{near_match(name, known)}"
+                f"Received: {name}={value!r}.{hint}"
             )
+
+
+def check_keywords_of(
+    method: Callable[..., Any], given: dict[str, Any], *also: Callable[..., Any]
+) -> None:
+    """`check_keywords` of a method with ``**kwargs``, which go to other ones.
+
+    Args:
+        method: A function of a model that stands first.
+        given: The ``**kwargs``.
+        *also: The others.
+    """
+    known = {name for each in (method, *also) for name in inspect.signature(each).parameters}
+    check_keywords(method.__name__, given, known - {"self", "model", "args", "kwargs"})
+
+
+def names_near_keywords(function: Callable[Given, Result]) -> Callable[Given, Result]:
+    """A decorator: the error for a keyword that a function does not take names the nearest one.
+
+    Example:
+
+    >>> @names_near_keywords
+    ... def draw(n, size=None):
+    ...     return n
+    >>> draw(n=3)
+    3
+    >>> draw(num_samples=3)
+    Traceback (most recent call last):
+    ValueError: Expected an argument of `draw`, one of ['n', 'size']. Received: num_samples=3. \
+Did you mean 'n'?
+    """
+    known = inspect.signature(function).parameters
+
+    @functools.wraps(function)
+    def checked(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        check_keywords(function.__name__, kwargs, known)
+        return function(*args, **kwargs)
+
+    return checked
 
 
 def as_floats(value: Any) -> np.ndarray:

@@ -38,7 +38,7 @@ def discover(package: str) -> None:
 def near_match(name: str, known: Iterable[str]) -> str:
     """A sentence that names the nearest known name, by meaning or letters, or an empty string."""
     known = list(known)
-    close = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.6)
     same = meaning(str(name), known)
     found = same or (close[0] if close else None)
     return f" Did you mean {found!r}?" if found else ""
@@ -164,7 +164,7 @@ class Registry(Generic[Part]):
             return self.factories[name](**kwargs)
         raise TypeError(
             f"Expected `{self.kind}` to be a name, a config (dict) or an instance of "
-            f"`{self.base.__name__}`. Received: {self.kind}={identifier!r} "
+            f"`{self.base.__name__}`. Received: {self.kind}={identifier!r:.80} "
             f"of type {type(identifier).__name__}."
         )
 

@@ -6,6 +6,8 @@ from collections.abc import Collection
 _MEANINGS: dict[str, tuple[str, ...]] = {
     # Bases.
     "fft": ("fourier",),
+    "db2": ("haar",),
+    "multiscale": ("haar", "hierarchical"),
     "hartley": ("fourier",),
     "cosine_transform": ("dct",),
     "wavelet": ("haar",),
@@ -19,26 +21,30 @@ _MEANINGS: dict[str, tuple[str, ...]] = {
     "zca": ("pca", "matching"),
     "white": ("matching",),
     "whitened": ("matching",),
+    "whitening": ("matching", "prior"),
     "gaussian": ("isotropic",),
     "normal": ("isotropic",),
     "karhunen_loeve": ("pca",),
     "identity": ("pixel",),
     "none": ("pixel", "isotropic"),
     # Schedules and presets.
-    "ddpm": ("vp",),
+    "ddpm": ("vp", "ancestral"),
+    "ddim": ("vp",),
     "ddpm++": ("vp",),
     "score_sde": ("vp",),
+    "stable_diffusion": ("vp",),
     "vpsde": ("vp",),
     "vp_sde": ("vp",),
     "vesde": ("ve", "edm"),
     "ve_sde": ("ve", "edm"),
     "improved_ddpm": ("cosine",),
     "iddpm": ("cosine",),
+    "sigmoid": ("cosine",),
     "squaredcos_cap_v2": ("cosine",),
     "scaled_linear": ("vp",),
     "ncsn": ("ve", "edm"),
     "smld": ("ve", "edm"),
-    "karras": ("edm",),
+    "karras": ("edm", "heun"),
     "rectified_flow": ("flow", "flow_matching"),
     "flow_matching": ("flow",),
     "autoregressive": ("sequential", "groupwise"),
@@ -49,13 +55,24 @@ _MEANINGS: dict[str, tuple[str, ...]] = {
     "euler": ("euler_maruyama",),
     "ddpm_sampler": ("ancestral",),
     "dpm": ("dpm++",),
+    "dpmsolver": ("dpm++",),
     "dpmsolver++": ("dpm++",),
+    "dpm_solver": ("dpm++",),
+    "dpmpp_2m": ("dpm++",),
+    "dpmpp_sde": ("dpm++sde",),
+    "euler_a": ("ancestral",),
+    "plms": ("dpm++",),
     "ode": ("dpm++",),
     "dopri5": ("tsit5",),
     "rk45": ("tsit5",),
     "pc": ("predictor_corrector",),
     # Networks, predictions and weightings.
     "unet": ("small",),
+    "resnet": ("small",),
+    "cnn": ("small",),
+    "mlp": ("small",),
+    "medium": ("base",),
+    "large": ("base",),
     "transformer": ("dit-small",),
     "dit": ("dit-small",),
     "ddpmpp": ("ncsnpp",),
@@ -64,19 +81,37 @@ _MEANINGS: dict[str, tuple[str, ...]] = {
     "velocity": ("v",),
     "v_prediction": ("v",),
     "sample": ("x0",),
+    "x_start": ("x0",),
+    "x": ("x0",),
+    "pred_x0": ("x0",),
     "elbo": ("likelihood",),
     "nll": ("likelihood",),
+    "uniform": ("eps",),
+    "simple": ("eps",),
+    "snr": ("min_snr",),
     # Arguments.
     "num_classes": ("classes",),
     "n_classes": ("classes",),
+    "num_labels": ("classes",),
+    "class_cond": ("classes",),
+    "conditional": ("classes",),
+    "cond": ("classes",),
+    "labels": ("classes",),
     "network": ("backbone",),
     "architecture": ("backbone",),
     "model": ("backbone",),
     "denoiser": ("backbone",),
-    "image_size": ("data_shape",),
+    "dim": ("backbone",),
+    "hidden_dim": ("backbone",),
+    "image_size": ("data_shape", "size"),
+    "target_size": ("size",),
+    "resolution": ("data_shape", "size"),
+    "shape": ("data_shape", "size"),
     "input_shape": ("data_shape",),
-    "img_size": ("data_shape",),
-    "in_channels": ("data_shape",),
+    "img_size": ("data_shape", "size"),
+    "in_channels": ("data_shape", "channels"),
+    "num_channels": ("data_shape", "channels"),
+    "color_mode": ("channels",),
     "channels": ("data_shape",),
     "noise_schedule": ("schedule",),
     "beta_schedule": ("schedule",),
@@ -90,20 +125,24 @@ _MEANINGS: dict[str, tuple[str, ...]] = {
     "cond_drop_prob": ("label_dropout",),
     "scaling_factor": ("data_scale",),
     "transform": ("basis",),
-    "whitening": ("prior",),
     "prediction_type": ("prediction",),
     "objective": ("prediction",),
+    "mean_type": ("prediction",),
     "loss_weighting": ("weighting",),
     "ema": ("ema_decay",),
     "random_state": ("seed",),
     "generator": ("seed",),
     "rng": ("seed",),
     "loss_type": ("weighting",),
+    "loss": ("weighting",),
     "num_samples": ("n",),
     "n_samples": ("n",),
     "num_images": ("n",),
     "size": ("n",),
+    "limit": ("n",),
     "num_steps": ("steps",),
+    "num_timesteps": ("steps",),
+    "diffusion_steps": ("steps",),
     "n_steps": ("steps",),
     "timesteps": ("steps",),
     "num_inference_steps": ("steps",),
@@ -115,9 +154,57 @@ _MEANINGS: dict[str, tuple[str, ...]] = {
     "class_labels": ("labels",),
     "classes": ("labels",),
     "y": ("labels",),
+    "label_mode": ("labels",),
+    "class_mode": ("labels",),
     "solver": ("sampler",),
     "return_trajectory": ("states",),
+    "verbose": ("progress",),
+    "num_epochs": ("epochs",),
+    "n_epochs": ("epochs",),
+    "batch": ("batch_size",),
+    "bs": ("batch_size",),
+    "validation": ("validation_data",),
+    "val": ("validation_data",),
+    "val_data": ("validation_data",),
+    "train": ("split",),
+    "lr": ("learning_rate",),
+    "augmentation": ("augment",),
+    "transforms": ("augment",),
+    "directory": ("path",),
+    "folder": ("path",),
+    "root": ("path",),
+    "ignore_errors": ("skip_unreadable",),
+    "cols": ("columns",),
+    "ncols": ("columns",),
+    "nrow": ("columns",),
 }
+
+# Where arguments go that are given in the wrong place.
+_PLACES = {
+    "sampler": "model.sample(sampler=...)",
+    "steps": "model.sample(steps=...)",
+    "guidance": "model.sample(guidance=...)",
+    "guide": "model.sample(guide=...)",
+    "epochs": "model.fit(epochs=...)",
+    "batch_size": "model.fit(batch_size=...)",
+    "callbacks": "model.fit(callbacks=...)",
+    "validation_data": "model.fit(validation_data=...)",
+    "optimizer": "model.compile(optimizer=...)",
+    "learning_rate": "model.compile(keras.optimizers.Adam(...))",
+    "metrics": "model.compile(metrics=...)",
+    "augment": "keras_gud.datasets.from_folder(augment=...)",
+}
+
+
+def place(word: str) -> str | None:
+    """The call that takes an argument, or what is meant by it, if it is one of the usual ones.
+
+    >>> place("num_inference_steps")
+    'model.sample(steps=...)'
+    """
+    plain = _plain(word)
+    names = plain, *_MEANINGS.get(plain, ())
+    return next((_PLACES[name] for name in names if name in _PLACES), None)
 
 
 def meaning(word: str, known: Collection[str]) -> str | None:
@@ -126,6 +213,9 @@ def meaning(word: str, known: Collection[str]) -> str | None:
     >>> meaning("num_inference_steps", ["seed", "steps"])
     'steps'
     """
-    plain = word.lower().replace("-", "_").replace(" ", "_")
-    candidates = _MEANINGS.get(plain, ())
+    candidates = _MEANINGS.get(_plain(word), ())
     return next((name for name in candidates if name in known), None)
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("-", "_").replace(" ", "_")

@@ -28,7 +28,7 @@ from keras_gud.data.batch import (
     warn_unused,
 )
 from keras_gud.data.checks import check_sample_weight
-from keras_gud.data.epoch_order import LoaderOrder
+from keras_gud.data.epoch_order import LoaderOrder, filled
 from keras_gud.data.mapped import MappedBatches, MappedCollate
 
 
@@ -171,10 +171,10 @@ class PyDatasetAdapter:
         x = x if isinstance(x, keras.utils.PyDataset) else grain.MapBatches(x)
         if hasattr(x, "part"):
             x.part = request.part
-        data = MappedBatches(x, request.prepare)
-        endless = x.num_batches is None
-        opened = Opened(data, data, x.num_batches, endless, shuffler=data.shuffler)
-        if data.shuffler is not None or data.in_order or endless:
+        plain = MappedBatches(x, request.prepare)
+        data = MappedBatches(filled(x), request.prepare) if request.shuffle else plain
+        opened = Opened(data, plain, x.num_batches, x.num_batches is None, shuffler=data.shuffler)
+        if opened.shuffler is not None or data.in_order or opened.endless:
             return opened
         # It leaves shuffling to Keras, which would draw from Python's `random`.
         if x.workers > 1 or x.use_multiprocessing:

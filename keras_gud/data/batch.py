@@ -222,6 +222,8 @@ class PrepareBatch:
             self._first = False
         prepared = to_keras_batch(batch, self.forms)
         x = pick(prepared[0])
+        if not hasattr(x, "__len__"):
+            raise TypeError(f"Expected batches of arrays. Received: a batch of {type(x).__name__}.")
         if self.check is not None:  # and the type of the data has been recognised
             self.check(to_numpy(x))
             x = in_common_type(x)

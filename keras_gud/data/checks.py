@@ -84,7 +84,8 @@ def check_layout(x: Array) -> Shape:
         raise ValueError(
             "Expected data with a batch axis: (batch, features), (batch, length, channels), "
             "(batch, height, width, channels) or (batch, depth, height, width, channels). "
-            f"Received: x of shape {x.shape}."
+            f"Received: x of shape {x.shape}. For one example x[None], for n of one "
+            "number x.reshape(-1, 1)."
         )
     if x.ndim == 3 and data_kind(x) == "uint8":
         raise ValueError(

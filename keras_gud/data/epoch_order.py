@@ -1,5 +1,6 @@
 """The order of examples, a function of the seed and the epoch alone."""
 
+import copy
 from collections.abc import Iterable
 from typing import Any
 
@@ -72,6 +73,23 @@ class EpochOrder:
         """The sizes of the batches, all parts together: that of most, and that of the last."""
         n_full, last = divmod(self._rows, self.batch_size)
         return {size for size in (self.batch_size * bool(n_full), last) if size}
+
+
+def filled(batches: Any) -> Any:
+    """The same batches with the last one filled up, where an `EpochOrder` says what is in them.
+
+    For training; statistics and likelihoods take every example once.
+
+    Args:
+        batches: A PyDataset, maybe with such an `order`; it stays as it is.
+    """
+    order = getattr(batches, "order", None)
+    if not isinstance(order, EpochOrder):
+        return batches
+    others = copy.copy(batches)
+    own = order.n, order.batch_size, order.shuffle, order.seed, order.part
+    others.order = EpochOrder(*own, fill=True)
+    return others
 
 
 class LoaderOrder:

@@ -94,7 +94,8 @@ class TableNames:
             kinds = ", ".join(f"{name!r} ({x.dtypes[name]})" for name in text)
             raise ValueError(
                 f"Expected a table of numbers. Received: other columns, {kinds}. Leave them out, "
-                "x.drop(columns=...), or encode them, pandas.get_dummies(x, columns=...)."
+                "x.drop(columns=...), or encode them, pandas.get_dummies(x, columns=...); numbers "
+                "that are held as text or objects become such by x.astype(float)."
             )
         names = [_plain_name(name) for name in x.columns]
         if len(set(names)) != len(names):

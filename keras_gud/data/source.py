@@ -19,7 +19,7 @@ from keras_gud.conditioning.forms import Forms
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.types import Array
 from keras_gud.data.adapters import ArrayAdapter, Request, adapter_for
-from keras_gud.data.arrays import BATCH_SIZE, checked_conditions
+from keras_gud.data.arrays import BATCH_SIZE, checked_conditions, is_array
 from keras_gud.data.batch import (
     NONE,
     KerasBatch,
@@ -221,8 +221,12 @@ class Source:
 
 def _hint(x: Any) -> str:
     """How to make data of common objects that are none."""
+    if isinstance(x, (str, os.PathLike)) and os.path.isdir(x):
+        return f" Images in a folder: keras_gud.datasets.from_folder({os.fspath(x)!r}, size=32)."
     if isinstance(x, (str, os.PathLike)):
         return " Load the file first, e.g. np.load(path)."
+    if isinstance(x, tuple) and len(x) == 2 and all(map(is_array, x)):
+        return " Labels are an argument of their own: fit(x, y)."
     if isinstance(x, (list, tuple)):
         return " Make it one array first, e.g. np.stack(x)."
     if inspect.isgeneratorfunction(x):

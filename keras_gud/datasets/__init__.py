@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_gud.core.arguments import check_integer
+from keras_gud.core.arguments import check_integer, names_near_keywords
 from keras_gud.core.progress import Progress
 from keras_gud.datasets import offline, prepared
 from keras_gud.datasets.augmentation import Step
@@ -20,6 +20,7 @@ __all__ = ["Stream", "from_folder", "load", "prepare"]
 _CHUNK = 1000  # images read per step of the progress bar
 
 
+@names_near_keywords
 def load(
     name: str,
     split: str | None = None,
@@ -115,6 +116,7 @@ def load(
     return _give(images, rows, batch_size, shuffle, seed, labels, augment, verbose)
 
 
+@names_near_keywords
 def from_folder(
     path: PathLike,
     size: int | Sequence[int] | None = None,
@@ -127,12 +129,16 @@ def from_folder(
     shuffle: bool = True,
     augment: Step | Sequence[Step] | None = None,
     skip_unreadable: bool = False,
+    skip_small: bool = False,
     verbose: int = 1,
 ) -> np.ndarray | tuple[np.ndarray, np.ndarray] | Stream:
     """The images below a folder, as an array or as batches.
 
+    They are turned upright where the camera has noted it. Hidden files are not looked at.
+
     Args:
-        path: The folder, of PNG, JPEG, BMP, GIF, WebP or TIFF files, also in folders of their own.
+        path: The folder, of PNG, JPEG, BMP, GIF, WebP, TIFF or AVIF files, also in folders of
+            their own.
         size: Edge in pixels, or ``(height, width)``: images are cropped to this aspect ratio
             around their centre and scaled down by area averages. `None`: all have one size.
         n: How many of them, in random order; by default all.
@@ -146,10 +152,12 @@ def from_folder(
         augment: As in `load`.
         skip_unreadable: Whether files that cannot be read are left out, with a warning that names
             them, in place of an error.
+        skip_small: Whether images that are smaller than `size` are left out likewise.
         verbose: 0 for no progress bar where an array is read.
 
     Returns:
-        As `load`; uint8, or uint16 where all files are grey of 16 bits.
+        As `load`; uint8, or uint16 where all files are grey of 16 bits and not asked to be
+        colours.
 
     Raises:
         ValueError: for a folder without images, files that cannot be read (named), images of
@@ -167,7 +175,7 @@ def from_folder(
     >>> from_folder(folder, size=32, verbose=0).shape
     (3, 32, 32, 3)
     """
-    images = ImageFolder(path, as_size(size), channels, skip_unreadable)
+    images = ImageFolder(path, as_size(size), channels, skip_unreadable, skip_small)
     if labels and not images.has_labels:
         raise ValueError(
             "Expected files in several sub-folders, whose names are the classes. Received: "

@@ -2,30 +2,42 @@
 
 import warnings
 from collections import Counter
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from keras_gud.core import optional
+from keras_gud.data import images
 from keras_gud.datasets.resizing import resize
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-# What Pillow calls images of so many channels.
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-_CHANNELS = {"1": 1, "L": 1, "LA": 4, "RGBA": 4, "PA": 4}
-_GREY_16 = ("I;16", "I;16B", "I;16L", "I")
+# Files of `heic` are read where pillow-heif is registered, and are otherwise named, not ignored.
+ENDINGS = tuple(".png .jpg .jpeg .jfif .bmp .gif .webp .tif .tiff .avif .heic".split())
+_CHANNELS = (1, 3, 4)
 _NAMED = 5  # files in a message
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What is known of an image before its pixels are decoded."""
+
+    file: Path
+    size: tuple[int, int]
+    channels: int
+    is_16_bit: bool
 
 
 class ImageFolder:
     """An `ImageSource` of the image files below a folder, read when they are needed.
 
     Args:
-        path: The folder. Where files lie in folders of their own, those are the classes.
+        path: The folder. Where files lie in folders of their own, those are the classes. What is
+            hidden, by a name that begins with a dot, is not looked at.
         size: New height and width, `None` for images that have one size.
         channels: 1 (grey), 3 (colour) or 4 (with alpha); `None` for what all of them have.
         skip_unreadable: Whether files that cannot be read are left out with a warning.
+        skip_small: Whether images that are smaller than `size` are left out with a warning.
 
     Attributes:
         files: The files, sorted.
@@ -43,26 +55,20 @@ class ImageFolder:
         size: tuple[int, int] | None = None,
         channels: int | None = None,
         skip_unreadable: bool = False,
+        skip_small: bool = False,
     ) -> None:
-        if channels not in (None, *_MODES):
+        if channels not in (None, *_CHANNELS):
             raise ValueError(f"Expected `channels` of 1, 3 or 4. Received: channels={channels!r}.")
-        self.size, self.skip = size, skip_unreadable
         folder = Path(path)
-        files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS)
-        if not files:
-            raise ValueError(
-                f"Expected a folder with image files ({', '.join(ENDINGS)}). Received: "
-                f"path={str(path)!r}, {'which has none' if folder.is_dir() else 'no folder'}."
-            )
-        found = [(file, _header(file, whole=skip_unreadable)) for file in files]
-        self._refuse([file for file, header in found if header is None])
-        self.files = [file for file, header in found if header is not None]
-        known = [header for _, header in found if header is not None]
-        modes = {mode for mode, _ in known}
-        self.is_16_bit = bool(modes) and modes <= set(_GREY_16)
-        self.channels = self._one([_CHANNELS.get(mode, 3) for mode in self._plain(known)], channels)
-        if size is None:
-            self.size = self._one_size([extent for _, extent in known])
+        headers = _readable(_image_files(folder), skip_unreadable)
+        if size is not None:
+            headers = _large_enough(headers, size, skip_small)
+        if not headers:
+            raise ValueError(f"Expected images in {folder}. Received: none but those left out.")
+        self.files = [header.file for header in headers]
+        self.is_16_bit = channels in (None, 1) and all(header.is_16_bit for header in headers)
+        self.channels = channels or _one_number_of_channels(headers)
+        self.size = size or _one_size(headers)
         classes = [str(file.parent.relative_to(folder)) for file in self.files]
         self.class_names = sorted(set(classes)) if len(set(classes)) > 1 else []
         self.has_labels = bool(self.class_names)
@@ -76,88 +82,131 @@ class ImageFolder:
 
         They are uint8, or uint16 where all files are grey of 16 bits.
         """
-        images = np.stack([self._image(self.files[row]) for row in rows])
-        return images, None if self.labels is None else self.labels[rows].astype("int32")
+        read = np.stack([self._image(self.files[row]) for row in rows])
+        return read, None if self.labels is None else self.labels[rows].astype("int32")
 
     def _image(self, file: Path) -> np.ndarray:
         from PIL import Image
 
         try:
             with Image.open(file) as opened:
-                found = opened if self.is_16_bit else opened.convert(_MODES[self.channels])
-                array = np.asarray(found)
+                array = images.as_array(opened, None if self.is_16_bit else self.channels)
         except (OSError, SyntaxError) as error:
             raise ValueError(
-                f"Expected a whole image file. Received: {file}, which cannot be read ({error})."
+                f"Expected a whole image file. Received: {file}, which cannot be read ({error}). "
+                "With skip_unreadable=True such files are left out."
             ) from error
-        array = array.astype("uint16" if self.is_16_bit else "uint8")
-        array = array.reshape(*array.shape[:2], self.channels)
-        assert self.size is not None
-        try:
-            return resize(array, self.size)
         except ValueError as error:
             raise ValueError(f"{error} The file is {file}.") from error
-
-    def _refuse(self, unreadable: list[Path]) -> None:
-        if not unreadable:
-            return
-        what = f"{len(unreadable)} files that cannot be read: {_some(unreadable)}"
-        if not self.skip:
-            raise ValueError(
-                f"Expected a folder of whole image files. Received: {what}. With "
-                "skip_unreadable=True they are left out."
-            )
-        warnings.warn(f"Left out {what}.", stacklevel=4)
-
-    def _plain(self, known: list[tuple[str, tuple[int, int]]]) -> list[str]:
-        """The modes, grey of 16 bits as grey."""
-        return ["L" if mode in _GREY_16 else mode for mode, _ in known]
-
-    def _one(self, found: list[int], asked: int | None) -> int:
-        counts = Counter(found)
-        if self.is_16_bit and asked not in (None, 1):
-            raise ValueError(f"Expected channels=1 of 16-bit files. Received: channels={asked}.")
-        if asked is not None or len(counts) == 1:
-            return asked or found[0]
-        first = {n: self.files[found.index(n)] for n in counts}
-        raise ValueError(
-            "Expected images of one number of channels, or `channels`, to which they are "
-            f"converted. Received: {dict(counts)} files by channels, such as "
-            + ", ".join(f"{file} ({n})" for n, file in first.items())
-            + "."
-        )
-
-    def _one_size(self, found: list[tuple[int, int]]) -> tuple[int, int]:
-        counts = Counter(found)
-        if len(counts) == 1:
-            return found[0]
-        smallest = tuple(np.min(found, axis=0).tolist())
-        raise ValueError(
-            "Expected images of one size, or `size`, to which they are cropped and scaled down. "
-            f"Received: {len(counts)} sizes, from {min(found)} to {max(found)}; "
-            f"size={smallest} is the largest that fits all."
-        )
+        return resize(array, self.size)
 
 
-def _header(file: Path, whole: bool) -> tuple[str, tuple[int, int]] | None:
-    """Mode, height and width of a file; `None` if it is no image or, if `whole`, a truncated one.
+def _image_files(folder: Path) -> list[Path]:
+    """The image files below a folder, sorted, without hidden ones.
 
-    The header of a truncated file is there; to know takes the time of decoding it.
+    Raises:
+        ValueError: if there are none; says what there is.
     """
+    below = [path for path in folder.rglob("*") if path.is_file()]
+    seen = [p for p in below if not any(q.startswith(".") for q in p.relative_to(folder).parts)]
+    files = sorted(path for path in seen if path.suffix.lower() in ENDINGS)
+    if not files:
+        others = Counter(path.suffix for path in seen).most_common(_NAMED)
+        but = ", ".join(f"{n} of {ending or 'no ending'}" for ending, n in others)
+        found = "a file" if folder.is_file() else "no folder"
+        if folder.is_dir():
+            found = "a folder with none" + (f", but files: {but}" if but else "")
+        raise ValueError(
+            f"Expected a folder with image files ({', '.join(ENDINGS)}). "
+            f"Received: path={str(folder)!r}, {found}."
+        )
+    return files
+
+
+def _readable(files: list[Path], skip: bool) -> list[_Header]:
+    """The headers of the files that are images.
+
+    The header of a truncated file is there: only to skip such files, all is decoded here.
+    """
+    found = [_header(file, whole=skip) for file in files]
+    headers = [header for header in found if header is not None]
+    unreadable = [str(file) for file, header in zip(files, found, strict=True) if header is None]
+    what = f"{_count(unreadable)} that cannot be read: {_some(unreadable)}"
+    if unreadable and not skip:
+        raise ValueError(
+            f"Expected a folder of whole image files. Received: {what}. With skip_unreadable=True "
+            "they are left out."
+        )
+    if unreadable:
+        warnings.warn(f"Left out {what}.", stacklevel=5)
+    return headers
+
+
+def _large_enough(headers: list[_Header], size: tuple[int, int], skip: bool) -> list[_Header]:
+    """The headers of the images that can be cropped or scaled down to a size."""
+    fits = [h.size[0] >= size[0] and h.size[1] >= size[1] for h in headers]
+    small = [h for h, fit in zip(headers, fits, strict=True) if not fit]
+    named = [f"{h.file} ({h.size[0]}x{h.size[1]})" for h in small]
+    what = f"{_count(named)} smaller than {size[0]}x{size[1]}: {_some(named)}"
+    if named and not skip:
+        raise ValueError(
+            f"Expected images of at least `size`: they are scaled down, never up. Received: {what}."
+            f" size={_smallest(headers)} is the largest that fits all; with skip_small=True the "
+            "smaller ones are left out."
+        )
+    if named:
+        warnings.warn(f"Left out {what}.", stacklevel=5)
+    return [h for h, fit in zip(headers, fits, strict=True) if fit]
+
+
+def _one_number_of_channels(headers: list[_Header]) -> int:
+    counts = Counter(header.channels for header in headers)
+    if len(counts) == 1:
+        return headers[0].channels
+    first = {header.channels: header.file for header in reversed(headers)}
+    raise ValueError(
+        "Expected images of one number of channels, or `channels`, to which they are "
+        f"converted. Received: {dict(counts)} files by channels, such as "
+        + ", ".join(f"{file} ({n})" for n, file in sorted(first.items()))
+        + "."
+    )
+
+
+def _one_size(headers: list[_Header]) -> tuple[int, int]:
+    sizes = {header.size for header in headers}
+    if len(sizes) == 1:
+        return headers[0].size
+    raise ValueError(
+        "Expected images of one size, or `size`, to which they are cropped and scaled down. "
+        f"Received: {len(sizes)} sizes, from {min(sizes)} to {max(sizes)}; "
+        f"size={_smallest(headers)} is the largest that fits all."
+    )
+
+
+def _smallest(headers: list[_Header]) -> tuple[int, int]:
+    height, width = np.min([header.size for header in headers], axis=0).tolist()
+    return height, width
+
+
+def _header(file: Path, whole: bool) -> _Header | None:
+    """The header of a file; `None` if it is no image or, if `whole`, of no use."""
     try:
         from PIL import Image
     except ImportError as error:
         raise optional.missing("pillow", "reading image files", "data") from error
     try:
         with Image.open(file) as image:
-            size, mode = image.size[::-1], image.mode
+            size, channels = images.upright_size(image), images.channels_of(image)
             if whole:
-                image.load()
-    except (OSError, SyntaxError, ValueError):
+                images.as_array(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
-    return mode, size
+    return _Header(file, size, channels, images.is_grey_16(image))
 
 
-def _some(files: list[Path]) -> str:
-    named = ", ".join(str(file) for file in files[:_NAMED])
-    return named + (", ..." if len(files) > _NAMED else "")
+def _count(files: list[str]) -> str:
+    return f"{len(files)} file" + "s" * (len(files) != 1)
+
+
+def _some(files: list[str]) -> str:
+    return ", ".join(files[:_NAMED]) + (", ..." if len(files) > _NAMED else "")

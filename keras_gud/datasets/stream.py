@@ -62,7 +62,7 @@ class Stream(keras.utils.PyDataset):
     Args:
         images: The images.
         rows: The indices of those to use, int ``(n,)``.
-        batch_size: Images per batch, >= 1; the last batch may be smaller.
+        batch_size: Images per batch, >= 1; the last batch may be smaller (`fit` fills it up).
         shuffle: Whether to shuffle, anew in every epoch.
         seed: Seed of the order and of the augmentation, >= 0.
         labels: Whether batches are pairs of images and class labels.

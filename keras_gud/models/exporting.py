@@ -54,7 +54,8 @@ def export_sampler(
     | ``"tf_saved_model"`` | a folder | tensorflow, jax | `sample` of ``tf.saved_model.load`` |
     | ``"onnx"`` | a folder | torch | ``sampler.py`` in it, with NumPy and onnxruntime alone |
 
-    In ONNX a graph is one step, and the loop over the steps is in NumPy.
+    In ONNX a graph is one step, and the loop over the steps is in NumPy; to write that of a U-Net
+    takes about a minute. Of a `LatentGUD` the decoder is in the graph.
 
     Args:
         path: The file, or the folder.

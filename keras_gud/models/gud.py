@@ -66,6 +66,7 @@ class GUD(GUDModel):
         # Presets have the units of the literature, 8-bit images in [-1, 1].
         parts = {} if preset is None else {"data_scale": "range"} | presets.get(preset)
         given = {"basis": basis, "prior": prior, "schedule": schedule}
+        _refuse_presets(given)
         parts |= {name: part for name, part in given.items() if part is not None}
         basis, prior, schedule = (parts.pop(name, part) for name, part in _DEFAULTS.items())
         kwargs = parts | kwargs
@@ -105,6 +106,23 @@ class GUD(GUDModel):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return super().get_config() | {"backbone_dtype": self.backbone_dtype}
+
+
+def _refuse_presets(given: dict[str, Any]) -> None:
+    """Names of presets, which stand for all parts, in place of those of one part."""
+    families = {"basis": bases, "prior": priors, "schedule": schedules}
+    for name, part in given.items():
+        if isinstance(part, dict) and "schedule" in part:
+            raise ValueError(
+                f"Expected `{name}` to be one part. Received: the arguments of a preset. Give them "
+                "as GUD(preset=...)."
+            )
+        known = families[name].registry.factories
+        if isinstance(part, str) and part.lower() in presets.ALL and part.lower() not in known:
+            raise ValueError(
+                f"Expected `{name}` to be one of {sorted(known)}, a config or an instance. "
+                f"Received: {name}={part!r}, the name of a preset: GUD(preset={part!r})."
+            )
 
 
 class _NamedBackbone:

@@ -183,6 +183,7 @@ def denoise(
 
     Raises:
         ValueError: for x of another shape, or a NumPy array with NaN or infinite values.
+        TypeError: for a state that is none.
     """
     require_built(model, "it denoises")
     view = model.view_along(schedule)
@@ -262,6 +263,11 @@ def _warn_of_unseen(model, labels) -> None:
 
 def _estimate(model, view, x, state, labels, condition) -> tuple[Tensor, Tensor]:
     """The components of noised data in a view, and the network's estimate of their noise."""
+    if not isinstance(state, NoisingState):
+        raise TypeError(
+            "Expected `state` to be a NoisingState, such as model.schedule(0.5). "
+            f"Received: state={state!r:.80}."
+        )
     if tuple(np.shape(x))[1:] != model.data_shape or np.ndim(x) == 0:
         raise ValueError(
             f"Expected x of shape (batch, {str(model.data_shape)[1:-1]}). "

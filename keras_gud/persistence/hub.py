@@ -71,15 +71,21 @@ def download(address: str) -> Path:
     Raises:
         ImportError: without huggingface_hub.
         ValueError: for a repository that holds no such file.
+        ConnectionError: if the hub cannot be reached, and nothing was downloaded before.
     """
     repository, revision = parse(address)
     library = _library()
-    missing = importlib.import_module("huggingface_hub.errors").EntryNotFoundError
+    errors = importlib.import_module("huggingface_hub.errors")
     try:
         found = library.HfApi().hf_hub_download(
             repo_id=repository, filename=MODEL, revision=revision
         )
-    except missing as error:
+    except errors.LocalEntryNotFoundError as error:
+        raise ConnectionError(
+            "Expected the hub to be reached, or an earlier download in its cache. "
+            f"Received: {address!r}, of which there is neither ({error.__cause__ or error})."
+        ) from error
+    except errors.EntryNotFoundError as error:
         raise ValueError(
             f"Expected a repository that `model.push` wrote, with a file {MODEL!r}. "
             f"Received: {address!r}, which has none."

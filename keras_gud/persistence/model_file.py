@@ -60,10 +60,11 @@ def save(
         **kwargs: Further arguments of `keras.Model.save`.
 
     Raises:
-        ValueError: for a model that has not been adapted to data.
+        ValueError: for a model that has not been adapted to data, or another ending.
         OSError: if the file cannot be written.
     """
     require_built(model, "it is saved")
+    _require_keras_file(filepath, kwargs.get("zipped"))
     _refuse_lora(model)
     with _replacing(model, filepath, ".keras", overwrite, kwargs) as path:
         keras.Model.save(model, path, overwrite=overwrite, **kwargs)
@@ -89,6 +90,17 @@ def save_weights(
     _refuse_lora(model)
     with _replacing(model, filepath, ".weights.h5", overwrite, kwargs) as path:
         keras.Model.save_weights(model, path, overwrite=overwrite, **kwargs)
+
+
+def _require_keras_file(filepath: Any, zipped: bool | None) -> None:
+    """Keras would write the old format, ``*.h5``, which it cannot make this model of again."""
+    path = str(filepath)
+    is_path = isinstance(filepath, (str, os.PathLike)) and not path.startswith("hf://")
+    if is_path and zipped is not False and not path.endswith(".keras"):
+        raise ValueError(
+            f"Expected `filepath` to end in '.keras'. Received: filepath={path!r}. Weights alone "
+            "go to '*.weights.h5', by save_weights."
+        )
 
 
 def _refuse_lora(model: keras.Model) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_gud.backend import to_numpy
+from keras_gud.core.arguments import names_near_keywords
 from keras_gud.core.types import TensorLike
 from keras_gud.plots.canvas import Panel, add_panels
 from keras_gud.plots.panels import Cells, Points, value_range
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@names_near_keywords
 def image_grid(
     images: TensorLike,
     columns: int | None = None,
@@ -56,6 +58,7 @@ def image_grid(
     return add_panels([_panel(images, columns, scale, images, smooth)], title=title)
 
 
+@names_near_keywords
 def side_by_side(
     samples: TensorLike,
     real: TensorLike,

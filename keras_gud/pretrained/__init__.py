@@ -118,7 +118,8 @@ def _file(name: Any, suffix: str) -> Traversable:
     if not isinstance(name, str) or name not in known:
         raise ValueError(
             f"Expected `name` to be one of {known}. Received: name={name!r}."
-            f"{near_match(name, known)} The path of a file ends in {_MODEL!r}."
+            f"{near_match(name, known)} The path of a file ends in {_MODEL!r}; "
+            "data sets come from keras_gud.datasets.load."
         )
     return FOLDER / f"{name}{suffix}"
 

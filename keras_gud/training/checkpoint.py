@@ -264,7 +264,12 @@ def take(
 
     Raises:
         ValueError: for several, or one beside Keras' `BackupAndRestore`.
+        TypeError: for anything that is no callback, such as its class.
     """
+    for each in callbacks:
+        if not isinstance(each, (keras.callbacks.Callback, keras.callbacks.CallbackList)):
+            called = f" Call it: {each.__name__}(...)." if isinstance(each, type) else ""
+            raise TypeError(f"Expected Keras callbacks. Received: {each!r}.{called}")
     found = [c for c in callbacks if isinstance(c, Checkpoint)]
     others = [c for c in callbacks if not isinstance(c, Checkpoint)]
     backups = [c for c in others if isinstance(c, keras.callbacks.BackupAndRestore)]

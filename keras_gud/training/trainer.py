@@ -11,8 +11,9 @@ import keras
 
 from keras_gud import backend
 from keras_gud.backbones.contract import training_argument
-from keras_gud.core.arguments import check_numbers, require_built
+from keras_gud.core.arguments import check_keywords_of, check_numbers, require_built
 from keras_gud.core.progress import verbosity
+from keras_gud.core.registry import near_match
 from keras_gud.core.seeding import numpy_values
 from keras_gud.core.types import Tensor
 from keras_gud.data import arrays
@@ -28,6 +29,8 @@ from keras_gud.training.non_finite import TerminateOnNonFinite
 from keras_gud.training.out_of_memory import naming_what_to_lower
 from keras_gud.training.time_limit import epochs_and_limit
 from keras_gud.training.weight_snapshot import WeightSnapshot
+
+OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "lion", "muon", "adafactor")
 
 
 class _SetEpoch(keras.callbacks.Callback):
@@ -65,6 +68,7 @@ def compile(
     Raises:
         ValueError: if a loss or other metrics are given, or likelihoods where there are none.
     """
+    check_keywords_of(compile, kwargs, keras.Model.compile)
     metrics = _as_list(metrics)
     likelihoods = [m for m in metrics if isinstance(m, LikelihoodMetric)]
     others = [m for m in metrics if m not in likelihoods] or None
@@ -83,10 +87,10 @@ def compile(
     optimizer = default_optimizer(model) if optimizer is None else optimizer
     try:
         optimizer = keras.optimizers.get(optimizer)
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            "Expected `optimizer` to be a Keras optimizer, its name or its config. "
-            f"Received: optimizer={optimizer!r}."
+            "Expected `optimizer` to be a Keras optimizer, its name or its config. Received: "
+            f"optimizer={optimizer!r}.{near_match(str(optimizer), OPTIMIZERS)}"
         ) from error
     if kwargs.get("auto_scale_loss", True) and _policy_of(model) == "mixed_float16":
         # Keras does so where the model itself has this policy; here the network alone has it.
@@ -127,9 +131,9 @@ def fit(
             `classes`; what its `condition` is, ``(n, ...)``; or a dict of several by name. Others
             carry them in their batches, ``(x, y[, sample_weight])``, or in dictionaries (labels
             under ``"label"``). Ignored by a model without.
-        batch_size: Examples per step of arrays and data sets of Hugging Face; default 128. The last
-            batch of an epoch of an array is filled up with examples that the epoch began with, if
-            they are shuffled.
+        batch_size: Examples per step of arrays and data sets of Hugging Face; default 128. Of
+            these, and of a `keras_gud.datasets.Stream`, the last batch of an epoch is filled up
+            with examples that the epoch began with, if they are shuffled.
         epochs: As in Keras; default 1, with `minutes` as many as there is time for.
         verbose: As in Keras; ``"auto"`` is a bar in terminals and notebooks, else a line an epoch.
         callbacks: As in Keras; with a `keras_gud.callbacks.Checkpoint`, training goes on where
@@ -159,6 +163,7 @@ def fit(
             its last good state.
         MemoryError: if the device has too little memory; the message says what to lower.
     """
+    check_keywords_of(fit, kwargs, keras.Model.fit)  # which would say so after adapting
     epochs, limit = epochs_and_limit(epochs, minutes)
     x = model.data_space.without_names(x, first=True)
     if validation_split is not None:

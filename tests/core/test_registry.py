@@ -4,12 +4,13 @@ import functools
 import inspect
 import sys
 
+import keras
 import pytest
 
 import keras_gud
-from keras_gud import backbones, bases, presets, priors, samplers, schedules
+from keras_gud import backbones, bases, datasets, plots, presets, priors, samplers, schedules
 from keras_gud.core.registry import Registry, discover
-from keras_gud.core.synonyms import _MEANINGS, meaning
+from keras_gud.core.synonyms import _MEANINGS, _PLACES, meaning
 from keras_gud.diffusion.prediction import PREDICTIONS
 from keras_gud.diffusion.weighting import WEIGHTINGS
 
@@ -99,7 +100,10 @@ def test_every_synonym_is_of_something_that_exists():
     """And is no name itself, where what it means is one."""
     parameters = [
         {name for kind in (keras_gud.GUDModel, keras_gud.GUD) for name in arguments_of(kind)},
-        set(arguments_of(keras_gud.GUDModel.sample)),
+        {*arguments_of(keras_gud.GUDModel.fit), *arguments_of(keras.Model.fit)},
+        *map(arguments_of, (keras_gud.GUDModel.sample, datasets.load, datasets.from_folder)),
+        arguments_of(plots.image_grid),
+        _PLACES,
     ]
     families = [
         *(part.registry.factories for part in (bases, priors, schedules, samplers, backbones)),

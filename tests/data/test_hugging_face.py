@@ -40,10 +40,18 @@ def test_images_and_labels_are_read_in_the_order_of_the_epoch():
         batches = read(source)
         rows = [int(np.flatnonzero((PIXELS == x).all(axis=(1, 2, 3)))[0]) for b in batches
                 for x in b["x"]]  # fmt: skip
-        assert sorted(rows) == list(range(21))
+        assert sorted(rows[:21]) == list(range(21))
+        assert rows[21:] == rows[:3]  # the last batch is filled up, as that of an array
         np.testing.assert_array_equal(np.concatenate([b["label"] for b in batches]), LABELS[rows])
         orders.append(rows)
     assert orders[0] != orders[1]
+
+
+def test_statistics_and_evaluation_take_every_row_once():
+    for shuffle in (True, False):
+        source = Source(pictures(), batch_size=8, shuffle=shuffle, seed=1, classes=3)
+        assert [len(x) for x in source] == [8, 8, 5]
+    assert [len(batch["x"]) for batch in read(source)] == [8, 8, 5]
 
 
 @pytest.mark.parametrize(

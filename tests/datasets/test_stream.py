@@ -8,6 +8,7 @@ from helpers.one_weight import OneWeightPerValue
 
 import keras_gud
 from keras_gud import datasets
+from keras_gud.data.source import Source
 from keras_gud.datasets.augmentation import Augmentation
 
 
@@ -25,6 +26,20 @@ def test_labels_stay_with_their_images():
         assert [label_of[image.tobytes()] for image in x] == list(y)
     # ... which are those of the file: the mean zero has no ink in the middle
     assert images[labels == 0].mean(0)[4, 4] < images[labels == 8].mean(0)[4, 4]
+
+
+@pytest.mark.once
+def test_training_fills_the_last_batch_up_and_nothing_else_does():
+    stream = datasets.load("digits", n=21, batch_size=8, seed=4)
+    source = Source(stream, shuffle=True, seed=1)
+    source.shuffler.epoch = 2
+    trained = [source.keras_data[i][0] for i in range(source.n_batches)]
+    stream.epoch = 2
+    np.testing.assert_array_equal(np.concatenate(trained)[:21], np.concatenate(list(stream)))
+    np.testing.assert_array_equal(trained[-1][5:], trained[0][:3])
+    assert [len(x) for x in source] == [len(x) for x in stream] == [8, 8, 5]
+    held = Source(stream).keras_data
+    assert len(held[2][0]) == 5
 
 
 @pytest.mark.once

@@ -16,6 +16,7 @@ from keras_gud.models.exporting import SamplerGraph
 BACKEND = keras.backend.backend()
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 256, (32, 3)).astype("uint8")
+IMAGES = RNG.integers(0, 256, (32, 8, 8, 1)).astype("uint8")
 # What runs each format; `rows` are given as int32, and `got` is saved.
 RUN = {
     "jax": """
@@ -62,14 +63,32 @@ def make(**arguments):
     return model
 
 
+def make_latent():
+    """Images of 8x8 between convolutions, of which the decoder has weights."""
+    encoder = keras.layers.Conv2D(2, 3, strides=2, padding="same")
+    decoder = keras.layers.Conv2DTranspose(1, 3, strides=2, padding="same", activation="tanh")
+    model = keras_gud.LatentGUD(encoder, decoder, backbone=OneWeightPerValue(), seed=0)
+    model.adapt(IMAGES, verbose=0)
+    return model
+
+
+def make_images():
+    """A U-Net of images of 8x8 whose weights have moved."""
+    network = keras_gud.backbones.UNet(widths=(8,), blocks=1)
+    model = keras_gud.GUD(backbone=network, seed=0)
+    model.fit(IMAGES, batch_size=16, epochs=2, verbose=0)
+    return model
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("made", [make, make_images, make_latent])
 @pytest.mark.parametrize("format", sorted(RUN))
-def test_the_graph_draws_what_the_model_draws(format, tmp_path):
+def test_the_graph_draws_what_the_model_draws(format, made, tmp_path):
     if format not in graphs.FORMATS[BACKEND]:
         pytest.skip(f"{BACKEND} does not write it")
     for package in graphs.PACKAGES[format] + (("onnxruntime",) * (format == "onnx")):
         pytest.importorskip(package)
-    model, path = make(), tmp_path / "sampler"
+    model, path = made(), tmp_path / "sampler"
     model.export_sampler(path, steps=3, format=format)
     found = run(format, path, 7, range(5))
     expected = model.sample(5, seed=7, steps=3)
@@ -119,6 +138,16 @@ def test_labels_and_guidance(guidance):
     assert graph.names == ("seed", "labels")
     expected = model.sample(4, labels=labels, seed=3, steps=3, guidance=guidance)
     np.testing.assert_allclose(drawn(graph, 3, labels).astype(int), expected.astype(int), atol=1)
+
+
+@pytest.mark.once
+def test_latents_are_decoded_in_the_graph():
+    model = make_latent()
+    found = drawn(graph_of(model), 3, range(4))
+    expected = model.sample(4, seed=3, steps=3)
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype) == ((4, 8, 8, 1), "uint8")
+    np.testing.assert_allclose(found.astype(int), expected.astype(int), atol=1)
+    assert np.ptp(expected.astype(int)) > 10
 
 
 @pytest.mark.once

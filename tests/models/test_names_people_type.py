@@ -1,5 +1,7 @@
 """Habits of other libraries: what is meant is named in the error, and never taken in silence."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -27,6 +29,11 @@ pytestmark = pytest.mark.once
         ({"precision": "mixed_bfloat16"}, "backbone_dtype"),
         ({"scheduler": "ddim"}, "schedule"),
         ({"preset": "ddpm"}, "vp"),
+        ({"prior": "whitening"}, "matching"),
+        ({"schedule": "sigmoid"}, "cosine"),
+        ({"prediction": "x_start"}, "x0"),
+        ({"loss": "l2"}, "weighting"),
+        ({"conditional": True}, "classes"),
         ({"preset": "rectified_flow"}, "flow_matching"),
     ],
 )
@@ -38,13 +45,76 @@ def test_words_of_other_libraries(arguments, meant):
 @pytest.mark.parametrize(
     ("argument", "meant"),
     [("num_samples", "n"), ("num_inference_steps", "steps"), ("guidance_scale", "guidance"),
-     ("generator", "seed"), ("scheduler", "sampler"), ("class_labels", "labels")],
+     ("generator", "seed"), ("scheduler", "sampler"), ("class_labels", "labels"),
+     ("verbose", "progress"), ("num_timesteps", "steps")],
 )  # fmt: skip
 def test_words_at_sampling(argument, meant):
     model = keras_gud.GUD(backbone=OneWeightPerValue())
     model.adapt(np.random.default_rng(0).normal(size=(16, 3)), verbose=0)
     with pytest.raises(ValueError, match=f"Did you mean '{meant}'"):
         model.sample(**{argument: 4})
+
+
+@pytest.mark.parametrize(
+    ("argument", "call"),
+    [("sampler", "sample(sampler=...)"), ("timesteps", "sample(steps=...)"),
+     ("guidance_scale", "sample(guidance=...)"), ("epochs", "fit(epochs=...)"),
+     ("batch_size", "fit(batch_size=...)"), ("lr", "compile(keras.optimizers.Adam(...))")],
+)  # fmt: skip
+def test_arguments_in_the_wrong_place(argument, call):
+    with pytest.raises(ValueError, match=re.escape(f"That is for `model.{call}`.")):
+        keras_gud.GUD(**{argument: 4})
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("basis", "edm"), ("schedule", "groupwise"), ("schedule", "flow_matching"),
+     ("prior", "equal_snr"), ("basis", presets.edm())],
+)  # fmt: skip
+def test_presets_in_place_of_parts(part, value):
+    given = "..." if isinstance(value, dict) else repr(value)
+    with pytest.raises(ValueError, match=re.escape(f"GUD(preset={given})")):
+        keras_gud.GUD(**{part: value})
+
+
+def test_what_is_no_callback_optimizer_or_state():
+    model = keras_gud.GUD(backbone=OneWeightPerValue())
+    x = np.random.default_rng(0).normal(size=(16, 3))
+    with pytest.raises(TypeError, match=r"Call it: EarlyStopping\(\.\.\.\)"):
+        model.fit(x, callbacks=[keras.callbacks.EarlyStopping])
+    assert not model.built
+    model.adapt(x, verbose=0)
+    with pytest.raises(ValueError, match="optimizer='adamm'.*Did you mean 'adam'"):
+        model.compile("adamm")
+    with pytest.raises(TypeError, match=r"NoisingState.*model\.schedule\(0\.5\).*state=0\.3"):
+        model.denoise(x, 0.3)
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model", "model.pt"])
+def test_a_file_that_could_not_be_loaded_is_not_written(name, tmp_path):
+    model = keras_gud.GUD(backbone=OneWeightPerValue())
+    model.adapt(np.random.default_rng(0).normal(size=(16, 3)), verbose=0)
+    with pytest.raises(ValueError, match=r"end in '\.keras'.*save_weights"):
+        model.save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_keywords_of_training_before_data_are_read():
+    model = keras_gud.GUD(backbone=OneWeightPerValue())
+    with pytest.raises(ValueError, match="Did you mean 'epochs'"):
+        model.fit(np.zeros((4, 3)), num_epochs=2)
+    with pytest.raises(ValueError, match=r"for `model\.compile\(keras\.optimizers"):
+        model.fit(np.zeros((4, 3)), lr=1e-3)
+    with pytest.raises(ValueError, match="argument of `compile`"):
+        model.compile(learning_rate=1e-3)
+    assert not model.built
+
+
+def test_names_that_are_far_away_are_not_suggested():
+    for argument in ("flavour", "activation"):
+        with pytest.raises(ValueError, match="argument of `GUD`") as raised:
+            keras_gud.GUD(**{argument: 4})
+        assert "Did you mean" not in str(raised.value)
 
 
 def test_presets_by_the_habit_of_keras():

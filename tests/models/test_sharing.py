@@ -85,6 +85,15 @@ def test_files_of_the_hub_are_inspected(hub):
         keras_gud.load("hf://user/digits")
 
 
+def test_a_hub_that_is_not_reached_is_not_an_empty_one(hub, monkeypatch):
+    def offline(self, *args, **kwargs):
+        raise huggingface_hub.errors.LocalEntryNotFoundError("no network")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "hf_hub_download", offline)
+    with pytest.raises(ConnectionError, match=r"hub to be reached.*'hf://user/digits'.*no network"):
+        keras_gud.load("hf://user/digits")
+
+
 @pytest.mark.parametrize("address", ["user/digits", "hf://digits", "hf://a/b/c", "hf://a/../b", 3])
 def test_other_addresses(address, hub):
     with pytest.raises(ValueError, match="'hf://user/name'"):
