@@ -10,11 +10,11 @@ import keras
 import numpy as np
 
 from keras_gud.conditioning import class_labels
-from keras_gud.conditioning.forms import DATA_KEYS
+from keras_gud.conditioning.forms import DATA_KEYS, Forms
 from keras_gud.core import optional
 from keras_gud.core.types import Array
 from keras_gud.data import images
-from keras_gud.data.batch import Batch, warn_of_entries
+from keras_gud.data.batch import NONE, Batch, warn_of_entries
 from keras_gud.data.epoch_order import EpochOrder
 
 _KINDS = ("Dataset", "IterableDataset", "DatasetDict", "IterableDatasetDict")
@@ -56,18 +56,18 @@ def open_rows(x: Any, request: Any) -> "HuggingFaceBatches":
             "load it with streaming=False."
         )
     how = request.batch_size, request.shuffle, request.seed
-    return HuggingFaceBatches(x, *how, request.prepare.forms.classes, request.part)
+    return HuggingFaceBatches(x, *how, request.prepare.forms, request.part)
 
 
 class HuggingFaceBatches(keras.utils.PyDataset):
-    """Batches of a `datasets.Dataset`, as dictionaries with an ``"image"`` and maybe a ``"label"``.
+    """Batches of a `datasets.Dataset`, as dictionaries with an ``"image"``, maybe a ``"label"``.
 
     Args:
         dataset: The data set; with a transform of its own (`with_transform`) that is applied.
         batch_size: Examples per batch; the last batch may be smaller.
         shuffle: Whether to shuffle, anew in every epoch.
         seed: Seed of the order, >= 0.
-        classes: Number of classes of the model, or `None`.
+        forms: Those of the model's conditions, which are columns of their names.
         part: See `EpochOrder`.
 
     Raises:
@@ -80,15 +80,17 @@ class HuggingFaceBatches(keras.utils.PyDataset):
         batch_size: int,
         shuffle: bool = False,
         seed: int = 0,
-        classes: int | None = None,
+        forms: Forms = NONE,
         part: tuple[int, int] = (0, 1),
     ) -> None:
         super().__init__()
         self.in_order = False
         self.order, self.epoch = EpochOrder(len(dataset), batch_size, shuffle, seed, part), 0
-        self.column = _data_column(dataset.features)
-        self.label = _label_column(dataset.features, classes)
-        self.names = [name for name in (self.column, self.label) if name is not None]
+        given = [n for n in forms.keys if n in dataset.features and n not in class_labels.KEYS]
+        others = {n: kind for n, kind in dataset.features.items() if n not in given}
+        self.column = _data_column(others)
+        self.label, self.given = _label_column(others, forms.classes), given
+        self.names = [name for name in (self.column, self.label, *given) if name is not None]
         warn_of_entries(set(dataset.column_names) - set(self.names))
         self.is_image = type(dataset.features[self.column]).__name__ == "Image"
         if dataset.format["type"] == "custom":
@@ -105,17 +107,19 @@ class HuggingFaceBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> Batch:
         found = self.dataset[self.order.rows(index, self.epoch).tolist()]
         batch = {"image": self._as_array(found[self.column])}
+        batch |= {name: self._as_array(found[name], name) for name in self.given}
         if self.label is not None:
             batch["label"] = np.asarray(found[self.label])
         return batch
 
-    def _as_array(self, values: Any) -> Array:
+    def _as_array(self, values: Any, column: str = "") -> Array:
+        column = column or self.column
         if len(values) and images.is_image(values[0]):
-            return images.stack(values, _HINT.format(column=self.column))
+            return images.stack(values, _HINT.format(column=column))
         array = np.asarray(values)
         if array.dtype == object:
             raise ValueError(
-                f"Expected a column of arrays of one shape. Received: column {self.column!r} with "
+                f"Expected a column of arrays of one shape. Received: column {column!r} with "
                 "rows that differ, or no numbers."
             )
         return array

@@ -6,6 +6,7 @@ from helpers.conditions import label_forms
 from helpers.one_weight import OneWeightPerValue
 
 import keras_gud
+from keras_gud.conditioning.forms import Form, Forms
 from keras_gud.data.source import Source
 
 datasets = pytest.importorskip("datasets")
@@ -49,7 +50,7 @@ def test_images_and_labels_are_read_in_the_order_of_the_epoch():
 
 def test_statistics_and_evaluation_take_every_row_once():
     for shuffle in (True, False):
-        source = Source(pictures(), batch_size=8, shuffle=shuffle, seed=1, classes=3)
+        source = Source(pictures(), batch_size=8, shuffle=shuffle, seed=1, forms=label_forms(3))
         assert [len(x) for x in source] == [8, 8, 5]
     assert [len(batch["x"]) for batch in read(source)] == [8, 8, 5]
 
@@ -124,3 +125,14 @@ def test_what_cannot_be_used(data, error, said):
 def test_unused_columns_are_named():
     with pytest.warns(UserWarning, match="not used: 'note'"):
         Source(pictures().add_column("note", ["a"] * 21), forms=label_forms(3))
+
+
+def test_conditions_are_columns_of_their_names():
+    forms = Forms((Form("depth", "image"), Form("size", "vector")))
+    data = pictures().add_column("depth", (PIXELS / 2).tolist())
+    data = data.add_column("size", np.arange(2 * len(PIXELS)).reshape(-1, 2).tolist())
+    source = Source(data, batch_size=8, forms=forms)
+    found = [given for _, given in source.examples()]
+    np.testing.assert_array_equal(source.first, PIXELS[:8])
+    assert source.row_shapes == {"depth": PIXELS.shape[1:], "size": (2,)}
+    assert {name: value.shape[1:] for name, value in found[0].items()} == source.row_shapes
