@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_gud.backbones.lora import AdaptableDense
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.core.initial_values import RandomNormal
 from keras_gud.core.registry import PACKAGE
@@ -49,12 +50,10 @@ class Attention(keras.layers.Layer):
                 "Expected the number of channels of an attention layer to be divisible by `heads`. "
                 f"Received: heads={self.heads} with {width} channels."
             )
-        self.query = keras.layers.Dense(width, use_bias=False, dtype=self.dtype_policy)
-        self.key = keras.layers.Dense(width, use_bias=False, dtype=self.dtype_policy)
-        self.value = keras.layers.Dense(width, dtype=self.dtype_policy)
-        self.project = keras.layers.Dense(
-            width, kernel_initializer="zeros", dtype=self.dtype_policy
-        )
+        self.query = AdaptableDense(width, use_bias=False, dtype=self.dtype_policy)
+        self.key = AdaptableDense(width, use_bias=False, dtype=self.dtype_policy)
+        self.value = AdaptableDense(width, dtype=self.dtype_policy)
+        self.project = AdaptableDense(width, kernel_initializer="zeros", dtype=self.dtype_policy)
         self.query.build(x_shape)
         self.key.build(source_shape)
         self.value.build(source_shape)

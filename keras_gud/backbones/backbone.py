@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_gud.backbones import lora
 from keras_gud.backbones.embedding import GAMMA_SCALE, LabelEmbedding, NoisingStateEmbedding
 from keras_gud.core.data_shape import validate_data_shape
 from keras_gud.core.registry import Registry
@@ -38,6 +39,7 @@ class Backbone(keras.layers.Layer):
         remat: Whether blocks are computed again in the backward pass, to save memory
             (rematerialisation); not with dropout.
         classes: Number of classes, or `None` for a network that is not conditioned on labels.
+        lora_rank: The rank with which `enable_lora` is called once the network is built, or `None`.
         **kwargs: Arguments of `keras.layers.Layer`. With ``dtype="mixed_bfloat16"`` convolutions
             and dense layers compute in bfloat16; norms, embedding and output stay float32.
 
@@ -55,6 +57,7 @@ class Backbone(keras.layers.Layer):
         gamma_map: bool = False,
         remat: bool = False,
         classes: int | None = None,
+        lora_rank: int | None = None,
         **kwargs: Any,
     ) -> None:
         # Autocast would round gamma to bfloat16 before it is embedded.
@@ -68,6 +71,7 @@ class Backbone(keras.layers.Layer):
         self.gamma_map = bool(gamma_map)
         self.remat = bool(remat)
         self.classes = _check_classes(classes)
+        self.lora_rank = lora_rank
         if self.remat and dropout > 0:
             # Computed again, a dropout layer would drop other values, and gradients be wrong.
             raise ValueError(f"Expected dropout=0 with remat=True. Received: dropout={dropout}.")
@@ -136,6 +140,34 @@ class Backbone(keras.layers.Layer):
             self.label_embedding.build((None,))
         tokens_embedded = (None, self.tokens_shape[0], self.embedding_dim // 2)
         self.create_layers(self.data_shape, tokens_embedded, (None, self.embedding_dim))
+        if self.lora_rank is not None:
+            lora.add_factors(self, self.lora_rank)
+
+    # No property: Keras would save the layers under its name.
+    def lora_layers(self) -> list[keras.layers.Layer]:
+        """The layers with factors that are made again when the network is loaded."""
+        return [] if self.lora_rank is None else list(lora.adaptable_layers(self))
+
+    def enable_lora(self, rank: int) -> None:
+        """Freezes the network but for factors of low rank (LoRA), which are saved with it.
+
+        ``x W`` becomes ``x (W + A B)`` in all layers of attention, and in the MLPs of transformers
+        and of `MLP`. B starts at zero: nothing changes before training.
+
+        Args:
+            rank: The rank of A B, at least 1.
+
+        Raises:
+            ValueError: for a rank that is no integer >= 1, a network that is not built, that has no
+                such layer, or for which it has been called before.
+        """
+        if not self.built:
+            raise ValueError(
+                "Expected a network that has been built before LoRA is enabled. Call "
+                "`model.adapt(x)` or load a model first. Received: one without weights."
+            )
+        lora.add_factors(self, rank)
+        self.lora_rank = int(rank)
 
     def with_gamma(self, y: Tensor, gamma: Tensor | None) -> Tensor:
         """The data with gamma, if it is given, as further channels; in the compute dtype."""
@@ -190,6 +222,7 @@ class Backbone(keras.layers.Layer):
             "gamma_map": self.gamma_map,
             "remat": self.remat,
             "classes": self.classes,
+            "lora_rank": self.lora_rank,
         }
 
 

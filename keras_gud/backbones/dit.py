@@ -10,6 +10,7 @@ from keras_gud.backbones.attention import Attention
 from keras_gud.backbones.backbone import Backbone, require_spatial_axes
 from keras_gud.backbones.blocks import call_block
 from keras_gud.backbones.embedding import GammaMapEmbedding
+from keras_gud.backbones.lora import AdaptableDense
 from keras_gud.backbones.resampling import from_patches, patched, to_patches
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.initial_values import RandomNormal
@@ -53,9 +54,9 @@ class TransformerBlock(keras.layers.Layer):
         width, policy = x_shape[-1], self.dtype_policy
         self.attention = Attention(self.heads, dtype=policy)
         self.attention.build(x_shape)
-        self.dense_in = keras.layers.Dense(4 * width, activation="gelu", dtype=policy)
+        self.dense_in = AdaptableDense(4 * width, activation="gelu", dtype=policy)
         self.dense_in.build(x_shape)
-        self.dense_out = keras.layers.Dense(width, kernel_initializer="zeros", dtype=policy)
+        self.dense_out = AdaptableDense(width, kernel_initializer="zeros", dtype=policy)
         self.dense_out.build((None, None, 4 * width))
         self.film = keras.layers.Dense(modulation_shape[-1], dtype="float32")
         self.film.build(vector_shape)

@@ -22,6 +22,7 @@ from keras_gud.models import (
     description,
     diagnosis,
     exporting,
+    fine_tuning,
     inversion,
     likelihood,
     paths,
@@ -224,6 +225,7 @@ class GUDModel(backend.DistributedModel):
             metric.update(self, x, sample_weight)
         return loss
 
+    load_backbone = fine_tuning.load_backbone
     compile = trainer.compile
     fit = trainer.fit
     evaluate = trainer.evaluate
