@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers.networks import PATCHES, VECTORS
+from helpers.networks import PATCHES, VECTORS, perturb
 from helpers.tiny_model import assert_same, everything, raw_and_average, vectors
 
 import keras_gud
@@ -149,7 +149,8 @@ def test_layers_may_be_frozen_and_freed_between_fits():
 
 
 def test_lora_trains_few_weights_and_is_saved(tmp_path):
-    model = make(fit=False)
+    model = make(fit=False, backbone=backbones.MLP(4, 1, embedding_dim=4, mixers=0))
+    perturb(model.network)  # in a new network the head is zero, and so are all gradients
     model.network.enable_lora(2)
     before = {id(w): np.array(keras.ops.convert_to_numpy(w)) for w in model.network.weights}
     model.fit(X, batch_size=16, epochs=2, verbose=0)
