@@ -112,8 +112,11 @@ class DiT(Backbone):
 
     Where components are pixels, columns, frames or channels, the network is given the gamma of
     every value (`gamma_map`), and the modulation of a patch is made from those of its own values:
-    a free mask is a noising state like any other. In other bases it is made from the global vector,
-    a function of all tokens. Positions are sums of one learned vector for each index of each axis.
+    a free mask is a noising state like any other. Otherwise it is made from the global vector, a
+    function of all tokens; and where there are several, as in bases whose components have no place
+    (principal components, frequencies), they are appended to the sequence of patches, which attend
+    to them, and dropped before the head. Positions are sums of one learned vector for each index of
+    each axis.
 
     Args:
         width: Channels of a patch.
@@ -159,8 +162,11 @@ class DiT(Backbone):
         policy, width = self.dtype_policy, self.width
         self.sizes = patched(data_shape[:-1], self.patch)
         values = self.patch ** len(self.sizes) * data_shape[-1]
-        sequence: BatchShape = (None, math.prod(self.sizes), width)
-        modulation: BatchShape = (None, sequence[1], _MODULATIONS * width)
+        patches = math.prod(self.sizes)
+        # A single token says no more than the global vector does.
+        self.appended = 0 if self.gamma_map or tokens_shape[1] == 1 else tokens_shape[1]
+        sequence: BatchShape = (None, patches + self.appended, width)
+        modulation: BatchShape = (None, patches, _MODULATIONS * width)
         self.stem = keras.layers.Dense(width, dtype=policy)
         self.stem.build((None, values))
         self.positions = [
@@ -171,10 +177,13 @@ class DiT(Backbone):
             )
             for axis, size in enumerate(self.sizes)
         ]
+        if self.appended:
+            self.token_stem = keras.layers.Dense(width, dtype=policy)
+            self.token_stem.build(tokens_shape)
         if self.gamma_map:
             self.local = GammaMapEmbedding(width)
             gammas = values // data_shape[-1] * self.gamma_channels
-            self.local.build((None, sequence[1], gammas))
+            self.local.build((None, patches, gammas))
             self.modulation = keras.layers.Dense(
                 _MODULATIONS * width, kernel_initializer="zeros", dtype="float32"
             )
@@ -201,18 +210,21 @@ class DiT(Backbone):
 
         Args:
             y: ``(batch, *data_shape)``.
-            tokens: Not used: what they say is in the vector.
+            tokens: Embedded tokens, which are appended where patches have no gamma of their own.
             vector: Global vector.
             gamma: See `Backbone.transform`.
             training: As in Keras.
         """
         x = self.stem(self._sequence(y)) + ops.cast(self._position(), y.dtype)
+        if self.appended:
+            x = ops.concatenate([x, self.token_stem(tokens)], axis=1)
         modulation = ops.zeros((1, 1, _MODULATIONS * self.width))
         if gamma is not None:
             modulation = self.modulation(self.local(self._sequence(gamma)))
         for block in self.transformer:
             remat = self.remat and bool(training)
             x = call_block(block, x, modulation, vector, remat=remat, training=training)
+        x = x[:, : math.prod(self.sizes)]
         shift, scale = ops.split(ops.expand_dims(self.film(vector), 1), 2, axis=-1)
         x = ops.reshape(self.head(modulate(x, shift, scale)), (-1, *self.sizes, self._values(y)))
         return from_patches(x, self.patch, y.shape[1:-1])
