@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_gud.backbones.lora import AdaptableDense
 from keras_gud.backbones.norm import GroupNorm
+from keras_gud.backbones.rotary import rotated
 from keras_gud.core.initial_values import RandomNormal
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import BatchShape, Tensor
@@ -65,11 +66,18 @@ class Attention(keras.layers.Layer):
         # With the heads in front the products below are plain batched matmuls: much faster on CPU.
         return ops.transpose(x, (0, 2, 1, 3))
 
-    def call(self, x: Tensor) -> Tensor:
-        """Attention among all positions; the result has the shape of `x`."""
+    def call(self, x: Tensor, turn: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """Attention among all positions; the result has the shape of `x`.
+
+        Args:
+            x: ``(batch, N, channels)``.
+            turn: Rotations of queries and keys by position, `rotary.turns`.
+        """
         query, key, value = (
             self.split_heads(layer(x)) for layer in (self.query, self.key, self.value)
         )
+        if turn is not None:
+            query, key = rotated(query, *turn), rotated(key, *turn)
         logits = ops.einsum("bhnd,bhtd->bhnt", query, key) / math.sqrt(query.shape[-1])
         mixed = ops.einsum("bhnt,bhtd->bhnd", _softmax(logits), value)
         mixed = ops.transpose(mixed, (0, 2, 1, 3))

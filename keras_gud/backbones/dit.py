@@ -1,6 +1,7 @@
 """A transformer of patches, each of which is told its own gamma, for one to three axes."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,7 +12,9 @@ from keras_gud.backbones.backbone import Backbone, require_spatial_axes
 from keras_gud.backbones.blocks import call_block
 from keras_gud.backbones.embedding import GammaMapEmbedding
 from keras_gud.backbones.lora import AdaptableDense
+from keras_gud.backbones.periodic import check_boundary, periodic_axes
 from keras_gud.backbones.resampling import from_patches, patched, to_patches
+from keras_gud.backbones.rotary import turns
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.initial_values import RandomNormal
 from keras_gud.core.registry import PACKAGE
@@ -65,7 +68,12 @@ class TransformerBlock(keras.layers.Layer):
             self.dropout = keras.layers.Dropout(self.rate, seed=self.seed, dtype=policy)
 
     def call(
-        self, x: Tensor, modulation: Tensor, vector: Tensor, training: bool | None = None
+        self,
+        x: Tensor,
+        modulation: Tensor,
+        vector: Tensor,
+        turn: tuple[Tensor, Tensor] | None = None,
+        training: bool | None = None,
     ) -> Tensor:
         """The output of the block, of the shape and dtype of `x`.
 
@@ -73,15 +81,17 @@ class TransformerBlock(keras.layers.Layer):
             x: ``(batch, N, width)``.
             modulation: float32 ``(batch, N, 6 width)``, or ``(batch, 1, 6 width)``.
             vector: Global vector, float32 ``(batch, embedding_dim)``.
+            turn: As in `Attention`.
             training: As in Keras.
         """
         modulation = modulation + ops.expand_dims(self.film(vector), 1)
         parts = ops.split(modulation, _MODULATIONS, axis=-1)
-        for branch, (shift, scale, gate) in (
-            (self.attention, parts[:3]),
-            (self._mlp, parts[3:]),
-        ):
-            h = branch(modulate(x, shift, scale))
+        branches: tuple[Any, ...] = (
+            (self.attention, {"turn": turn}, parts[:3]),
+            (self._mlp, {}, parts[3:]),
+        )
+        for branch, others, (shift, scale, gate) in branches:
+            h = branch(modulate(x, shift, scale), **others)
             if self.dropout is not None:
                 h = self.dropout(h, training=training)
             x = x + ops.cast(1.0 + gate, x.dtype) * h
@@ -116,7 +126,7 @@ class DiT(Backbone):
     function of all tokens; and where there are several, as in bases whose components have no place
     (principal components, frequencies), they are appended to the sequence of patches, which attend
     to them, and dropped before the head. Positions are sums of one learned vector for each index of
-    each axis.
+    each axis; of periodic axes, rotations of queries and keys (`rotary`).
 
     Args:
         width: Channels of a patch.
@@ -124,11 +134,14 @@ class DiT(Backbone):
         heads: Heads of every attention layer; must divide `width`.
         patch: Edge of a patch, in positions. Sizes that it does not divide are filled up with
             zeros.
+        boundary: As in `UNet`: data that are shifted along a periodic axis, by a multiple of
+            `patch`, are the same data to the network.
         **kwargs: Arguments of `Backbone`, e.g. `embedding_dim` or ``dtype="mixed_bfloat16"``.
 
     Raises:
-        ValueError: for numbers that are no integers >= 1, heads that do not divide the width, or
-            vectors.
+        ValueError: for numbers that are no integers >= 1, heads that do not divide the width,
+            unknown boundaries, vectors, or periodic axes that the patch does not divide or for
+            which heads have less than 4 channels each; the last three when built.
 
     Example:
     >>> network = DiT(width=16, blocks=1, heads=2)
@@ -142,9 +155,11 @@ class DiT(Backbone):
         blocks: int = 6,
         heads: int = 4,
         patch: int = 2,
+        boundary: str | Sequence[str] = "zero",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.boundary = check_boundary(boundary)
         self.width = check_integer("width", width, 1)
         self.blocks = check_integer("blocks", blocks, 1)
         self.heads = check_integer("heads", heads, 1)
@@ -169,14 +184,17 @@ class DiT(Backbone):
         modulation: BatchShape = (None, patches, _MODULATIONS * width)
         self.stem = keras.layers.Dense(width, dtype=policy)
         self.stem.build((None, values))
-        self.positions = [
-            self.add_weight(
+        periodic = periodic_axes(self.boundary, data_shape[:-1], self.patch)
+        self.turn = turns(self.sizes, periodic, width // self.heads, self.appended)
+        self.positions = {
+            axis: self.add_weight(
                 shape=(size, width),
                 initializer=RandomNormal(stddev=0.5),
                 name=f"position_{axis}",
             )
             for axis, size in enumerate(self.sizes)
-        ]
+            if not periodic[axis]
+        }
         if self.appended:
             self.token_stem = keras.layers.Dense(width, dtype=policy)
             self.token_stem.build(tokens_shape)
@@ -215,7 +233,9 @@ class DiT(Backbone):
             gamma: See `Backbone.transform`.
             training: As in Keras.
         """
-        x = self.stem(self._sequence(y)) + ops.cast(self._position(), y.dtype)
+        x = self.stem(self._sequence(y))
+        if self.positions:
+            x = x + ops.cast(self._position(), y.dtype)
         if self.appended:
             x = ops.concatenate([x, self.token_stem(tokens)], axis=1)
         modulation = ops.zeros((1, 1, _MODULATIONS * self.width))
@@ -223,7 +243,9 @@ class DiT(Backbone):
             modulation = self.modulation(self.local(self._sequence(gamma)))
         for block in self.transformer:
             remat = self.remat and bool(training)
-            x = call_block(block, x, modulation, vector, remat=remat, training=training)
+            x = call_block(
+                block, x, modulation, vector, turn=self.turn, remat=remat, training=training
+            )
         x = x[:, : math.prod(self.sizes)]
         shift, scale = ops.split(ops.expand_dims(self.film(vector), 1), 2, axis=-1)
         x = ops.reshape(self.head(modulate(x, shift, scale)), (-1, *self.sizes, self._values(y)))
@@ -239,7 +261,7 @@ class DiT(Backbone):
     def _position(self) -> Tensor:
         """A vector for every patch, ``(N, width)``."""
         total = 0.0
-        for axis, table in enumerate(self.positions):
+        for axis, table in self.positions.items():
             shape = [1] * len(self.sizes) + [self.width]
             shape[axis] = self.sizes[axis]
             total = total + ops.reshape(table, shape)
@@ -248,4 +270,4 @@ class DiT(Backbone):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         own = {"width": self.width, "blocks": self.blocks, "heads": self.heads}
-        return {**super().get_config(), **own, "patch": self.patch}
+        return {**super().get_config(), **own, "patch": self.patch, "boundary": self.boundary}
