@@ -10,6 +10,7 @@ from keras import ops
 from keras_gud.backbones.lora import AdaptableDense
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.backbones.rotary import rotated
+from keras_gud.core.attention import dot_product_attention, softmax
 from keras_gud.core.initial_values import RandomNormal
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import BatchShape, Tensor
@@ -78,9 +79,7 @@ class Attention(keras.layers.Layer):
         )
         if turn is not None:
             query, key = rotated(query, *turn), rotated(key, *turn)
-        logits = ops.einsum("bhnd,bhtd->bhnt", query, key) / math.sqrt(query.shape[-1])
-        mixed = ops.einsum("bhnt,bhtd->bhnd", _softmax(logits), value)
-        mixed = ops.transpose(mixed, (0, 2, 1, 3))
+        mixed = ops.transpose(dot_product_attention(query, key, value), (0, 2, 1, 3))
         return self.project(ops.reshape(mixed, (-1, *x.shape[1:])))
 
     def get_config(self) -> dict[str, Any]:
@@ -136,15 +135,10 @@ class CrossAttention(Attention):
         key = ops.einsum("bthd,chd->bcht", key, query) / math.sqrt(depth)
         value = ops.einsum("bthd,hdc->bhtc", value, project)
         logits = ops.matmul(x, ops.reshape(key, (-1, width, heads * count)))
-        weights = _softmax(ops.reshape(logits, (-1, x.shape[1], heads, count)))
+        weights = softmax(ops.reshape(logits, (-1, x.shape[1], heads, count)))
         weights = ops.reshape(weights, (-1, x.shape[1], heads * count))
         attended = ops.matmul(weights, ops.reshape(value, (-1, heads * count, width)))
         return attended + ops.cast(self.project.bias, x.dtype)
-
-
-def _softmax(logits: Tensor) -> Tensor:
-    """Softmax over the last axis, computed in float32."""
-    return ops.cast(ops.softmax(ops.cast(logits, "float32"), axis=-1), logits.dtype)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
