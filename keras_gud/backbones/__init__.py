@@ -8,6 +8,7 @@ from keras_gud.backbones.mlp import MLP
 from keras_gud.backbones.ncsnpp import NCSNpp
 from keras_gud.backbones.sharding import layout_map
 from keras_gud.backbones.sizes import get
+from keras_gud.backbones.transfer import LayerTransfer, Transfer
 from keras_gud.backbones.unet import UNet
 from keras_gud.core.registry import discover
 
@@ -19,8 +20,10 @@ __all__ = [
     "Backbone",
     "CrossAttention",
     "DiT",
+    "LayerTransfer",
     "NCSNpp",
     "NoisingStateEmbedding",
+    "Transfer",
     "UNet",
     "get",
     "layout_map",

@@ -7,7 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_gud.backbones.lora import AdaptableDense
 from keras_gud.backbones.norm import GroupNorm
+from keras_gud.backbones.rotary import rotated
+from keras_gud.core.attention import dot_product_attention, softmax
 from keras_gud.core.initial_values import RandomNormal
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import BatchShape, Tensor
@@ -49,12 +52,10 @@ class Attention(keras.layers.Layer):
                 "Expected the number of channels of an attention layer to be divisible by `heads`. "
                 f"Received: heads={self.heads} with {width} channels."
             )
-        self.query = keras.layers.Dense(width, use_bias=False, dtype=self.dtype_policy)
-        self.key = keras.layers.Dense(width, use_bias=False, dtype=self.dtype_policy)
-        self.value = keras.layers.Dense(width, dtype=self.dtype_policy)
-        self.project = keras.layers.Dense(
-            width, kernel_initializer="zeros", dtype=self.dtype_policy
-        )
+        self.query = AdaptableDense(width, use_bias=False, dtype=self.dtype_policy)
+        self.key = AdaptableDense(width, use_bias=False, dtype=self.dtype_policy)
+        self.value = AdaptableDense(width, dtype=self.dtype_policy)
+        self.project = AdaptableDense(width, kernel_initializer="zeros", dtype=self.dtype_policy)
         self.query.build(x_shape)
         self.key.build(source_shape)
         self.value.build(source_shape)
@@ -66,14 +67,19 @@ class Attention(keras.layers.Layer):
         # With the heads in front the products below are plain batched matmuls: much faster on CPU.
         return ops.transpose(x, (0, 2, 1, 3))
 
-    def call(self, x: Tensor) -> Tensor:
-        """Attention among all positions; the result has the shape of `x`."""
+    def call(self, x: Tensor, turn: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """Attention among all positions; the result has the shape of `x`.
+
+        Args:
+            x: ``(batch, N, channels)``.
+            turn: Rotations of queries and keys by position, `rotary.turns`.
+        """
         query, key, value = (
             self.split_heads(layer(x)) for layer in (self.query, self.key, self.value)
         )
-        logits = ops.einsum("bhnd,bhtd->bhnt", query, key) / math.sqrt(query.shape[-1])
-        mixed = ops.einsum("bhnt,bhtd->bhnd", _softmax(logits), value)
-        mixed = ops.transpose(mixed, (0, 2, 1, 3))
+        if turn is not None:
+            query, key = rotated(query, *turn), rotated(key, *turn)
+        mixed = ops.transpose(dot_product_attention(query, key, value), (0, 2, 1, 3))
         return self.project(ops.reshape(mixed, (-1, *x.shape[1:])))
 
     def get_config(self) -> dict[str, Any]:
@@ -133,7 +139,7 @@ class CrossAttention(Attention):
         value = ops.einsum("bthd,hdc->bhtc", value, project)
         logits = ops.matmul(x, ops.reshape(key, (-1, width, heads * count)))
         logits = ops.reshape(logits, (-1, x.shape[1], heads, count))
-        weights = _softmax(logits if mask is None else _masked(logits, mask))
+        weights = softmax(logits if mask is None else _masked(logits, mask))
         weights = ops.reshape(weights, (-1, x.shape[1], heads * count))
         attended = ops.matmul(weights, ops.reshape(value, (-1, heads * count, width)))
         return attended + ops.cast(self.project.bias, x.dtype)
@@ -143,11 +149,6 @@ def _masked(logits: Tensor, mask: Tensor) -> Tensor:
     """Logits ``(batch, N, heads, T)``, those of tokens that do not count too low to matter."""
     hidden = ops.reshape(1.0 - ops.cast(mask, "float32"), (-1, 1, 1, logits.shape[-1]))
     return logits - ops.cast(1e4 * hidden, logits.dtype)
-
-
-def _softmax(logits: Tensor) -> Tensor:
-    """Softmax over the last axis, computed in float32."""
-    return ops.cast(ops.softmax(ops.cast(logits, "float32"), axis=-1), logits.dtype)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

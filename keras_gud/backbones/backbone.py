@@ -7,13 +7,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_gud.backbones.condition_embedding import SequenceEmbedding, VectorEmbedding
+from keras_gud.backbones import lora
+from keras_gud.backbones.condition_embedding import ConditionEmbedding
 from keras_gud.backbones.embedding import GAMMA_SCALE, LabelEmbedding, NoisingStateEmbedding
 from keras_gud.core.data_shape import validate_data_shape
-from keras_gud.core.registry import Registry, require_one_of
+from keras_gud.core.registry import Registry
 from keras_gud.core.types import BatchShape, Shape, Tensor
-
-KINDS = ("vector", "sequence", "image")
 
 
 class Backbone(keras.layers.Layer):
@@ -47,6 +46,7 @@ class Backbone(keras.layers.Layer):
         classes: Number of classes, or `None` for a network that is not conditioned on labels.
         conditions: Dict from the names of further conditions to their kinds, ``"vector"``,
             ``"sequence"`` or ``"image"``, in the order of the inputs.
+        lora_rank: The rank with which `enable_lora` is called once the network is built, or `None`.
         **kwargs: Arguments of `keras.layers.Layer`. With ``dtype="mixed_bfloat16"`` convolutions
             and dense layers compute in bfloat16; norms, embedding and output stay float32.
 
@@ -65,6 +65,7 @@ class Backbone(keras.layers.Layer):
         remat: bool = False,
         classes: int | None = None,
         conditions: Mapping[str, str] | None = None,
+        lora_rank: int | None = None,
         **kwargs: Any,
     ) -> None:
         # Autocast would round gamma to bfloat16 before it is embedded.
@@ -79,8 +80,9 @@ class Backbone(keras.layers.Layer):
         self.remat = bool(remat)
         self.classes = _check_classes(classes)
         self.conditions = dict(conditions or {})
-        for kind in self.conditions.values():
-            require_one_of("conditions", kind, KINDS)
+        given = self.conditions, embedding_dim // 2, embedding_dim
+        self.condition_embedding = ConditionEmbedding(*given) if self.conditions else None
+        self.lora_rank = lora_rank
         if self.remat and dropout > 0:
             # Computed again, a dropout layer would drop other values, and gradients be wrong.
             raise ValueError(f"Expected dropout=0 with remat=True. Received: dropout={dropout}.")
@@ -144,9 +146,11 @@ class Backbone(keras.layers.Layer):
         self.data_shape = validate_data_shape(y_shape[1:])
         self.tokens_shape = tuple(tokens_shape[1:])
         self.gamma_channels = more[0][-1] if self.gamma_map else 0
-        width = self.embedding_dim // 2
-        given = self._conditions_in(more)
-        self._embed_conditions(given, width)
+        self.channels_in, self.context_shape = self.data_shape[-1], None
+        if self.condition_embedding is not None:
+            self.condition_embedding.build(self._conditions_in(more))
+            self.channels_in += self.condition_embedding.image_channels
+            self.context_shape = self.condition_embedding.context_shape
         if len(self.tokens_shape) != 2 or None in self.tokens_shape:
             raise ValueError(
                 "Expected tokens of shape (batch, T, F) with T and F known. "
@@ -157,14 +161,46 @@ class Backbone(keras.layers.Layer):
         if self.classes is not None:
             self.label_embedding = LabelEmbedding(self.classes, self.embedding_dim)
             self.label_embedding.build((None,))
-        tokens_embedded = (None, self.tokens_shape[0], width)
+        tokens_embedded = (None, self.tokens_shape[0], self.embedding_dim // 2)
         self.create_layers(self.data_shape, tokens_embedded, (None, self.embedding_dim))
+        if self.lora_rank is not None:
+            lora.add_factors(self, self.lora_rank)
+
+    # No property: Keras would save the layers under its name.
+    def lora_layers(self) -> list[keras.layers.Layer]:
+        """The layers with factors that are made again when the network is loaded."""
+        return [] if self.lora_rank is None else list(lora.adaptable_layers(self))
+
+    def enable_lora(self, rank: int) -> None:
+        """Freezes the network but for factors of low rank (LoRA), which are saved with it.
+
+        ``x W`` becomes ``x (W + A B)`` in all layers of attention, and in the MLPs of transformers
+        and of `MLP`. B starts at zero: nothing changes before training.
+
+        Args:
+            rank: The rank of A B, at least 1.
+
+        Raises:
+            ValueError: for a rank that is no integer >= 1, a network that is not built, that has no
+                such layer, or for which it has been called before.
+        """
+        if not self.built:
+            raise ValueError(
+                "Expected a network that has been built before LoRA is enabled. Call "
+                "`model.adapt(x)` or load a model first. Received: one without weights."
+            )
+        lora.add_factors(self, rank)
+        self.lora_rank = int(rank)
 
     def with_gamma(self, y: Tensor, gamma: Tensor | None) -> Tensor:
-        """The data with gamma, if it is given, as further channels; in the compute dtype."""
+        """The data with gamma, if it is given, as further channels; in the compute dtype.
+
+        Those of images that condition the network stay last.
+        """
         if gamma is None:
             return y
-        return ops.concatenate([y, ops.cast(gamma / GAMMA_SCALE, y.dtype)], axis=-1)
+        gamma, channels = ops.cast(gamma / GAMMA_SCALE, y.dtype), self.data_shape[-1]
+        return ops.concatenate([y[..., :channels], gamma, y[..., channels:]], axis=-1)
 
     def call(self, inputs: Sequence[Tensor], training: bool | None = None) -> Tensor:
         """The output of the network, float32 ``(batch, *data_shape)``.
@@ -192,44 +228,17 @@ class Backbone(keras.layers.Layer):
             vector = vector + self.label_embedding(labels)
         gamma = ops.cast(more[0], "float32") if self.gamma_map else None
         y = ops.cast(y, self.compute_dtype)
-        if not self.conditions:
+        if self.condition_embedding is None:
             return ops.cast(self.transform(y, embedded, vector, gamma, training), "float32")
-        given = self._conditions_in(more)
-        images = [ops.cast(x, y.dtype) for _, x in self._of_kind("image", given)]
-        y = ops.concatenate([y, *images], axis=-1) if images else y
-        for name, x in self._of_kind("vector", given):
-            vector = vector + self.condition_embeddings[name](x)
-        elements, masks = [], []
-        for name, x in self._of_kind("sequence", given):
-            element, mask, mean = self.condition_embeddings[name](x)
-            elements.append(element)
-            masks.append(mask)
-            vector = vector + mean
-        context = (ops.concatenate(elements, 1), ops.concatenate(masks, 1)) if elements else None
+        images, more_vector, context = self.condition_embedding(self._conditions_in(more))
+        y = ops.concatenate([y, *(ops.cast(x, y.dtype) for x in images)], axis=-1)
+        vector = vector + more_vector
         output = self.transform(y, embedded, vector, gamma, training, context=context)
         return ops.cast(output, "float32")
 
-    def _conditions_in(self, more: Sequence[Any]) -> dict[str, Any]:
-        """Conditions (or their shapes) by name, of all inputs after the tokens; without labels."""
-        first = int(self.gamma_map) + int(self.classes is not None)
-        return dict(zip(self.conditions, more[first:], strict=True))
-
-    def _of_kind(self, kind: str, given: Mapping[str, Any]) -> list[tuple[str, Any]]:
-        return [(name, x) for name, x in given.items() if self.conditions[name] == kind]
-
-    def _embed_conditions(self, shapes: Mapping[str, BatchShape], width: int) -> None:
-        """Creates and builds the embeddings of conditions."""
-        self.channels_in = self.data_shape[-1]
-        self.channels_in += sum(int(shape[-1] or 0) for _, shape in self._of_kind("image", shapes))
-        sequences = self._of_kind("sequence", shapes)
-        self.context_shape: BatchShape | None = (None, None, width) if sequences else None
-        self.condition_embeddings: dict[str, keras.layers.Layer] = {}
-        for name, shape in self._of_kind("vector", shapes):
-            self.condition_embeddings[name] = VectorEmbedding(self.embedding_dim)
-            self.condition_embeddings[name].build(shape)
-        for name, shape in sequences:
-            self.condition_embeddings[name] = SequenceEmbedding(width, self.embedding_dim)
-            self.condition_embeddings[name].build(shape)
+    def _conditions_in(self, more: Sequence[Any]) -> list[Any]:
+        """Conditions (or their shapes) but labels, of all inputs after the tokens."""
+        return list(more[int(self.gamma_map) + int(self.classes is not None) :])
 
     def _check_inputs(self, inputs: Sequence[Any]) -> Sequence[Any]:
         """Returns the inputs or their shapes; a `ValueError` for another number than expected."""
@@ -252,6 +261,7 @@ class Backbone(keras.layers.Layer):
             "remat": self.remat,
             "classes": self.classes,
             "conditions": self.conditions,
+            "lora_rank": self.lora_rank,
         }
 
 

@@ -165,10 +165,10 @@ class ResidualBlock(keras.layers.Layer):
         """
         h = ops.silu(self.norm_in(x))
         if self.resample == "down":
-            h, x = fir_downsample(h), fir_downsample(x)
+            h, x = (fir_downsample(part, self.periodic) for part in (h, x))
         elif self.resample == "up":
             assert spatial is not None
-            h, x = fir_upsample(h, spatial), fir_upsample(x, spatial)
+            h, x = (fir_upsample(part, spatial, self.periodic) for part in (h, x))
         h = self.conv_in(h)
         h = self.norm_out(h, self.film(vector))
         h = ops.silu(modulate(h, self.local_film, local))

@@ -1,15 +1,18 @@
-"""Embeddings of conditions: vectors, and sequences that positions attend to.
+"""Embeddings of conditions: vectors, sequences that positions attend to, and images.
 
 What they are given says whether the condition is there, in its last channel.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_gud.core.registry import PACKAGE
+from keras_gud.core.registry import PACKAGE, require_one_of
 from keras_gud.core.types import BatchShape, Tensor
+
+KINDS = ("vector", "sequence", "image")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -92,4 +95,82 @@ class SequenceEmbedding(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         own = {"width": self.width, "embedding_dim": self.embedding_dim}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ConditionEmbedding(keras.layers.Layer):
+    """All conditions of a network but labels, in the forms in which it takes them.
+
+    Args:
+        kinds: Dict from the names of conditions to their kinds, one of `KINDS`, in the order in
+            which they are given.
+        width: Width of the elements of sequences.
+        embedding_dim: Width of the global vector.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Returns:
+        Images, a list of tensors; what is added to the global vector, ``(batch, embedding_dim)`` or
+        0; and the elements of all sequences with their mask, or `None`.
+
+    Raises:
+        ValueError: for an unknown kind.
+
+    Example:
+    >>> embed = ConditionEmbedding({"text": "sequence"}, width=16, embedding_dim=32)
+    >>> images, vector, (elements, mask) = embed([ops.ones((2, 7, 5))])
+    >>> tuple(elements.shape), tuple(mask.shape)
+    ((2, 7, 16), (2, 7))
+    """
+
+    def __init__(
+        self, kinds: Mapping[str, str], width: int, embedding_dim: int, **kwargs: Any
+    ) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
+        for kind in kinds.values():
+            require_one_of("conditions", kind, KINDS)
+        self.kinds, self.width, self.embedding_dim = dict(kinds), width, embedding_dim
+
+    def build(self, input_shape: Sequence[BatchShape]) -> None:
+        """Builds for the shapes of the conditions, in their order."""
+        self.embeddings: list[keras.layers.Layer | None] = []
+        self.image_channels = 0
+        for kind, shape in zip(self.kinds.values(), input_shape, strict=True):
+            layer = None
+            if kind == "image":
+                self.image_channels += int(shape[-1] or 0)
+            elif kind == "vector":
+                layer = VectorEmbedding(self.embedding_dim)
+            else:
+                layer = SequenceEmbedding(self.width, self.embedding_dim)
+            if layer is not None:
+                layer.build(shape)
+            self.embeddings.append(layer)
+
+    @property
+    def context_shape(self) -> BatchShape | None:
+        """Shape of the elements of all sequences, or `None` where there are none."""
+        return (None, None, self.width) if "sequence" in self.kinds.values() else None
+
+    def call(
+        self, inputs: Sequence[Tensor]
+    ) -> tuple[list[Tensor], Tensor | float, tuple[Tensor, Tensor] | None]:
+        """See the class."""
+        images, elements, masks, vector = [], [], [], 0.0
+        for kind, embed, x in zip(self.kinds.values(), self.embeddings, inputs, strict=True):
+            if embed is None:
+                images.append(x)
+            elif kind == "vector":
+                vector = vector + embed(x)
+            else:
+                element, mask, mean = embed(x)
+                elements.append(element)
+                masks.append(mask)
+                vector = vector + mean
+        context = (ops.concatenate(elements, 1), ops.concatenate(masks, 1)) if elements else None
+        return images, vector, context
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        own = {"kinds": self.kinds, "width": self.width, "embedding_dim": self.embedding_dim}
         return {**super().get_config(), **own}

@@ -1,16 +1,20 @@
 """A transformer of patches, each of which is told its own gamma, for one to three axes."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_gud.backbones.attention import Attention
+from keras_gud.backbones.attention import Attention, CrossAttention
 from keras_gud.backbones.backbone import Backbone, require_spatial_axes
 from keras_gud.backbones.blocks import call_block
 from keras_gud.backbones.embedding import GammaMapEmbedding
+from keras_gud.backbones.lora import AdaptableDense
+from keras_gud.backbones.periodic import check_boundary, periodic_axes
 from keras_gud.backbones.resampling import from_patches, patched, to_patches
+from keras_gud.backbones.rotary import turns
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.initial_values import RandomNormal
 from keras_gud.core.registry import PACKAGE
@@ -53,9 +57,9 @@ class TransformerBlock(keras.layers.Layer):
         width, policy = x_shape[-1], self.dtype_policy
         self.attention = Attention(self.heads, dtype=policy)
         self.attention.build(x_shape)
-        self.dense_in = keras.layers.Dense(4 * width, activation="gelu", dtype=policy)
+        self.dense_in = AdaptableDense(4 * width, activation="gelu", dtype=policy)
         self.dense_in.build(x_shape)
-        self.dense_out = keras.layers.Dense(width, kernel_initializer="zeros", dtype=policy)
+        self.dense_out = AdaptableDense(width, kernel_initializer="zeros", dtype=policy)
         self.dense_out.build((None, None, 4 * width))
         self.film = keras.layers.Dense(modulation_shape[-1], dtype="float32")
         self.film.build(vector_shape)
@@ -64,7 +68,12 @@ class TransformerBlock(keras.layers.Layer):
             self.dropout = keras.layers.Dropout(self.rate, seed=self.seed, dtype=policy)
 
     def call(
-        self, x: Tensor, modulation: Tensor, vector: Tensor, training: bool | None = None
+        self,
+        x: Tensor,
+        modulation: Tensor,
+        vector: Tensor,
+        turn: tuple[Tensor, Tensor] | None = None,
+        training: bool | None = None,
     ) -> Tensor:
         """The output of the block, of the shape and dtype of `x`.
 
@@ -72,15 +81,17 @@ class TransformerBlock(keras.layers.Layer):
             x: ``(batch, N, width)``.
             modulation: float32 ``(batch, N, 6 width)``, or ``(batch, 1, 6 width)``.
             vector: Global vector, float32 ``(batch, embedding_dim)``.
+            turn: As in `Attention`.
             training: As in Keras.
         """
         modulation = modulation + ops.expand_dims(self.film(vector), 1)
         parts = ops.split(modulation, _MODULATIONS, axis=-1)
-        for branch, (shift, scale, gate) in (
-            (self.attention, parts[:3]),
-            (self._mlp, parts[3:]),
-        ):
-            h = branch(modulate(x, shift, scale))
+        branches: tuple[Any, ...] = (
+            (self.attention, {"turn": turn}, parts[:3]),
+            (self._mlp, {}, parts[3:]),
+        )
+        for branch, others, (shift, scale, gate) in branches:
+            h = branch(modulate(x, shift, scale), **others)
             if self.dropout is not None:
                 h = self.dropout(h, training=training)
             x = x + ops.cast(1.0 + gate, x.dtype) * h
@@ -111,8 +122,11 @@ class DiT(Backbone):
 
     Where components are pixels, columns, frames or channels, the network is given the gamma of
     every value (`gamma_map`), and the modulation of a patch is made from those of its own values:
-    a free mask is a noising state like any other. In other bases it is made from the global vector,
-    a function of all tokens. Positions are sums of one learned vector for each index of each axis.
+    a free mask is a noising state like any other. Otherwise it is made from the global vector, a
+    function of all tokens; and where there are several, as in bases whose components have no place
+    (principal components, frequencies), they are appended to the sequence of patches, which attend
+    to them, and dropped before the head. Positions are sums of one learned vector for each index of
+    each axis; of periodic axes, rotations of queries and keys (`rotary`).
 
     Args:
         width: Channels of a patch.
@@ -120,11 +134,14 @@ class DiT(Backbone):
         heads: Heads of every attention layer; must divide `width`.
         patch: Edge of a patch, in positions. Sizes that it does not divide are filled up with
             zeros.
+        boundary: As in `UNet`: data that are shifted along a periodic axis, by a multiple of
+            `patch`, are the same data to the network.
         **kwargs: Arguments of `Backbone`, e.g. `embedding_dim` or ``dtype="mixed_bfloat16"``.
 
     Raises:
-        ValueError: for numbers that are no integers >= 1, heads that do not divide the width, or
-            vectors.
+        ValueError: for numbers that are no integers >= 1, heads that do not divide the width,
+            unknown boundaries, vectors, or periodic axes that the patch does not divide or for
+            which heads have less than 4 channels each; the last three when built.
 
     Example:
     >>> network = DiT(width=16, blocks=1, heads=2)
@@ -138,9 +155,11 @@ class DiT(Backbone):
         blocks: int = 6,
         heads: int = 4,
         patch: int = 2,
+        boundary: str | Sequence[str] = "zero",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.boundary = check_boundary(boundary)
         self.width = check_integer("width", width, 1)
         self.blocks = check_integer("blocks", blocks, 1)
         self.heads = check_integer("heads", heads, 1)
@@ -158,22 +177,31 @@ class DiT(Backbone):
         policy, width = self.dtype_policy, self.width
         self.sizes = patched(data_shape[:-1], self.patch)
         values = self.patch ** len(self.sizes) * data_shape[-1]
-        sequence: BatchShape = (None, math.prod(self.sizes), width)
-        modulation: BatchShape = (None, sequence[1], _MODULATIONS * width)
+        patches = math.prod(self.sizes)
+        # A single token says no more than the global vector does.
+        self.appended = 0 if self.gamma_map or tokens_shape[1] == 1 else tokens_shape[1]
+        sequence: BatchShape = (None, patches + self.appended, width)
+        modulation: BatchShape = (None, patches, _MODULATIONS * width)
         self.stem = keras.layers.Dense(width, dtype=policy)
-        self.stem.build((None, values))
-        self.positions = [
-            self.add_weight(
+        self.stem.build((None, values // data_shape[-1] * self.channels_in))
+        periodic = periodic_axes(self.boundary, data_shape[:-1], self.patch)
+        self.turn = turns(self.sizes, periodic, width // self.heads, self.appended)
+        self.positions = {
+            axis: self.add_weight(
                 shape=(size, width),
                 initializer=RandomNormal(stddev=0.5),
                 name=f"position_{axis}",
             )
             for axis, size in enumerate(self.sizes)
-        ]
+            if not periodic[axis]
+        }
+        if self.appended:
+            self.token_stem = keras.layers.Dense(width, dtype=policy)
+            self.token_stem.build(tokens_shape)
         if self.gamma_map:
             self.local = GammaMapEmbedding(width)
             gammas = values // data_shape[-1] * self.gamma_channels
-            self.local.build((None, sequence[1], gammas))
+            self.local.build((None, patches, gammas))
             self.modulation = keras.layers.Dense(
                 _MODULATIONS * width, kernel_initializer="zeros", dtype="float32"
             )
@@ -183,6 +211,11 @@ class DiT(Backbone):
             block = TransformerBlock(self.heads, self.dropout, self.seed + i, dtype=policy)
             block.build(sequence, modulation, vector_shape)
             self.transformer.append(block)
+        self.cross = []
+        if self.context_shape is not None:
+            self.cross = [CrossAttention(self.heads, dtype=policy) for _ in self.transformer]
+            for attend in self.cross:
+                attend.build(sequence, self.context_shape)
         self.film = keras.layers.Dense(2 * width, dtype="float32")
         self.film.build(vector_shape)
         self.head = keras.layers.Dense(values, kernel_initializer="zeros", dtype=policy)
@@ -195,26 +228,37 @@ class DiT(Backbone):
         vector: Tensor,
         gamma: Tensor | None = None,
         training: bool | None = None,
+        context: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """Applies the blocks to the patches of y; see `Backbone.transform`.
 
         Args:
             y: ``(batch, *data_shape)``.
-            tokens: Not used: what they say is in the vector.
+            tokens: Embedded tokens, which are appended where patches have no gamma of their own.
             vector: Global vector.
             gamma: See `Backbone.transform`.
             training: As in Keras.
+            context: Elements of a condition, to which all attend before each block, and their mask.
         """
-        x = self.stem(self._sequence(y)) + ops.cast(self._position(), y.dtype)
+        spatial, remat = y.shape[1:-1], self.remat and bool(training)
+        x = self.stem(self._sequence(y))
+        if self.positions:
+            x = x + ops.cast(self._position(), y.dtype)
+        if self.appended:
+            x = ops.concatenate([x, self.token_stem(tokens)], axis=1)
         modulation = ops.zeros((1, 1, _MODULATIONS * self.width))
         if gamma is not None:
             modulation = self.modulation(self.local(self._sequence(gamma)))
-        for block in self.transformer:
-            remat = self.remat and bool(training)
-            x = call_block(block, x, modulation, vector, remat=remat, training=training)
+        for i, block in enumerate(self.transformer):
+            if context is not None:
+                x = x + call_block(self.cross[i], modulate(x, 0.0, 0.0), *context, remat=remat)
+            x = call_block(
+                block, x, modulation, vector, turn=self.turn, remat=remat, training=training
+            )
+        x = x[:, : math.prod(self.sizes)]
         shift, scale = ops.split(ops.expand_dims(self.film(vector), 1), 2, axis=-1)
-        x = ops.reshape(self.head(modulate(x, shift, scale)), (-1, *self.sizes, self._values(y)))
-        return from_patches(x, self.patch, y.shape[1:-1])
+        x = self.head(modulate(x, shift, scale))
+        return from_patches(ops.reshape(x, (-1, *self.sizes, x.shape[-1])), self.patch, spatial)
 
     def _sequence(self, x: Tensor) -> Tensor:
         """The patches of data, ``(batch, N, values of a patch)``."""
@@ -226,7 +270,7 @@ class DiT(Backbone):
     def _position(self) -> Tensor:
         """A vector for every patch, ``(N, width)``."""
         total = 0.0
-        for axis, table in enumerate(self.positions):
+        for axis, table in self.positions.items():
             shape = [1] * len(self.sizes) + [self.width]
             shape[axis] = self.sizes[axis]
             total = total + ops.reshape(table, shape)
@@ -235,4 +279,4 @@ class DiT(Backbone):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         own = {"width": self.width, "blocks": self.blocks, "heads": self.heads}
-        return {**super().get_config(), **own, "patch": self.patch}
+        return {**super().get_config(), **own, "patch": self.patch, "boundary": self.boundary}

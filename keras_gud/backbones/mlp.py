@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_gud.backbones.backbone import Backbone
 from keras_gud.backbones.blocks import call_block
+from keras_gud.backbones.lora import AdaptableDense
 from keras_gud.backbones.norm import GroupNorm
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import BatchShape, Shape, Tensor
@@ -40,9 +41,9 @@ class DenseBlock(keras.layers.Layer):
         self.norm.build(x_shape)
         self.film = keras.layers.Dense(2 * width, dtype="float32")
         self.film.build(vector_shape)
-        self.dense_in = keras.layers.Dense(width, activation="silu", dtype=policy)
+        self.dense_in = AdaptableDense(width, activation="silu", dtype=policy)
         self.dense_in.build(x_shape)
-        self.dense_out = keras.layers.Dense(width, kernel_initializer="zeros", dtype=policy)
+        self.dense_out = AdaptableDense(width, kernel_initializer="zeros", dtype=policy)
         self.dense_out.build(x_shape)
         self.dropout = None
         if self.rate > 0:

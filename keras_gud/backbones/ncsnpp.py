@@ -12,6 +12,7 @@ from keras_gud.backbones.backbone import Backbone, registry, require_spatial_axe
 from keras_gud.backbones.blocks import RESCALE, ResidualBlock, call_block, convolution
 from keras_gud.backbones.embedding import ProxyTimeEmbedding
 from keras_gud.backbones.norm import GroupNorm
+from keras_gud.backbones.periodic import check_boundary, periodic_axes
 from keras_gud.backbones.resampling import level_sizes, max_levels
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import BatchShape, Shape, Tensor
@@ -34,11 +35,12 @@ class NCSNpp(Backbone):
         widths: Channels per level, the finest first.
         blocks: Residual blocks per level on the way down; one more on the way up.
         heads: Heads of every attention layer; must divide the widths of its level.
+        boundary: As in `UNet`.
         **kwargs: Arguments of `Backbone`, e.g. `embedding_dim` or ``dtype="mixed_bfloat16"``.
 
     Raises:
-        ValueError: for empty widths; when built, for vectors or sizes that cannot be halved as
-            often as asked.
+        ValueError: for empty widths or unknown boundaries; when built, for vectors, sizes that
+            cannot be halved as often as asked, or periodic ones that 2 does not divide as often.
 
     Example:
     >>> network = NCSNpp(widths=(8, 16), blocks=1)
@@ -53,9 +55,11 @@ class NCSNpp(Backbone):
         widths: Sequence[int] = (128, 256, 256, 256),
         blocks: int = 4,
         heads: int = 1,
+        boundary: str | Sequence[str] = "zero",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.boundary = check_boundary(boundary)
         self.widths, self.blocks, self.heads = tuple(widths), blocks, heads
         if not self.widths or blocks < 1:
             raise ValueError(
@@ -77,7 +81,8 @@ class NCSNpp(Backbone):
         last = len(self.widths) - 1
         channels = self.widths[0]
         entering = (None, *data_shape[:-1], self.channels_in + self.gamma_channels)
-        self.stem = convolution(entering, channels, self.dtype_policy)
+        self.periodic = periodic_axes(self.boundary, data_shape[:-1], 2**last)
+        self.stem = convolution(entering, channels, self.dtype_policy, self.periodic)
         self.down, self.shrink, self.up, self.grow = [], [], [], []
         skips = [channels]
         for i, width in enumerate(self.widths):
@@ -104,7 +109,7 @@ class NCSNpp(Backbone):
         self.norm = GroupNorm()
         self.norm.build(final)
         self.head = convolution(
-            final, data_shape[-1], self.dtype_policy, kernel_initializer="zeros"
+            final, data_shape[-1], self.dtype_policy, self.periodic, kernel_initializer="zeros"
         )
 
     def _block(
@@ -118,6 +123,7 @@ class NCSNpp(Backbone):
             self.seed + self.block_count,
             resample=resample,
             rescale=True,
+            periodic=self.periodic,
             dtype=self.dtype_policy,
         )
         block.build((None, *self.sizes[level], channels), self.vector_shape)
@@ -127,7 +133,7 @@ class NCSNpp(Backbone):
         """A residual block and, where there are few positions, self-attention (else `None`)."""
         attend = None
         if math.prod(self.sizes[level]) <= ATTENTION_POSITIONS:
-            attend = SpatialAttention(self.heads, dtype=self.dtype_policy)
+            attend = SpatialAttention(self.heads, self.periodic, dtype=self.dtype_policy)
             attend.build((None, *self.sizes[level], width))
         return [self._block(level, channels, width), attend]
 
@@ -177,6 +183,7 @@ class NCSNpp(Backbone):
             "widths": self.widths,
             "blocks": self.blocks,
             "heads": self.heads,
+            "boundary": self.boundary,
         }
 
 

@@ -135,34 +135,36 @@ def from_patches(x: Tensor, patch: int, spatial: Shape) -> Tensor:
     return x
 
 
-def fir_upsample(x: Tensor, spatial: Shape) -> Tensor:
+def fir_upsample(x: Tensor, spatial: Shape, periodic: Sequence[bool] = ()) -> Tensor:
     """Doubles every axis with the filter (1, 3, 3, 1)/4, then crops to the sizes `spatial`.
 
     The filter of Karras et al. 2020 (arXiv:1912.04958), as in NCSN++; edges are repeated, so that
-    constants stay constant.
+    constants stay constant, and data go on at their other end where they are periodic.
 
     Args:
         x: ``(batch, *sizes, channels)``.
         spatial: The new sizes, each 2n or 2n - 1 for an old size n.
+        periodic: For each spatial axis whether it is periodic; `()`: none is.
     """
     for axis, size in enumerate(spatial, start=1):
-        before, after = _shifted(x, axis, -1), _shifted(x, axis, 1)
+        before, after = _neighbours(x, axis, periodic)
         pairs = ops.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis=axis + 1)
         shape = (-1, *x.shape[1:axis], 2 * x.shape[axis], *x.shape[axis + 1 :])
         x = _crop(ops.reshape(pairs, shape), axis, size)
     return x
 
 
-def fir_downsample(x: Tensor) -> Tensor:
-    """Halves every axis, rounding up, with the filter (1, 3, 3, 1)/8; edges are repeated.
+def fir_downsample(x: Tensor, periodic: Sequence[bool] = ()) -> Tensor:
+    """Halves every axis, rounding up, with the filter (1, 3, 3, 1)/8; edges as in `fir_upsample`.
 
     Args:
-        x: ``(batch, *sizes, channels)``.
+        x: ``(batch, *sizes, channels)``; the sizes of periodic axes are even.
+        periodic: As in `fir_upsample`.
     """
     for axis in range(1, len(x.shape) - 1):
         if x.shape[axis] % 2:
             x = ops.concatenate([x, _take(x, axis, slice(-1, None))], axis=axis)
-        before, after = _shifted(x, axis, -1), _shifted(x, axis, 1)
+        before, after = _neighbours(x, axis, periodic)
         even, odd = (slice(start, None, 2) for start in (0, 1))
         x = 0.375 * (_take(x, axis, even) + _take(x, axis, odd)) + 0.125 * (
             _take(before, axis, even) + _take(after, axis, odd)
@@ -178,8 +180,10 @@ def _crop(x: Tensor, axis: int, size: int) -> Tensor:
     return x if x.shape[axis] == size else _take(x, axis, slice(0, size))
 
 
-def _shifted(x: Tensor, axis: int, by: int) -> Tensor:
-    """Each position's neighbour one before (-1) or after (1) it; the edge is its own neighbour."""
-    if by < 0:
-        return ops.concatenate([_take(x, axis, slice(0, 1)), _take(x, axis, slice(0, -1))], axis)
-    return ops.concatenate([_take(x, axis, slice(1, None)), _take(x, axis, slice(-1, None))], axis)
+def _neighbours(x: Tensor, axis: int, periodic: Sequence[bool]) -> tuple[Tensor, Tensor]:
+    """Of each position the one before and the one after it; an edge is its own, or the other's."""
+    first, last = _take(x, axis, slice(0, 1)), _take(x, axis, slice(-1, None))
+    outside = (last, first) if periodic and periodic[axis - 1] else (first, last)
+    before = ops.concatenate([outside[0], _take(x, axis, slice(0, -1))], axis)
+    after = ops.concatenate([_take(x, axis, slice(1, None)), outside[1]], axis)
+    return before, after

@@ -23,6 +23,7 @@ from keras_gud.models import (
     description,
     diagnosis,
     exporting,
+    fine_tuning,
     inversion,
     likelihood,
     paths,
@@ -237,6 +238,7 @@ class GUDModel(backend.DistributedModel):
             metric.update(self, x, sample_weight)
         return loss
 
+    load_backbone = fine_tuning.load_backbone
     compile = trainer.compile
     fit = trainer.fit
     evaluate = trainer.evaluate

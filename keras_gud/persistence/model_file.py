@@ -104,13 +104,15 @@ def _require_keras_file(filepath: Any, zipped: bool | None) -> None:
 
 
 def _refuse_lora(model: keras.Model) -> None:
-    """A network is built again from its config, which knows nothing of what was enabled later."""
-    lora = [layer for layer in model.network._flatten_layers() if getattr(layer, "lora_rank", None)]
-    if lora:
+    """A network is built again from its config, which must know of what was enabled later."""
+    layers = model.network._flatten_layers()
+    lora = [layer for layer in layers if getattr(layer, "lora_enabled", False)]
+    expected: list[Any] = getattr(model.network, "lora_layers", list)()
+    if [id(layer) for layer in lora] != [id(layer) for layer in expected]:
         raise ValueError(
-            "Expected a network without LoRA in a file: it would be built again without. "
-            f"Received: {len(lora)} layers with `enable_lora`, the first {lora[0].name!r}. Sample "
-            "with it now, or train all weights."
+            "Expected a network without LoRA in a file, or with that of `Backbone.enable_lora`: it "
+            f"would be built again without. Received: {len(lora)} layers with `enable_lora`, the "
+            f"first {lora[0].name!r}. Sample with it now, or train all weights."
         )
 
 
@@ -179,13 +181,15 @@ def quantize(model: keras.Model, *args: Any, **kwargs: Any) -> None:
 
 
 def get_build_config(model: keras.Model) -> dict[str, Any] | None:
-    """Shape and kind of the data, from which everything is built again."""
+    """Shape and kind of the data, from which everything is built again, and what is frozen."""
     if not model.built:
         return None
     built = {"tokens": model.tokens.get_build_config()}
     # Keras builds the parts of a file by themselves; whoever calls `build_from_config` does not.
     parts = {name: part.get_build_config() for name, part in _built_parts(model).items()}
-    return model.data_space.get_build_config() | built | {"parts": parts}
+    frozen = [i for i, weight in enumerate(model.network.weights) if not weight.trainable]
+    built |= {"parts": parts, "frozen": frozen} if frozen else {"parts": parts}
+    return model.data_space.get_build_config() | built
 
 
 def _built_parts(model: keras.Model) -> dict[str, Any]:
@@ -203,6 +207,9 @@ def build_from_config(model: keras.Model, config: dict[str, Any]) -> None:
     model.moments.build_from_config({"data_shape": config["data_shape"]})
     model.data_space.build_from_config(config)
     model.build((None, *model.data_shape))
+    weights = model.network.weights
+    for i in config.get("frozen", ()):
+        weights[check_integer("frozen", i, 0)].trainable = False
 
 
 def compile_from_config(model: keras.Model, config: dict[str, Any]) -> None:

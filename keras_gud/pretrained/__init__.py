@@ -10,16 +10,13 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 import keras
-import numpy as np
 
-from keras_gud.backend import to_numpy
 from keras_gud.core.registry import near_match
 from keras_gud.models.gud_model import GUDModel
 
 # Loading a file finds the class of its model only if that has been imported.
 from keras_gud.models.latent_gud import LatentGUD  # noqa: F401
 from keras_gud.persistence import hub, inspection
-from keras_gud.persistence.inspection.limits import file_error
 
 __all__ = ["card", "load", "names"]
 
@@ -70,19 +67,7 @@ def load(
     if not _is_path(name):
         with resources.as_file(_file(name, _MODEL)) as file:
             return keras.saving.load_model(file, compile=False)
-    path = os.fspath(name)
-    if not path.endswith(_MODEL):
-        raise ValueError(f"Expected a path that ends in {_MODEL!r}. Received: name={name!r}.")
-    inspection.check_model(path, GUDModel, compile, max_bytes)
-    try:
-        model = keras.saving.load_model(path, compile=compile, safe_mode=True)
-    except Exception as error:  # an unknown configuration may raise anything
-        expected = "weights and a configuration that fit"
-        raise file_error(path, expected, f"{type(error).__name__} ({error})") from error
-    for weight in model.weights:
-        if not np.isfinite(to_numpy(keras.ops.cast(weight, "float32"))).all():
-            raise file_error(path, "finite weights", f"NaN or inf in {weight.path}")
-    return model
+    return inspection.load_model(name, GUDModel, compile, max_bytes)
 
 
 def names() -> list[str]:

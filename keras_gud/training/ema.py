@@ -69,6 +69,13 @@ class WeightAverage(keras.layers.Layer):
             aggregation="only_first_replica",
         )
 
+    def restart(self, network: keras.Layer) -> None:
+        """Starts the average again, at the network's present weights."""
+        self.follow(network)
+        self.count.assign(0.0)
+        for average, weight in zip(self.average, averaged_weights(network), strict=True):
+            average.assign(_copy(weight, weight.shape, average.dtype))
+
     def follow(self, network: keras.Layer) -> bool:
         """Makes the average that of the network's present weights, if these are others than before.
 
@@ -121,6 +128,17 @@ class WeightAverage(keras.layers.Layer):
             values(trainable), values(other), inputs, **training_argument(network, False)
         )
         return outputs
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes the averages in the order of the network's weights, whenever these came."""
+        for i, variable in enumerate([self.count, *self.average]):
+            store[str(i)] = variable
+
+    def load_own_variables(self, store: Any) -> None:
+        """Reads what `save_own_variables` wrote."""
+        self._check_load_own_variables(store)
+        for i, variable in enumerate([self.count, *self.average]):
+            variable.assign(store[str(i)])
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

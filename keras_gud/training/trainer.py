@@ -20,7 +20,7 @@ from keras_gud.data import arrays
 from keras_gud.data.source import Source
 from keras_gud.metrics import LikelihoodMetric
 from keras_gud.training import checkpoint as checkpoints
-from keras_gud.training.changed_network import follow_network, has_statistics
+from keras_gud.training.changed_network import follow_network, follow_trainable, has_statistics
 from keras_gud.training.compile_notice import CompileNotice, compiles
 from keras_gud.training.default_optimizer import default_optimizer
 from keras_gud.training.ended_data import StopWithData
@@ -191,6 +191,7 @@ def fit(
             part.check_divides()
     if not model.compiled:
         model.compile()
+    follow_trainable(model)
     with numpy_values():
         model.optimizer.build(model.trainable_variables)
     watch = TerminateOnNonFinite(model)
