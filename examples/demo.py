@@ -10,6 +10,9 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
+# On a CPU jax then has two devices, each for half a batch: a step takes 0.7 times as long on two
+# cores as one that XLA is to spread over both.
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
 
 import keras
 import numpy as np
@@ -92,6 +95,9 @@ def main():
     arguments = parse_arguments()
     arguments.out.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(arguments.seed)
+    if keras.backend.backend() == "jax" and len(keras.distribution.list_devices()) > 1:
+        parallel = keras.distribution.DataParallel(auto_shard_dataset=False)
+        keras.distribution.set_distribution(parallel)
     train = keras_gud.datasets.load("mnist-5000", split="train", n=arguments.train)
     held_out = keras_gud.datasets.load("mnist-5000", split="test", n=arguments.held_out)
     print(
