@@ -249,14 +249,21 @@ def _diffusion_of(model: LatentGUD) -> GUD:
     given["backbone"] = getattr(model.backbone, "identifier", model.backbone)
     others = {k: v for k, v in model.get_config().items() if k not in _NOT_OF_GUD}
     alone = GUD(**(others | given))
-    for name in ("tokens", "moments", "ema", "objective", "network"):
+    for name in ("tokens", "moments", "ema", "objective", "network", "conditions", "classes"):
         setattr(alone, name, getattr(model, name))
     alone.data_space.scaling = model.data_space.scaling
     alone.built = True
     return alone
 
 
-_NOT_OF_GUD = ("encoder", "decoder", "name", "format_version", "named_backbone")
+_NOT_OF_GUD = (
+    "encoder",
+    "decoder",
+    "name",
+    "format_version",
+    "named_backbone",
+    "condition",
+)
 
 
 def _in_batches(function, x, batch_size, verbose=0) -> Array:

@@ -276,9 +276,8 @@ def _estimate(model, view, x, state, labels, condition) -> tuple[Tensor, Tensor]
     if isinstance(x, np.ndarray) and x.dtype.kind == "f":
         check_finite(x)
     z = view.prior(view.basis(ops.convert_to_tensor(x, "float32")))
-    how = {"labels": labels, "condition": condition}
-    given = sampling_condition(model.conditions, len(x), **how) if model.conditions.names else {}
-    given = {name: ops.convert_to_tensor(value) for name, value in given.items()}
+    told = sampling_condition(model.conditions, len(x), labels=labels, condition=condition)
+    given = {name: ops.convert_to_tensor(value) for name, value in told.items()}
     return z, model.denoiser.in_view(view)(z, state, **given)
 
 

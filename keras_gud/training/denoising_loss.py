@@ -130,7 +130,8 @@ class DenoisingLoss(keras.layers.Layer):
         given, x, conditions = conditions_of(x), pick(x), denoisers[0].conditions
         absent = conditions.forms.absent(given)
         if absent:  # before any noise is drawn
-            raise conditions.forms.missing(absent, "x without it")
+            what = "labels" if conditions.forms.forms[0].kind == "labels" else "it"
+            raise conditions.forms.missing(absent, f"x without {what}")
         if training and self.seen is not None:
             label = ops.cast(given[conditions.names[0]], "int32")
             one_hot = ops.one_hot(label, conditions.classes, dtype="float32")

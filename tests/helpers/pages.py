@@ -37,9 +37,12 @@ def python_blocks(path: Path) -> list[str]:
     return [_OPTIONS.sub("", block) for block in _BLOCK.findall(path.read_text(encoding="utf-8"))]
 
 
-def _smallest(classes=None, **kwargs):
+def _smallest(classes=None, conditions=None, **kwargs):
     """A network that is evaluated soon."""
-    return TinyNet(classes=classes)
+    if conditions is None:
+        return TinyNet(classes=classes)
+    small = {"widths": (4,), "blocks": 1, "heads": 1, "embedding_dim": 8}
+    return keras_gud.backbones.UNet(**small, classes=classes, conditions=conditions)
 
 
 def run_page(path: Path, monkeypatch: pytest.MonkeyPatch, shorter: dict[str, str]) -> dict:

@@ -8,6 +8,7 @@ import numpy as np
 
 from helpers.exact_model import StandIn
 from keras_gud import bases, oracle, priors, schedules
+from keras_gud.conditioning import Conditions
 
 HEIGHT, LENGTH, MEMORY = 2, 8, 0.8
 ROWS = np.array([[1.0, 0.5], [0.5, 0.8]])
@@ -23,7 +24,7 @@ def covariance_of(columns: int) -> np.ndarray:
 class StripModel(StandIn):
     """What `tasks.extend` needs of a model; images lie on their side where `over` is "row"."""
 
-    kind, classes = "float", None
+    kind, conditions = "float", Conditions({})
 
     def __init__(self, b=0.7, over="column", reverse=False, basis="pixel", gamma_max=9.0):
         super().__init__()

@@ -154,7 +154,7 @@ MISTAKES = {
     "strong": (lambda m: m.sample(3, 0, "strong"), "`guidance` .*Received: guidance='strong'"),
     "typo": (lambda m: m.sample(3, label=0), "label=0.*Did you mean 'labels'"),
     "other typo": (lambda m: m.sample(3, 0, guidence=2.0), "Did you mean 'guidance'"),
-    "denoise": (lambda m: m.denoise(X, None, labels=7), f"{RANGE} 7"),
+    "denoise": (lambda m: m.denoise(X, m.schedule(0.5), labels=7), f"{RANGE} 7"),
 }
 
 
@@ -183,7 +183,7 @@ def test_a_bad_label_in_later_tf_data_poisons_nothing(conditional):
 
 NO_CLASSES = {
     "sample": lambda m: m.sample(2, labels=1),
-    "denoise": lambda m: m.denoise(X, None, labels=1),
+    "denoise": lambda m: m.denoise(X, m.schedule(0.5), labels=1),
     "elbo": lambda m: m.elbo(X, labels=Y),
     "elbo of a stream": lambda m: m.elbo(stream(X), labels=Y),
 }

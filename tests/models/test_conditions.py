@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers.networks import perturb
+from helpers.networks import as_numpy, perturb
 from keras import ops
 
 import keras_gud
@@ -44,7 +44,7 @@ def model():
     made.fit({"x": X, "words_mask": MASK} | GIVEN, batch_size=N, verbose=0)
     perturb(made.network)
     for average, weight in zip(made.ema.average, made.network.trainable_weights, strict=True):
-        average.assign(weight)
+        average.assign(as_numpy(weight))
     return made
 
 
@@ -241,7 +241,7 @@ def test_a_linear_condition_gives_conditional_densities_and_means():
     network.offset.assign((MAP @ centre - mean) / size)
     network.width.assign(WIDTH / np.mean(size))
     for average, weight in zip(made.ema.average, network.trainable_weights, strict=True):
-        average.assign(weight)
+        average.assign(as_numpy(weight))
     found = made.log_prob(x[:16].astype("float32"), condition=c[:16], start="prior")["log_prob"]
     expected = -0.5 * np.sum((x - c @ MAP.T)[:16] ** 2, axis=1) / WIDTH**2
     expected -= np.log(2 * np.pi * WIDTH**2)
