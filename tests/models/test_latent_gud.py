@@ -284,10 +284,10 @@ def test_threads_read_ahead_but_no_other_process_encodes():
     source = Source(Batches(workers=2, use_multiprocessing=True), forms=label_forms(3))
     batches = encoded.encode_stream(source, lambda x: x[:, 0, 0])
     assert (batches.workers, batches.use_multiprocessing) == (2, False)
-    found = [np.concatenate(part) for part in zip(*batches, strict=True)]
-    np.testing.assert_array_equal(found[0], WIDE[:, 0, 0])
-    np.testing.assert_array_equal(found[1], WIDE_LABELS)
-    np.testing.assert_array_equal(found[2], np.ones(40))
+    x, given, weight = zip(*batches, strict=True)
+    np.testing.assert_array_equal(np.concatenate(x), WIDE[:, 0, 0])
+    np.testing.assert_array_equal(np.concatenate([g["label"] for g in given]), WIDE_LABELS)
+    np.testing.assert_array_equal(np.concatenate(weight), np.ones(40))
 
 
 # -- saving ----------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ def test_keywords_of_training_before_data_are_read():
 
 
 def test_names_that_are_far_away_are_not_suggested():
-    for argument in ("flavour", "activation"):
+    for argument in ("flavour", "unroll"):
         with pytest.raises(ValueError, match="argument of `GUD`") as raised:
             keras_gud.GUD(**{argument: 4})
         assert "Did you mean" not in str(raised.value)
