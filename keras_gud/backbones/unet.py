@@ -131,7 +131,9 @@ class UNet(Backbone):
                 dtype=policy,
             )
             local = shape(i, LOCAL_WIDTH) if self.gamma_map else None
-            layer.build(shape(i, channels), tokens_shape, vector_shape, local, self.context_shape)
+            # What is attended to on the way down is in the skips; twice would cost twice.
+            context = self.context_shape if direction == 0 else None
+            layer.build(shape(i, channels), tokens_shape, vector_shape, local, context)
             return layer
 
         def shape(i: int, channels: int) -> BatchShape:
