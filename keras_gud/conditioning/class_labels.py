@@ -91,36 +91,3 @@ def missing(classes: int, received: str) -> ValueError:
         f"classes={classes}: as `y` beside an array, as batches (x, y[, sample_weight]), or in a "
         f"dictionary under one of the keys {KEYS}. Received: {received}."
     )
-
-
-# -- labels to sample with -------------------------------------------------------------------------
-
-
-def sampling_labels(labels: TensorLike | None, n: int, classes: int | None) -> np.ndarray | None:
-    """The labels of n samples, int32 ``(n,)``; `None` for a model without classes.
-
-    Args:
-        labels: `None` (the null label), an integer for all, or n integers.
-        n: Number of samples.
-        classes: Number of classes of the model, or `None`.
-
-    Raises:
-        ValueError: for labels out of range or of a model without classes, or another number of
-            them.
-
-    Example:
-
-    >>> sampling_labels(7, n=3, classes=10).tolist(), sampling_labels(None, 2, 10).tolist()
-    ([7, 7, 7], [10, 10])
-    """
-    if classes is None:
-        if labels is not None:
-            raise ValueError(
-                "Expected no `labels`, because the model was made without `classes`. "
-                f"Received: labels={labels!r}."
-            )
-        return None
-    if labels is None:
-        return np.full(n, classes, "int32")
-    label = to_numpy(labels)
-    return check(np.full(n, label) if label.ndim == 0 else label, n, classes)

@@ -16,7 +16,7 @@ from keras_gud.conditioning.forms import Form
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.fitted_layer import FittedLayer
 from keras_gud.core.registry import PACKAGE, Registry
-from keras_gud.core.streaming_moments import Moments
+from keras_gud.core.streaming_moments import Moments, varies
 from keras_gud.core.types import ArrayLike, BatchShape, Shape, Tensor
 
 # Values of images that are measured for their scale.
@@ -169,9 +169,8 @@ class MeasuredCondition(Condition):
             return
         moments.across_processes()
         variance = np.asarray(moments.variance)
-        least = (4.0 * np.finfo("float32").eps * np.abs(moments.mean)) ** 2
         self.centre.assign(moments.mean)
-        self.scale.assign(np.sqrt(np.where(variance > least, variance, 1.0)))
+        self.scale.assign(np.sqrt(np.where(varies(moments.mean, variance), variance, 1.0)))
 
     def encode(self, value: Tensor, mask: Tensor | None, data_shape: Shape) -> Tensor:
         """Standardised, with a last channel that says what counts."""

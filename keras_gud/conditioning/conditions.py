@@ -91,9 +91,13 @@ class Conditions(FittedLayer):
             found["label" if isinstance(kind, Labels) else "condition"] = kind
         return cls(found)
 
+    def items(self) -> list[tuple[str, Condition]]:
+        """Pairs of names and kinds, in order."""
+        return list(zip(self.names, self.kinds, strict=True))
+
     def arguments(self) -> dict[str, Any]:
         """The arguments of a model that is made with these, see `of`."""
-        kinds = dict(zip(self.names, self.kinds, strict=True))
+        kinds = dict(self.items())
         label = kinds.pop("label", None)
         if not isinstance(label, Labels):  # of another name, or none
             kinds |= {} if label is None else {"label": label}
@@ -107,8 +111,7 @@ class Conditions(FittedLayer):
     @property
     def forms(self) -> Forms:
         """How data hold them."""
-        pairs = zip(self.kinds, self.names, strict=True)
-        return Forms(tuple(kind.form(name) for kind, name in pairs))
+        return Forms(tuple(kind.form(name) for name, kind in self.items()))
 
     @property
     def classes(self) -> int | None:
@@ -118,8 +121,7 @@ class Conditions(FittedLayer):
     @property
     def network_kinds(self) -> dict[str, str]:
         """Names and kinds of all but labels, in the order in which a network is given them."""
-        pairs = zip(self.names, self.kinds, strict=True)
-        return {name: kind.kind for name, kind in pairs if kind.kind != "labels"}
+        return {name: kind.kind for name, kind in self.items() if kind.kind != "labels"}
 
     # -- building and measuring -------------------------------------------------------------------
 
@@ -134,7 +136,7 @@ class Conditions(FittedLayer):
             ValueError: where one is missing, or does not go with the data.
         """
         self.data_shape = tuple(data_shape)
-        for name, kind in zip(self.names, self.kinds, strict=True):
+        for name, kind in self.items():
             if name not in row_shapes and kind.kind != "labels":
                 raise self.forms.missing([name], "data without it")
             if not kind.built:
@@ -144,7 +146,7 @@ class Conditions(FittedLayer):
 
     def observe(self, values: Mapping[str, np.ndarray]) -> None:
         """Measures the raw values of a batch, by name."""
-        for name, kind in zip(self.names, self.kinds, strict=True):
+        for name, kind in self.items():
             if isinstance(kind, MeasuredCondition) and name in values:
                 kind.observe(values[name], values.get(name + MASK))
 
@@ -156,27 +158,25 @@ class Conditions(FittedLayer):
 
     def network_shapes(self) -> dict[str, BatchShape]:
         """Shapes of what a network is given, by name, in that order."""
-        pairs = zip(self.names, self.kinds, strict=True)
-        return {name: kind.encoded_shape(self.data_shape) for name, kind in pairs}
+        return {name: kind.encoded_shape(self.data_shape) for name, kind in self.items()}
 
     def get_build_config(self) -> dict[str, Any] | None:
         """The arguments of `build`."""
         if not self.built:
             return None
-        pairs = zip(self.names, self.kinds, strict=True)
-        shapes = {name: list(kind.row_shape) for name, kind in pairs if kind.kind != "labels"}
+        measured = [(n, kind) for n, kind in self.items() if isinstance(kind, MeasuredCondition)]
+        shapes = {name: list(kind.row_shape) for name, kind in measured}
         return {"data_shape": list(self.data_shape), "row_shapes": shapes}
 
     # -- what a denoiser is given -----------------------------------------------------------------
 
     def encode(self, values: Mapping[str, TensorLike]) -> dict[str, Tensor]:
         """Raw values of a batch, as `Forms.pick` finds them, encoded, by name."""
-        pairs = zip(self.names, self.kinds, strict=True)
         return {
             name: kind.encode(
                 ops.convert_to_tensor(values[name]), values.get(name + MASK), self.data_shape
             )
-            for name, kind in pairs
+            for name, kind in self.items()
             if name in values
         }
 
@@ -197,7 +197,7 @@ class Conditions(FittedLayer):
         if uniform is None or not encoded:
             return encoded
         together = uniform(()) if len(self.names) > 1 else None
-        for name, kind in zip(self.names, self.kinds, strict=True):
+        for name, kind in self.items():
             hidden = uniform(()) < kind.dropout
             if together is not None:
                 # A number below 1/2 decides for all, twice itself being uniform.
@@ -222,7 +222,7 @@ class Conditions(FittedLayer):
             )
         shapes = self.network_shapes() if self.built else {}
         inputs = []
-        for name, kind in zip(self.names, self.kinds, strict=True):
+        for name, kind in self.items():
             if name in encoded:
                 value = encoded[name]
             else:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from keras_gud.backend import to_numpy
-from keras_gud.conditioning.class_labels import sampling_labels
 from keras_gud.conditioning.conditions import GUIDANCE, INTERVAL, Conditions
 from keras_gud.conditioning.forms import MASK, Form
 from keras_gud.core.types import ArrayLike
@@ -28,16 +27,19 @@ def given_rows(
         ValueError: for conditions of other names, shapes or numbers, or that the model does not
             have.
     """
+    if labels is not None and conditions.classes is None:
+        raise ValueError(
+            "Expected no `labels`, because the model was made without `classes`. "
+            f"Received: labels={labels!r}."
+        )
     if condition is not None and not conditions.names:
         raise ValueError(
             "Expected no `condition`, because the model was made without one, "
             f"GUD(..., condition=...). Received: condition of type {type(condition).__name__}."
         )
     values: dict[str, Any] = {} if condition is None else conditions.forms.pick(condition, {})
-    classes = conditions.classes
     if labels is not None:
-        label = sampling_labels(labels, n, classes)  # raises without classes
-        values[conditions.names[0]] = label
+        values[conditions.names[0]] = labels
     found = {}
     for form in conditions.forms.forms:
         if form.name not in values:
@@ -111,62 +113,53 @@ def sampling_condition(
     [2.0, 2.0]
     """
     raw = given_rows(conditions, n, condition, labels)
-    strengths = _strengths(conditions, guidance, n)
-    for name, kind in zip(conditions.names, conditions.kinds, strict=True):
+    for name, kind in conditions.items():
         if name not in raw and kind.dropout == 0.0 and kind.kind != "labels":
             raise ValueError(
                 f"Expected the condition {name!r}: it was never hidden in training, "
                 "dropout=0. Received: none."
             )
-    bare = [name for name in _guided(conditions, strengths) if name not in raw]
-    changes = any((w != 1.0).any() for w in strengths.values())
-    if (
-        changes
-        and (bare or not conditions.names)
-        and not set(raw) & set(_guided(conditions, strengths))
-    ):
-        what = (
-            "`labels`" if conditions.classes is not None or not conditions.names else "`condition`"
-        )
-        raise ValueError(
-            f"Expected {what} with a `guidance` other than 1: guidance goes from the estimate "
-            f"without a label towards the one with it. Received: guidance={guidance!r}."
-        )
-    if not conditions.names:
-        return {}
+    strengths = _strengths(conditions, guidance, n)
+    _require_given(conditions, raw, strengths, guidance)
     found = encoded_rows(conditions, raw)
     if conditions.classes is not None and conditions.names[0] not in found:
         found[conditions.names[0]] = np.full(n, conditions.classes, "int32")
-    strengths = {name: w for name, w in strengths.items() if (w != 1.0).any()}
     if not strengths:
         return found
     # Where guidance is 0 for all samples, one evaluation of the network is enough.
-    if interval is None and list(strengths) == [GUIDANCE] and not strengths[GUIDANCE].any():
-        return {
-            name: to_numpy(kind.null(found[name]))
-            for name, kind in zip(conditions.names, conditions.kinds, strict=True)
-            if name in found
-        }
+    if interval is None and not strengths.get(GUIDANCE, np.ones(1)).any():
+        kinds = dict(conditions.items())
+        return {name: to_numpy(kinds[name].null(value)) for name, value in found.items()}
     return found | strengths | _check_interval(interval, n)
 
 
-def _guided(conditions: Conditions, strengths: Mapping[str, np.ndarray]) -> list[str]:
-    """The names of the conditions that are guided by."""
-    if GUIDANCE in strengths:
-        return list(conditions.names)
-    return [key.removeprefix(f"{GUIDANCE}_") for key in strengths]
+def _require_given(
+    conditions: Conditions, raw: Mapping[str, Any], strengths: Mapping[str, Any], guidance: Any
+) -> None:
+    """Raises a `ValueError` for guidance by what is not given."""
+    named = [key.removeprefix(f"{GUIDANCE}_") for key in strengths if key != GUIDANCE]
+    if (GUIDANCE in strengths and not raw) or any(name not in raw for name in named):
+        has_labels = conditions.classes is not None or not conditions.names
+        raise ValueError(
+            f"Expected {'`labels`' if has_labels else '`condition`'} with a `guidance` other than "
+            "1: guidance goes from the estimate without a label towards the one with it. "
+            f"Received: guidance={guidance!r}."
+        )
 
 
 def _strengths(conditions: Conditions, guidance: Any, n: int) -> dict[str, np.ndarray]:
+    """Strengths other than 1, by the name of their entry."""
     if not isinstance(guidance, Mapping):
-        return {GUIDANCE: check_guidance(guidance, n)}
+        strength = check_guidance(guidance, n)
+        return {GUIDANCE: strength} if (strength != 1.0).any() else {}
     unknown = [name for name in guidance if name not in conditions.names]
     if unknown:
         raise ValueError(
             f"Expected `guidance` by the names of conditions, {list(conditions.names)}. "
             f"Received: guidance of {unknown[0]!r}."
         )
-    return {f"{GUIDANCE}_{name}": check_guidance(w, n) for name, w in guidance.items()}
+    found = {f"{GUIDANCE}_{name}": check_guidance(w, n) for name, w in guidance.items()}
+    return {name: strength for name, strength in found.items() if (strength != 1.0).any()}
 
 
 def check_guidance(guidance: Any, n: int) -> np.ndarray:

@@ -18,6 +18,15 @@ _EXACT_ROWS, _EXACT_BLOCK = 1024, 2**16
 _CENTRE = 128.0
 
 
+def varies(mean: ArrayLike, variance: ArrayLike) -> np.ndarray:
+    """Whether values differ by more than the rounding of float32, from their moments; boolean.
+
+    >>> varies(np.array([1e6, 0.0]), np.array([1e-4, 1e-4])).tolist()
+    [False, True]
+    """
+    return np.asarray(variance) > (4.0 * np.finfo("float32").eps * np.asarray(mean)) ** 2
+
+
 def _as_numbers(batch: ArrayLike) -> np.ndarray:
     """The batch as an array: 8-bit values as they are, all else as float64."""
     batch = np.asarray(batch)

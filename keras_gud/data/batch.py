@@ -105,14 +105,15 @@ def warn_unused(batch: Batch, forms: Forms) -> None:
     Warns:
         UserWarning: by name. Python shows the same warning once.
     """
-    label = None if forms else pick_label(batch)
-    if label is not None:
+    entries = batch[0] if isinstance(batch, (tuple, list)) and len(batch) else batch
+    # What stands beside the data of a model with conditions is those.
+    label = pick_label(entries if forms else batch)
+    if label is not None and not {*class_labels.KEYS} & {*forms.keys}:
         warnings.warn(
             "The labels are not used: the model has no classes. To condition it on them: "
             "GUD(..., classes=<their number>).",
             stacklevel=2,
         )
-    entries = batch[0] if isinstance(batch, (tuple, list)) and len(batch) else batch
     if not isinstance(entries, dict):
         return
     x, known = pick(entries), {*class_labels.KEYS, *forms.keys}

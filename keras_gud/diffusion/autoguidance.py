@@ -8,14 +8,14 @@ import weakref
 from keras import ops
 
 from keras_gud.core.types import DenoiserFunction, Tensor
-from keras_gud.diffusion.guidance import KEPT, guided_eps
+from keras_gud.diffusion.guidance import WrappedDenoiser, guided_eps
 from keras_gud.diffusion.noising_state import NoisingState
 
 # By the ids of both denoisers; samplers know their compiled loops by the identity of a denoiser.
 _known: "weakref.WeakValueDictionary[tuple[int, int], Autoguided]" = weakref.WeakValueDictionary()
 
 
-class Autoguided:
+class Autoguided(WrappedDenoiser):
     """A denoiser guided by a weaker one of the same components.
 
     Args:
@@ -38,12 +38,8 @@ class Autoguided:
     """
 
     def __init__(self, denoiser: DenoiserFunction, weaker: DenoiserFunction) -> None:
-        self.denoiser, self.weaker = denoiser, weaker
-        read = [*getattr(denoiser, "variables", ()), *getattr(weaker, "variables", ())]
-        self.variables = list({id(v): v for v in read}.values())
-        for name in KEPT:
-            if hasattr(denoiser, name):
-                setattr(self, name, getattr(denoiser, name))
+        super().__init__(denoiser, weaker)
+        self.weaker = weaker
 
     @classmethod
     def of(cls, denoiser: DenoiserFunction, weaker: DenoiserFunction) -> "Autoguided":

@@ -46,7 +46,24 @@ _known: "weakref.WeakValueDictionary[tuple[int, int, int], Guided]" = weakref.We
 KEPT = ("data_shape", "start", "log_start", "classes", "conditions")
 
 
-class Guided:
+class WrappedDenoiser:
+    """What samplers need of a denoiser, of one around another: `KEPT`, and the variables it reads.
+
+    Args:
+        denoiser: The inner one.
+        *others: What else a call reads: anything with an attribute `variables`.
+    """
+
+    def __init__(self, denoiser: DenoiserFunction, *others: Any) -> None:
+        self.denoiser = denoiser
+        read = [v for part in (denoiser, *others) for v in getattr(part, "variables", ())]
+        self.variables = list({id(v): v for v in read}.values())
+        for name in KEPT:
+            if hasattr(denoiser, name):
+                setattr(self, name, getattr(denoiser, name))
+
+
+class Guided(WrappedDenoiser):
     """A denoiser whose estimates pass through a guide; samplers take it as any other denoiser.
 
     Args:
@@ -80,13 +97,9 @@ class Guided:
 
     def __init__(self, denoiser: DenoiserFunction, guide: Guide) -> None:
         _check(guide)
-        self.denoiser, self.guide = denoiser, guide
+        self.guide = guide
         owner = guide if hasattr(guide, "variables") else getattr(guide, "__self__", None)
-        read = [*getattr(denoiser, "variables", ()), *getattr(owner, "variables", ())]
-        self.variables = list({id(v): v for v in read}.values())
-        for name in KEPT:
-            if hasattr(denoiser, name):
-                setattr(self, name, getattr(denoiser, name))
+        super().__init__(denoiser, owner)
 
     @classmethod
     def of(cls, denoiser: DenoiserFunction, guide: Guide | None) -> DenoiserFunction:

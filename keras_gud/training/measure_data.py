@@ -9,7 +9,7 @@ import numpy as np
 from keras_gud import backend
 from keras_gud.bases.batches import join
 from keras_gud.core.progress import Progress, is_live
-from keras_gud.core.streaming_moments import Covariance, Moments
+from keras_gud.core.streaming_moments import Covariance, Moments, varies
 from keras_gud.core.types import Array, Shape
 from keras_gud.data.checks import check_batch, check_varied
 from keras_gud.data.value_grid import ValueGrid
@@ -100,8 +100,7 @@ class Passes:
             scale = _broadcastable(data_scale, self.data_shape)
         elif by_column:
             # Columns that are constant up to rounding keep their unit.
-            least = (4.0 * np.finfo("float32").eps * mean) ** 2
-            scale = np.sqrt(np.where(variance > least, variance + step**2 / 12.0, 1.0))
+            scale = np.sqrt(np.where(varies(mean, variance), variance + step**2 / 12.0, 1.0))
         else:
             scale = np.sqrt(variance.mean() + step**2 / 12.0)
         centre = mean if by_column else mean.mean()

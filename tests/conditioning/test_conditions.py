@@ -207,6 +207,10 @@ def test_unusable_conditions(conditions, condition, message):
     [
         ({"guidance": 2.0}, "with a `guidance` other than 1"),
         ({"guidance": {"place": 2.0}}, "with a `guidance` other than 1"),
+        (
+            {"condition": {"words": RAW["words"][:2]}, "guidance": {"words": 2.0, "place": 2.0}},
+            "with a `guidance` other than 1",
+        ),
         ({"guidance": {"plce": 2.0}}, "`guidance` by the names.*'plce'"),
         ({"guidance": np.inf}, "finite number"),
         ({"condition": some(2), "guidance": 2.0, "interval": (0.6, 0.5)}, "two growing times"),

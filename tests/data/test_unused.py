@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers.conditions import label_forms
 
+from keras_gud.conditioning.forms import Form, Forms
 from keras_gud.data.checks import check_layout
 from keras_gud.data.source import Source
 
@@ -70,3 +71,12 @@ def test_square_examples_may_be_grey_images():
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         check_layout(np.zeros((2, 28, 12), "float32"))
+
+
+def test_labels_beside_another_condition():
+    forms = Forms((Form("size", "vector"),))
+    with pytest.warns(UserWarning, match="The labels are not used"):
+        Source(stream({"x": X, "size": np.ones((len(X), 1)), "label": LABELS}), forms=forms)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Source(stream((X, np.ones((len(X), 1)))), forms=forms)
