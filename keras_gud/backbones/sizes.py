@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ from keras_gud.backbones.dit import DiT
 from keras_gud.backbones.mlp import MLP
 from keras_gud.backbones.resampling import level_sizes, max_levels, patched
 from keras_gud.backbones.unet import ATTENTION_POSITIONS, UNet
+from keras_gud.core.arguments import check_keywords, constructor_arguments
 from keras_gud.core.types import Identifier, Shape
 
 _UNETS: dict[str, dict[str, Any]] = {
@@ -132,3 +133,40 @@ def get(
     if not inspect.isclass(factory):
         kwargs["data_shape"] = data_shape
     return registry.get(identifier, **kwargs)
+
+
+# What a model decides by itself, and what is of no use to a network.
+_NO_OPTIONS = {"gamma_map", "classes", "conditions", "dtype", "lora_rank"}
+_NO_OPTIONS |= {"activity_regularizer", "autocast"}
+
+
+def check_options(
+    identifier: str, options: Mapping[str, Any], data_shape: Shape | None = None
+) -> None:
+    """Raises a `ValueError` for arguments, or values of them, that a network does not take.
+
+    Args:
+        identifier: A name, as in `get`.
+        options: The arguments.
+        data_shape: Shape of one example; `None`: a size may become either of its networks.
+
+    Example:
+
+    >>> check_options("small", {"widths": (32, 64), "remat": True})
+    >>> check_options("small", {"remat": True, "widths": (32, 64)}, data_shape=(5,))
+    Traceback (most recent call last):
+    ValueError: Expected an argument of `MLP`, one of ['blocks', 'dropout', 'embedding_dim', \
+'mixers', 'name', 'remat', 'seed', 'trainable', 'width']. Received: widths=(32, 64). \
+Did you mean 'width'?
+    """
+    either = data_shape is None and identifier.lower() in _MLPS
+    shapes = [data_shape, (1,)] if either else [data_shape]
+    kinds = [type(get(identifier, shape)) for shape in shapes]
+    taken = [constructor_arguments(kind, keras.layers.Layer) - _NO_OPTIONS for kind in kinds]
+    name = " or ".join(kind.__name__ for kind in kinds)
+    check_keywords(name, dict(options), set().union(*taken))
+    fitting = [shape for shape, names in zip(shapes, taken, strict=True) if names >= set(options)]
+    if not fitting:
+        check_keywords(kinds[0].__name__, dict(options), taken[0])
+    for shape in fitting:
+        get(identifier, shape, **options)

@@ -94,6 +94,27 @@ def check_keywords(function: str, given: dict[str, Any], known: Iterable[str]) -
             )
 
 
+def constructor_arguments(kind: type, base: type) -> set[str]:
+    """Names of the arguments of a class's constructor, and of those that it passes its own on to.
+
+    Args:
+        kind: The class.
+        base: The last of its bases that counts.
+
+    Example:
+
+    >>> class Base:
+    ...     def __init__(self, size): ...
+    >>> class Kind(Base):
+    ...     def __init__(self, rate, **kwargs): ...
+    >>> sorted(constructor_arguments(Kind, Base))
+    ['rate', 'size']
+    """
+    kinds = [each for each in kind.__mro__ if issubclass(each, base)]
+    names = {name for each in kinds for name in inspect.signature(each.__init__).parameters}
+    return names - {"self", "args", "kwargs"}
+
+
 def check_keywords_of(
     method: Callable[..., Any], given: dict[str, Any], *also: Callable[..., Any]
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_gud import backbones, bases, presets, priors, schedules
+from keras_gud.backbones import sizes
 from keras_gud.backend import torch_has_gpu
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.types import Shape
@@ -32,6 +33,9 @@ class GUD(GUDModel):
             ``"frequency"``, ``"vp"``, ...
         backbone: A size, ``"tiny"``, ``"small"`` or ``"base"``, or a network of your own that is
             called as ``[y, tokens]``, with ``classes`` as ``[y, tokens, labels]`` (`GUDModel`).
+        backbone_options: Further arguments of a network that is given by its name, e.g.
+            ``{"boundary": "periodic"}``, ``{"dropout": 0.1}`` or ``{"remat": True}``
+            (`keras_gud.backbones`).
         backbone_dtype: The network's dtype policy, e.g. ``"mixed_bfloat16"``; default: Keras'
             global policy. Everything else stays float32.
         **kwargs: Further arguments of `GUDModel`: `prediction`, `weighting`, `ema_decay`,
@@ -60,6 +64,7 @@ class GUD(GUDModel):
         backbone: Any = "small",
         *,
         preset: str | dict[str, Any] | None = None,
+        backbone_options: dict[str, Any] | None = None,
         backbone_dtype: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -75,8 +80,14 @@ class GUD(GUDModel):
         if backbone_dtype is None:
             backbone_dtype = keras.config.dtype_policy().name
         _check_policy(backbone_dtype)
+        options = dict(backbone_options or {})
+        if options and not isinstance(backbone, str):
+            raise ValueError(
+                "Expected `backbone_options` beside the name of a network; others have theirs. "
+                f"Received: backbone_options={options} with a {type(backbone).__name__}."
+            )
         if not isinstance(backbone, keras.layers.Layer):
-            backbone = _NamedBackbone(backbone, backbone_dtype)
+            backbone = _NamedBackbone(backbone, backbone_dtype, options)
         super().__init__(
             bases.get(basis), priors.get(prior), schedules.get(schedule), backbone, **kwargs
         )
@@ -105,7 +116,10 @@ class GUD(GUDModel):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return super().get_config() | {"backbone_dtype": self.backbone_dtype}
+        # The config of a network that is built has its options.
+        options = {} if self.built else getattr(self.backbone, "options", {})
+        own = {"backbone_options": dict(options), "backbone_dtype": self.backbone_dtype}
+        return super().get_config() | own
 
 
 def _refuse_presets(given: dict[str, Any]) -> None:
@@ -131,14 +145,17 @@ class _NamedBackbone:
     Args:
         identifier: As `backbones.get` takes it.
         dtype: Name of its dtype policy.
+        options: Further arguments of the network.
 
     Raises:
-        ValueError: for an unknown name, before any data are read.
+        ValueError: for an unknown name or option, before any data are read.
     """
 
-    def __init__(self, identifier: Any, dtype: str):
+    def __init__(self, identifier: Any, dtype: str, options: dict[str, Any]):
         backbones.get(identifier)
-        self.identifier, self.dtype = identifier, dtype
+        if options:
+            sizes.check_options(identifier, options)
+        self.identifier, self.dtype, self.options = identifier, dtype, options
 
     def __call__(
         self,
@@ -148,7 +165,9 @@ class _NamedBackbone:
         conditions: dict[str, str] | None = None,
     ) -> keras.layers.Layer:
         _check_float16(self.dtype, data_shape)
-        kwargs: dict[str, Any] = {"gamma_map": gamma_map, "classes": classes}
+        if self.options:
+            sizes.check_options(self.identifier, self.options, data_shape)
+        kwargs = self.options | {"gamma_map": gamma_map, "classes": classes}
         kwargs |= {"conditions": conditions} if conditions else {}
         return backbones.get(self.identifier, data_shape=data_shape, dtype=self.dtype, **kwargs)
 

@@ -1,7 +1,6 @@
 """`GUDModel`: a Keras model that learns to denoise in any basis, along any family of schedules."""
 
 import functools
-import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,7 +10,7 @@ from keras_gud import backend, regions
 from keras_gud.backbones import contract
 from keras_gud.conditioning.conditions import Conditions
 from keras_gud.conditioning.gamma_tokens import GammaTokens
-from keras_gud.core.arguments import check_keywords, require_built
+from keras_gud.core.arguments import check_keywords, constructor_arguments, require_built
 from keras_gud.core.registry import PACKAGE
 from keras_gud.core.seeding import seeded_defaults
 from keras_gud.core.types import Shape, Tensor
@@ -122,10 +121,8 @@ class GUDModel(backend.DistributedModel):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        kinds = [kind for kind in type(self).__mro__ if issubclass(kind, GUDModel)]
-        names = {name for kind in kinds for name in inspect.signature(kind.__init__).parameters}
-        names -= {"self", "kwargs"}
-        check_keywords(type(self).__name__, kwargs, names | {"name", "dtype", "trainable"})
+        known = constructor_arguments(type(self), GUDModel) | {"name", "dtype", "trainable"}
+        check_keywords(type(self).__name__, kwargs, known)
         # Statistics, gamma and the loss are float32; only the network may compute in less.
         super().__init__(**({"dtype": "float32"} | kwargs))
         self.basis, self.prior, self.schedule = basis, prior, schedule

@@ -21,7 +21,7 @@ def naming_what_to_lower(batch_size: int) -> Iterator[None]:
         said = str(error).strip().split("\n")[0] or type(error).__name__
         raise MemoryError(
             f"Expected the device to have memory for a training step. Received: {said[:200]} "
-            f"Lower `batch_size` (it is {batch_size}), take `backbone_dtype='mixed_bfloat16'`, a "
-            "network made with `remat=True` (`keras_gud.backbones.get(..., remat=True)`) or a "
-            "smaller one. The model has kept its weights and can be used and trained on."
+            f"Lower `batch_size` (it is {batch_size}), take `backbone_dtype='mixed_bfloat16'`, "
+            "`backbone_options={'remat': True}` (of a network of your own: `remat=True`) or a "
+            "smaller network. The model has kept its weights and can be used and trained on."
         ) from error
