@@ -5,6 +5,8 @@ The density is proportional to exp(-S), with the neighbours to the right and bel
     S = sum_x (1 - 2 lambda) phi_x^2 + lambda phi_x^4 - 2 kappa phi_x (phi_right + phi_below)
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 # Around the phase transition: disordered, near it, ordered.
@@ -13,16 +15,19 @@ _LAMBDA = 0.02
 _SWEEPS = 100
 
 
-def phi4_fields(size: int, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Fields at three couplings, by 100 Metropolis sweeps over a checkerboard from noise.
+def phi4_fields(
+    size: int, n: int, rng: np.random.Generator, kappas: Sequence[float] = KAPPAS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fields at several couplings, by 100 Metropolis sweeps over a checkerboard from noise.
 
     Args:
         size: Edge of the lattice, an even number.
         n: How many fields.
         rng: Draws them.
+        kappas: The couplings, which the fields have by turns.
 
     Returns:
-        float32 ``(n, size, size, 1)``, and which of `KAPPAS` each has, int32 ``(n,)``.
+        float32 ``(n, size, size, 1)``, and which of `kappas` each has, int32 ``(n,)``.
 
     Raises:
         ValueError: for an odd size, on which a checkerboard does not close.
@@ -35,8 +40,8 @@ def phi4_fields(size: int, n: int, rng: np.random.Generator) -> tuple[np.ndarray
     """
     if size % 2 or size < 2:
         raise ValueError(f"Expected an even `size` of a lattice. Received: size={size}.")
-    labels = (np.arange(n) % len(KAPPAS)).astype("int32")
-    kappa = np.asarray(KAPPAS)[labels][:, None, None]
+    labels = (np.arange(n) % len(kappas)).astype("int32")
+    kappa = np.asarray(kappas)[labels][:, None, None]
     phi = rng.normal(size=(n, size, size)).astype("float32")
     colour = np.add.outer(np.arange(size), np.arange(size)) % 2
     for _ in range(_SWEEPS):
