@@ -23,7 +23,7 @@ TRAINED = np.linspace(0.22, 0.30, 9)
 BETWEEN = (TRAINED[1:] + TRAINED[:-1]) / 2
 # Of fields ``(n, size, size)``: a number for each.
 OBSERVABLES = {
-    "|mean of phi|": lambda phi: np.abs(phi.mean(axis=(1, 2))),
+    "magnetisation": lambda phi: np.abs(phi.mean(axis=(1, 2))),
     "mean of phi^2": lambda phi: (phi**2).mean(axis=(1, 2)),
     "mean of phi times its neighbour": lambda phi: (phi * np.roll(phi, 1, 2)).mean(axis=(1, 2)),
 }

@@ -109,9 +109,8 @@ def main():
         schedule=schedules.Hierarchical(a=(0.0, 0.7), b=(0.0, 0.7)),
         region=["inpaint", "upscale"],
         # One residual block a level: two make better digits, but not within four minutes.
-        backbone=keras_gud.backbones.get(
-            arguments.backbone, train.shape[1:], blocks=1, gamma_map=True
-        ),
+        backbone=arguments.backbone,
+        backbone_options={"blocks": 1},
         seed=arguments.seed,
     )
     print("Training on all paths from all at once to coarse to fine and left to right.")

@@ -30,6 +30,8 @@ def in_one_line(model: keras.Model) -> str:
         said.append(f"further paths={len(model.region)}")
     if model.classes is not None:
         said.append(f"classes={model.classes}")
+    if kinds := model.conditions.network_kinds:
+        said.append(f"condition={kinds}")
     if model.built:
         size = model.network.count_params()
         network = type(model.network).__name__

@@ -54,6 +54,7 @@ def test_demo(tmp_path):
 
 # Quick, but with much to compile: one backend is enough, what they call is tested on every one.
 on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="runs on jax")
+on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="runs on torch")
 
 
 @pytest.mark.slow
@@ -239,3 +240,18 @@ def test_measures_of_restored_images(of_examples, rng):
 def test_posterior(tmp_path):
     printed = run("posterior.py", tmp_path, "--quick")
     assert printed.count("told apart") == 4
+
+
+@pytest.mark.slow
+@on_torch
+def test_super_resolution(tmp_path):
+    printed = run("super_resolution.py", tmp_path, "--quick")
+    assert "| trained on pairs | 1 |" in printed
+    assert "| a task of one network | 1 |" in printed
+
+
+@pytest.mark.slow
+@on_torch
+def test_coupling(tmp_path):
+    printed = run("coupling.py", tmp_path, "--quick")
+    assert printed.count("| 0.2") == 8

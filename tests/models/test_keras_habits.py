@@ -277,3 +277,9 @@ def test_a_model_says_what_it_is():
     )
     model.adapt(np.random.default_rng(0).normal(size=(16, 4)), verbose=0)
     assert repr(model).endswith("OneWeightPerValue of 4e-06M weights, data_shape=(4,)>")
+
+
+@pytest.mark.once
+def test_a_model_says_what_it_is_conditioned_on():
+    model = keras_gud.GUD(classes=3, condition={"place": "vector"})
+    assert "classes=3, condition={'place': 'vector'}, backbone=" in repr(model)
