@@ -1,5 +1,6 @@
 """`LatentGUD`: a diffusion model of what an encoder makes of the data."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 
 from keras_gud import presets
 from keras_gud.backend import to_numpy
+from keras_gud.bases import Basis
 from keras_gud.core.arguments import check_integer, require_built
 from keras_gud.core.progress import Progress
 from keras_gud.core.registry import PACKAGE
@@ -19,6 +21,10 @@ from keras_gud.models.autoencoder import Autoencoder
 from keras_gud.models.data_space import DataSpace
 from keras_gud.models.gud import GUD
 from keras_gud.priors import Isotropic
+from keras_gud.training.measure_data import GroupScale
+
+# What is saved beside the encoders and the decoder; see `LatentGUD`.
+_Encoders = keras.layers.Layer | Sequence[keras.layers.Layer] | Mapping[str, keras.layers.Layer]
 
 
 class LatentSpace(DataSpace):
@@ -27,13 +33,27 @@ class LatentSpace(DataSpace):
     Its shape and kind are those of the latents, the diffusion's data.
 
     Args:
-        autoencoder: The pair.
+        autoencoder: Encoders and decoder.
         shape: Shape of one latent, where it is known.
+        bases: The bases in which latents are diffused, which are told of several streams.
     """
 
-    def __init__(self, autoencoder: Autoencoder, shape: Shape | None = None) -> None:
+    def __init__(
+        self,
+        autoencoder: Autoencoder,
+        shape: Shape | None = None,
+        bases: Iterable[Basis] = (),
+    ) -> None:
         super().__init__(shape, "none")
-        self.autoencoder = autoencoder
+        self.autoencoder, self.bases = autoencoder, list(bases)
+
+    @property
+    def measured_scale(self) -> Any:
+        """A scale for each of several streams; one latent has that of the prior."""
+        streams = self.autoencoder.streams
+        if not streams.several:
+            return super().measured_scale
+        return GroupScale(streams.sizes, tuple(map(streams.argument, range(len(streams.keys)))))
 
     def open(
         self,
@@ -53,7 +73,7 @@ class LatentSpace(DataSpace):
         """
         raw = super().open(x, y, sample_weight, batch_size, divided=divided, **kwargs)
         if self.kind is None:
-            self.autoencoder.open(raw.first.shape[1:], data_kind(raw.first))
+            self._open_autoencoder(raw.first.shape[1:], data_kind(raw.first))
             self.shape = self.autoencoder.latent_shape
         raw.guard(self.autoencoder.check)
         if raw.is_array:
@@ -64,6 +84,12 @@ class LatentSpace(DataSpace):
             x, y, sample_weight = encoded.encode_stream(raw, self.autoencoder.encode), None, None
         kwargs |= {"shuffle": shuffle, "divided": divided}
         return super().open(x, y, sample_weight, batch_size, **kwargs)
+
+    def _open_autoencoder(self, data_shape: Shape, kind: str) -> None:
+        self.autoencoder.open(data_shape, kind)
+        if self.autoencoder.streams.several:
+            for basis in self.bases:
+                basis.streams = self.autoencoder.streams.sizes
 
     def encode(self, x: Array, batch_size: int | None = None, verbose: int = 0) -> Array:
         """Raw data, checked, to latents, float32 ``(n, *latent_shape)``, batch by batch."""
@@ -105,7 +131,7 @@ class LatentSpace(DataSpace):
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Takes what `get_build_config` returned."""
-        self.autoencoder.open(**config["raw"])
+        self._open_autoencoder(**config["raw"])
         super().build_from_config(config)
 
 
@@ -130,20 +156,34 @@ class LatentGUD(GUD):
     probability flow, from data to noise and back through both maps; the autoencoder alone is
     `to_latents` and `from_latents`.
 
+    **Several encoders** give streams of latents of the same data (Latent Forcing,
+    arXiv:2602.11401; asynchronous latents, arXiv:2606.19662), say one of textures and one of
+    meaning. The streams are groups of channels of one joined latent, and the coordinate
+    ``"stream"`` of the basis numbers them, so that any schedule may tell them apart:
+    ``schedules.Staggered("cosine")`` generates one before the other, by an offset that may differ
+    from sample to sample in training, ``schedules.Learned(over="stream")`` learns a curve for each,
+    and `optimize_path` searches. Each stream is divided by a scale of its own. A latent on a finer
+    grid is folded onto the coarsest one, blocks of f x f places to f^2 c channels; one that does
+    not divide is refused, and so are vectors beside maps.
+
     Args:
         encoder: Keras layer or model from data to latents, one tensor ``(batch, *latent_shape)``:
             vectors, series, images or volumes, channels last. 8-bit data come to it as floats
             ``(x + 1/2)/128 - 1``, within (-1, 1); floats as they are. Of a variational encoder
-            give the mean, e.g. ``keras.Model(encoder.input, encoder.output[0])``.
+            give the mean, e.g. ``keras.Model(encoder.input, encoder.output[0])``. Or several, a
+            list or a dict by name: see above.
         decoder: Keras layer or model from latents to the same floats.
+        decode_from: Of several streams the one that the decoder is given, by its name or its
+            number; or a list of them, which it is then called with. Default: the first.
         prior: As in `GUD`; default: see above, unless the preset has one.
         preset: As in `GUD`.
         **kwargs: Arguments of `GUD`: ``basis="haar"``, ``schedule=...``, ``classes=10``, ...
 
     Raises:
         TypeError: for an encoder or decoder that is no Keras layer or model.
-        ValueError: as `GUD`; in `fit` also for an encoder that cannot take the data, or a decoder
-            that returns another shape than theirs.
+        ValueError: as `GUD`, and for an unknown stream; in `fit` also for an encoder that cannot
+            take the data, latents that do not fit together, one that never varies, or a decoder
+            that returns another shape than that of the data.
 
     Example:
 
@@ -154,13 +194,25 @@ class LatentGUD(GUD):
     >>> samples = model.sample(3, steps=5, seed=0)
     >>> model.to_latents(x).shape, samples.shape, str(samples.dtype)
     ((64, 4, 4, 1), (3, 8, 8, 1), 'uint8')
+
+    Means over blocks before the details, or together with them:
+
+    >>> encoders = {"details": keras.layers.Identity(), "means": keras.layers.AveragePooling2D(4)}
+    >>> model = LatentGUD(encoders, keras.layers.Identity(), backbone="tiny",
+    ...                   schedule=keras_gud.schedules.Staggered("cosine", offset=(-0.5, 0.5)))
+    >>> history = model.fit(x, epochs=1, verbose=0)
+    >>> latents = model.to_latents(x)
+    >>> latents.shape, model.split_latents(latents)["details"].shape
+    ((64, 2, 2, 17), (64, 8, 8, 1))
+    >>> together, means_first = (model.sample(2, steps=5, offset=b) for b in (0.0, -0.5))
     """
 
     def __init__(
         self,
-        encoder: keras.layers.Layer,
+        encoder: _Encoders,
         decoder: keras.layers.Layer,
         *,
+        decode_from: str | int | Sequence[str | int] | None = None,
         prior: Any = None,
         preset: str | dict[str, Any] | None = None,
         **kwargs: Any,
@@ -170,16 +222,18 @@ class LatentGUD(GUD):
                 "Expected no `data_scale`: the scale of latents is that of the prior. "
                 f"Received: data_scale={kwargs['data_scale']!r}."
             )
-        autoencoder = Autoencoder(encoder, decoder)
+        autoencoder = Autoencoder(encoder, decoder, decode_from)
         parts = {} if preset is None else presets.get(preset)
         if prior is None and "prior" not in parts:
             prior = Isotropic(scale=None)
         super().__init__(prior=prior, preset=parts, **kwargs)
-        self.data_space: LatentSpace = LatentSpace(autoencoder, self.data_shape)
+        self.decode_from = decode_from
+        bases = {id(view.basis): view.basis for view in self.views}.values()
+        self.data_space: LatentSpace = LatentSpace(autoencoder, self.data_shape, bases)
 
     @property
-    def encoder(self) -> keras.layers.Layer:
-        """The encoder; Keras saves it with the model, as a public attribute."""
+    def encoder(self) -> Any:
+        """The encoder, or several as given; Keras saves them with the model, as an attribute."""
         return self.data_space.autoencoder.encoder
 
     @property
@@ -220,6 +274,28 @@ class LatentGUD(GUD):
         require_built(self, "it decodes")
         return self.data_space.decode(latents, batch_size)
 
+    def split_latents(self, latents: Any) -> Any:
+        """Joined latents of several encoders to the latents of each.
+
+        Args:
+            latents: Array ``(n, *latent_shape)``, as of `to_latents` or of samples of
+                `diffusion()`.
+
+        Returns:
+            A list of float32 arrays ``(n, ...)``, each of the shape of its encoder's latents; or a
+            dict of them by name, if the encoders were given as one.
+
+        Raises:
+            ValueError: before the model knows its data, for other shapes, or with one encoder.
+        """
+        require_built(self, "it splits latents")
+        streams = self.data_space.autoencoder.streams
+        if not streams.several:
+            raise ValueError("Expected a model with several encoders. Received: one with one.")
+        latents = np.asarray(to_numpy(latents), "float32")
+        check_batch(latents, streams.shape, "float")
+        return streams.as_given(streams.split(latents))
+
     def diffusion(self) -> GUD:
         """The diffusion model alone: a `GUD` of latents that shares every part and every weight.
 
@@ -239,7 +315,7 @@ class LatentGUD(GUD):
         """The constructor's arguments."""
         pair = {"encoder": self.encoder, "decoder": self.decoder}
         config = {k: keras.saving.serialize_keras_object(layer) for k, layer in pair.items()}
-        return super().get_config() | config
+        return super().get_config() | config | {"decode_from": self.decode_from}
 
 
 def _diffusion_of(model: LatentGUD) -> GUD:
@@ -259,6 +335,7 @@ def _diffusion_of(model: LatentGUD) -> GUD:
 _NOT_OF_GUD = (
     "encoder",
     "decoder",
+    "decode_from",
     "name",
     "format_version",
     "named_backbone",
