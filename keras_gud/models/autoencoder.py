@@ -59,7 +59,7 @@ class Autoencoder:
         self._decode = _inference(decoder)
 
     def open(self, data_shape: Shape, kind: str) -> None:
-        """Settles what the data are; runs all layers on shapes alone, so that a wrong one fails here.
+        """Settles what the data are; runs the layers on shapes alone, so that wrong ones fail.
 
         Args:
             data_shape: Shape of one example.
@@ -71,12 +71,9 @@ class Autoencoder:
         """
         data_shape = validate_data_shape(data_shape)
         streams = self.streams
-        streams.open(
-            [
-                _latent_shape(streams.argument(i), e, data_shape)
-                for i, e in enumerate(streams.layers)
-            ]
-        )
+        names = map(streams.argument, range(len(streams.layers)))
+        pairs = zip(names, streams.layers, strict=True)
+        streams.open([_latent_shape(name, layer, data_shape) for name, layer in pairs])
         given = streams.decoded_shapes
         decoded = _output("decoder", self.decoder, given)
         shape = tuple(getattr(decoded, "shape", ()))

@@ -7,6 +7,7 @@ A latent on a finer grid is folded onto the coarsest one (space to depth)::
 Values are moved, none is changed: what is likely stays as likely.
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -41,7 +42,8 @@ class LatentStreams:
 
     Example:
 
-    >>> streams = LatentStreams({"fine": keras.layers.Identity(), "coarse": keras.layers.Identity()})
+    >>> same = keras.layers.Identity()
+    >>> streams = LatentStreams({"fine": same, "coarse": same})
     >>> streams.open([(4, 4, 1), (2, 2, 3)])
     >>> streams.shape, streams.sizes
     ((2, 2, 7), (4, 3))
@@ -162,7 +164,7 @@ class LatentStreams:
         if not self.several:
             return [latents]
         ends = np.cumsum((0, *self.sizes)).tolist()
-        parts = [latents[..., a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        parts = [latents[..., a:b] for a, b in itertools.pairwise(ends)]
         xp: Any = _module_of(latents)
         return [
             _unfold(x, f, shape, xp)

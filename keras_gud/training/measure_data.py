@@ -54,8 +54,8 @@ class GroupScale:
 
         Example:
 
-        >>> groups = GroupScale((1, 2), ("a", "b"))
-        >>> centre, scale = groups.measured(np.array([[5.0, 0.0, 2.0]]), np.array([[4.0, 1.0, 1.0]]))
+        >>> mean, variance = np.array([[5.0, 0.0, 2.0]]), np.array([[4.0, 1.0, 1.0]])
+        >>> centre, scale = GroupScale((1, 2), ("a", "b")).measured(mean, variance)
         >>> centre.tolist(), scale.tolist()
         ([5.0, 1.0, 1.0], [2.0, 1.0, 1.0])
         """
