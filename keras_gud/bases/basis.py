@@ -210,14 +210,7 @@ class Basis(FittedLayer):
         """The shape, so that loading builds a saved basis before it loads the weights."""
         if self.data_shape is None:
             return None
-        streams = {"streams": list(self.streams)} if self.streams else {}
-        return {"input_shape": [None, *self.data_shape]} | streams
-
-    def build_from_config(self, config: dict[str, Any] | None) -> None:
-        """Builds the basis from what `get_build_config` returned."""
-        config = dict(config or {})
-        self.streams = tuple(config.pop("streams", ()))
-        super().build_from_config(config or None)
+        return {"input_shape": [None, *self.data_shape]}
 
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         """The shape of the input."""

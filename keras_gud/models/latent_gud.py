@@ -43,15 +43,16 @@ class LatentGUD(GUD):
     probability flow, from data to noise and back through both maps; the autoencoder alone is
     `to_latents` and `from_latents`.
 
-    **Several encoders** give streams of latents of the same data (Latent Forcing,
-    arXiv:2602.11401; asynchronous latents, arXiv:2606.19662), say one of textures and one of
-    meaning. The streams are groups of channels of one joined latent, and the coordinate
+    **Several encoders** give streams of latents of the same data, say one of textures and one of
+    meaning (Semantic-First Diffusion, Pan et al., arXiv:2512.04926; Latent Forcing, Baade et al.,
+    arXiv:2602.11401). The streams are groups of channels of one joined latent, and the coordinate
     ``"stream"`` of the basis numbers them, so that any schedule may tell them apart:
     ``schedules.Staggered("cosine")`` generates one before the other, by an offset that may differ
     from sample to sample in training, ``schedules.Learned(over="stream")`` learns a curve for each,
     and `optimize_path` searches. Each stream is divided by a scale of its own. A latent on a finer
-    grid is folded onto the coarsest one, blocks of f x f places to f^2 c channels; one that does
-    not divide is refused, and so are vectors beside maps.
+    grid is folded onto the coarsest one, blocks of f x f places to f^2 c channels; one whose grid
+    is no multiple is refused, and so are vectors beside maps. All values count alike in the loss,
+    so that a stream of many channels counts more.
 
     Args:
         encoder: Keras layer or model from data to latents, one tensor ``(batch, *latent_shape)``:
