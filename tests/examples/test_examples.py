@@ -239,3 +239,12 @@ def test_measures_of_restored_images(of_examples, rng):
 def test_posterior(tmp_path):
     printed = run("posterior.py", tmp_path, "--quick")
     assert printed.count("told apart") == 4
+
+
+@pytest.mark.slow
+@on_jax
+def test_streams(tmp_path):
+    printed = run("streams.py", tmp_path, "--quick")
+    for path in ("texture alone", "meaning first", "together", "texture first", "found"):
+        assert f"  {path}, seed 0, bits " in printed
+    assert (tmp_path / "streams" / "streams.png").read_bytes().startswith(b"\x89PNG")
