@@ -27,7 +27,7 @@ PATHS = {"meaning first": -0.5, "meaning ahead": -0.25, "together": 0.0}
 PATHS |= {"texture ahead": 0.25, "texture first": 0.5}
 ENDS = (-0.5, 0.5)
 # Of each path: steps of its sampler, held-out latents, draws of each one's bound, draws of samples.
-SAMPLER_STEPS, BOUNDS, DRAWS, SAMPLE_SEEDS = 32, 500, 8, 2
+SAMPLER_STEPS, BOUNDS, DRAWS, SAMPLE_SEEDS = 32, 256, 4, 2
 
 
 def train_autoencoder(scaled, epochs):
@@ -100,7 +100,7 @@ class Judge:
         """A row: the bound in bits/dim, the gap of few steps, and the samples' figures."""
         alone, latents = model.diffusion(), model.to_latents(self.held_out[:BOUNDS])
         bits = alone.elbo(latents, draws=DRAWS, **path)["bits_per_dim"].mean()
-        cost = model.path_cost(self.held_out, times=16, **path)
+        cost = model.path_cost(self.held_out, times=16, examples=64, **path)
         gap = cost.gap(SAMPLER_STEPS) / np.log(2.0) / latents[0].size
         seeds = range(SAMPLE_SEEDS)
         drawn = [model.sample(self.samples, steps=SAMPLER_STEPS, seed=s, **path) for s in seeds]
@@ -114,14 +114,28 @@ class Judge:
         return row
 
 
+def print_table(rows):
+    """Means over networks, and standard errors where there are several."""
+    names = ("bits", "gap", "frechet", "sure")
+    print("\n| path | " + " | ".join(names) + " |\n|---|" + "---|" * len(names))
+    for path in dict.fromkeys(row["path"] for row in rows):
+        cells = []
+        for name in names:
+            values = [row[name] for row in rows if row["path"] == path]
+            error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+            cells.append(f"{np.mean(values):.3f} +- {error:.3f}")
+        print(f"| {path} | {' | '.join(cells)} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few steps, to see it run")
-    parser.add_argument("--steps", type=int, default=3000, help="of each network")
-    parser.add_argument("--seeds", type=int, default=2, help="networks of each kind")
+    parser.add_argument("--steps", type=int, default=1500, help="of each network")
+    parser.add_argument("--backbone", default="tiny")
+    parser.add_argument("--seeds", type=int, default=3, help="networks of each kind")
     parser.add_argument("--out", type=Path, default=Path("out"))
     given = parser.parse_args()
-    steps, seeds, epochs, samples = given.steps, given.seeds, 20, 1000
+    steps, seeds, epochs, samples = given.steps, given.seeds, 8, 500
     if given.quick:
         steps, seeds, epochs, samples = 2, 1, 1, 40
     folder = given.out / "streams"
@@ -136,8 +150,7 @@ def main():
     judge = Judge(held_out, features, logits, samples)
     rows, drawn = [], {}
     for seed in range(seeds):
-        backbone = "tiny" if given.quick else "small"
-        parts = {"backbone": backbone, "seed": seed}
+        parts = {"backbone": given.backbone, "seed": seed}
         one = fit(keras_gud.LatentGUD(encoder, decoder, **parts), images, steps, seed)
         if not seed:
             decoded = one.from_latents(one.to_latents(held_out))
@@ -157,12 +170,13 @@ def main():
             rows.append(judge(model, name, seed, offset=offset))
             drawn[name] = model.sample(12, steps=SAMPLER_STEPS, seed=0, offset=offset)
         best = model.optimize_path(
-            images[:256], objective="model", steps=SAMPLER_STEPS, knots=8, examples=64
+            images[:256], objective="model", steps=SAMPLER_STEPS, knots=8, examples=32
         )
         rows.append(judge(model, "found", seed, schedule=best))
         middle = best(np.linspace(0, 1, 9)).gamma
         middle = np.reshape(keras.ops.convert_to_numpy(middle), (9, -1))[:, [0, -1]]
         print("  found, gamma of texture and meaning:", np.round(middle, 1).tolist())
+    print_table(rows)
     plots.image_table(np.stack(list(drawn.values())), list(drawn)).savefig(folder / "streams.png")
     print(f"wrote {folder / 'streams.png'}")
 
