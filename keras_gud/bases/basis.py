@@ -37,6 +37,8 @@ class Basis(FittedLayer):
         mixes_space: Whether a component is a sum over several positions, so that spatial
             coordinates of an earlier basis of a `Compose` no longer apply.
         mixes_channels: The same for channels and the coordinate ``"channel"``.
+        streams: Numbers of channels (of entries, for vectors) of groups that belong together, which
+            `LatentGUD` sets; a basis that does not mix them has their coordinate ``"stream"``.
 
     Example:
 
@@ -68,6 +70,7 @@ class Basis(FittedLayer):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.data_shape = None  # type: ignore[assignment]  # until it is built
+        self.streams: tuple[int, ...] = ()
 
     def build(self, input_shape: BatchShape) -> None:
         """Builds for inputs of shape ``(batch, *data_shape)``.
@@ -182,7 +185,17 @@ class Basis(FittedLayer):
                 f"Expected the {type(self).__name__} basis to be built before its coordinates are "
                 "read: call `adapt(x)` or `build((None, *data_shape))` first."
             )
-        return self.make_coordinates(self.data_shape)
+        found = self.make_coordinates(self.data_shape)
+        return found | self._stream_coordinate(found)
+
+    def _stream_coordinate(self, found: Coordinates) -> Coordinates:
+        """``"stream"``, the index of the group that a component belongs to, where there are any."""
+        vectors = len(self.data_shape) == 1
+        mixed = self.mixes_space if vectors else self.mixes_channels
+        if not self.streams or mixed:
+            return {}
+        index = np.arange(self.data_shape[0]) if vectors else found["channel"]
+        return {"stream": np.repeat(np.arange(len(self.streams)), self.streams)[index]}
 
     @property
     def spatial_axes(self) -> range:

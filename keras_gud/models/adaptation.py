@@ -39,7 +39,7 @@ def adapt(
     source.observe = model.conditions.observe
     show = verbosity(verbose)
     parts = model.views, model.region, source, shape, kind, show
-    scaling = fit_components.fit_parts(*parts, model.data_space.data_scale)
+    scaling = fit_components.fit_parts(*parts, model.data_space.measured_scale)
     source.observe = None
     if not model.conditions.built:
         model.conditions.build(shape, source.row_shapes)

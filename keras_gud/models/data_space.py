@@ -60,6 +60,11 @@ class DataSpace:
         """Type of the data, see `data_kind`; `None` until the model knows its data."""
         return None if self.scaling is None else self.scaling.kind
 
+    @property
+    def measured_scale(self) -> Any:
+        """What `fit_parts` is given as `data_scale`."""
+        return self.data_scale
+
     def open(
         self,
         x: Any,

@@ -1,112 +1,25 @@
-"""`LatentGUD`: a diffusion model of what an encoder makes of the data."""
+"""`LatentGUD`: a diffusion model of what an encoder, or several, make of the data."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 
 from keras_gud import presets
 from keras_gud.backend import to_numpy
-from keras_gud.core.arguments import check_integer, require_built
-from keras_gud.core.progress import Progress
+from keras_gud.core.arguments import require_built
 from keras_gud.core.registry import PACKAGE
-from keras_gud.core.types import Array, Shape, Tensor
-from keras_gud.data import encoded
-from keras_gud.data.arrays import BATCH_SIZE
-from keras_gud.data.checks import check_batch, data_kind
-from keras_gud.data.source import Source
+from keras_gud.core.types import Array
+from keras_gud.data.checks import check_batch
 from keras_gud.models.autoencoder import Autoencoder
-from keras_gud.models.data_space import DataSpace
 from keras_gud.models.gud import GUD
+from keras_gud.models.latent_space import LatentSpace
 from keras_gud.priors import Isotropic
 
-
-class LatentSpace(DataSpace):
-    """Data that pass through an encoder on their way in and through a decoder on their way out.
-
-    Its shape and kind are those of the latents, the diffusion's data.
-
-    Args:
-        autoencoder: The pair.
-        shape: Shape of one latent, where it is known.
-    """
-
-    def __init__(self, autoencoder: Autoencoder, shape: Shape | None = None) -> None:
-        super().__init__(shape, "none")
-        self.autoencoder = autoencoder
-
-    def open(
-        self,
-        x: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        batch_size: int | None = None,
-        *,
-        verbose: int = 0,
-        shuffle: bool = False,
-        divided: bool = True,
-        **kwargs: Any,
-    ) -> Source:
-        """The latents of data in any form that `fit` takes; arguments as in `DataSpace.open`.
-
-        Those of an array are computed at once and held, those of a stream as it is read.
-        """
-        raw = super().open(x, y, sample_weight, batch_size, divided=divided, **kwargs)
-        if self.kind is None:
-            self.autoencoder.open(raw.first.shape[1:], data_kind(raw.first))
-            self.shape = self.autoencoder.latent_shape
-        raw.guard(self.autoencoder.check)
-        if raw.is_array:
-            given = raw.keras_data
-            x = self.encode(given.x, batch_size, verbose)
-            y, sample_weight = given.conditions or None, given.sample_weight
-        else:
-            x, y, sample_weight = encoded.encode_stream(raw, self.autoencoder.encode), None, None
-        kwargs |= {"shuffle": shuffle, "divided": divided}
-        return super().open(x, y, sample_weight, batch_size, **kwargs)
-
-    def encode(self, x: Array, batch_size: int | None = None, verbose: int = 0) -> Array:
-        """Raw data, checked, to latents, float32 ``(n, *latent_shape)``, batch by batch."""
-        self.autoencoder.check(x)
-        return _in_batches(self.autoencoder.encode, x, batch_size, verbose)
-
-    def decode(self, latents: Array, batch_size: int | None = None) -> Array:
-        """Latents, checked, to data in their own units, batch by batch."""
-        latents = np.asarray(to_numpy(latents), "float32")
-        check_batch(latents, self.autoencoder.latent_shape, "float")
-        return _in_batches(self.autoencoder.decode, latents, batch_size)
-
-    def to_model(self, x: Any, batch_size: int | None = None) -> Array:
-        """An array of data to the latents of the model."""
-        latents = self.encode(to_numpy(self.without_names(x)), batch_size)
-        return super().to_model(latents)
-
-    def to_data(self, z0: Tensor, basis: Any, prior: Any, batch_size: int = 256) -> Array:
-        """Components of latents to data in their own units."""
-        return self.decode(super().to_data(z0, basis, prior, batch_size), batch_size)
-
-    def from_components(self, z0: Tensor, basis: Any, prior: Any) -> Tensor:
-        """As `to_data`, in a graph."""
-        latents = super().from_components(z0, basis, prior)
-        return self.autoencoder.decoded(latents)
-
-    def require_density(self) -> None:
-        """Raises a `ValueError`: a decoder gives no density."""
-        raise ValueError(
-            "Expected a question about latents: a decoder gives no density, so that the likelihood "
-            "of data is not defined. Received: one about data. Ask the diffusion model, e.g. "
-            "model.diffusion().bits_per_dim(model.to_latents(x))."
-        )
-
-    def get_build_config(self) -> dict[str, Any]:
-        """Shape and kind of latents, and of the raw data."""
-        raw = {"data_shape": self.autoencoder.data_shape, "kind": self.autoencoder.kind}
-        return super().get_build_config() | {"raw": raw}
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        """Takes what `get_build_config` returned."""
-        self.autoencoder.open(**config["raw"])
-        super().build_from_config(config)
+_Layer: TypeAlias = keras.layers.Layer
+# One encoder or several.
+_Encoders: TypeAlias = _Layer | Sequence[_Layer] | Mapping[str, _Layer]
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -130,20 +43,35 @@ class LatentGUD(GUD):
     probability flow, from data to noise and back through both maps; the autoencoder alone is
     `to_latents` and `from_latents`.
 
+    **Several encoders** give streams of latents of the same data, say one of textures and one of
+    meaning (Semantic-First Diffusion, Pan et al., arXiv:2512.04926; Latent Forcing, Baade et al.,
+    arXiv:2602.11401). The streams are groups of channels of one joined latent, and the coordinate
+    ``"stream"`` of the basis numbers them, so that any schedule may tell them apart:
+    ``schedules.Staggered("cosine")`` generates one before the other, by an offset that may differ
+    from sample to sample in training, ``schedules.Learned(over="stream")`` learns a curve for each,
+    and `optimize_path` searches. Each stream is divided by a scale of its own. A latent on a finer
+    grid is folded onto the coarsest one, blocks of f x f places to f^2 c channels; one whose grid
+    is no multiple is refused, and so are vectors beside maps. All values count alike in the loss,
+    so that a stream of many channels counts more.
+
     Args:
         encoder: Keras layer or model from data to latents, one tensor ``(batch, *latent_shape)``:
             vectors, series, images or volumes, channels last. 8-bit data come to it as floats
             ``(x + 1/2)/128 - 1``, within (-1, 1); floats as they are. Of a variational encoder
-            give the mean, e.g. ``keras.Model(encoder.input, encoder.output[0])``.
+            give the mean, e.g. ``keras.Model(encoder.input, encoder.output[0])``. Or several, a
+            list or a dict by name: see above.
         decoder: Keras layer or model from latents to the same floats.
+        decode_from: Of several streams the one that the decoder is given, by its name or its
+            number; or a list of them, which it is then called with. Default: the first.
         prior: As in `GUD`; default: see above, unless the preset has one.
         preset: As in `GUD`.
         **kwargs: Arguments of `GUD`: ``basis="haar"``, ``schedule=...``, ``classes=10``, ...
 
     Raises:
         TypeError: for an encoder or decoder that is no Keras layer or model.
-        ValueError: as `GUD`; in `fit` also for an encoder that cannot take the data, or a decoder
-            that returns another shape than theirs.
+        ValueError: as `GUD`, and for an unknown stream; in `fit` also for an encoder that cannot
+            take the data, latents that do not fit together, one that never varies, or a decoder
+            that returns another shape than that of the data.
 
     Example:
 
@@ -154,13 +82,26 @@ class LatentGUD(GUD):
     >>> samples = model.sample(3, steps=5, seed=0)
     >>> model.to_latents(x).shape, samples.shape, str(samples.dtype)
     ((64, 4, 4, 1), (3, 8, 8, 1), 'uint8')
+
+    Means over blocks before the details, or together with them:
+
+    >>> from keras_gud import schedules
+    >>> encoders = {"details": keras.layers.Identity(), "means": keras.layers.AveragePooling2D(4)}
+    >>> model = LatentGUD(encoders, keras.layers.Identity(), backbone="tiny",
+    ...                   schedule=schedules.Staggered("cosine", offset=(-0.5, 0.5)))
+    >>> history = model.fit(x, epochs=1, verbose=0)
+    >>> latents = model.to_latents(x)
+    >>> latents.shape, model.split_latents(latents)["details"].shape
+    ((64, 2, 2, 17), (64, 8, 8, 1))
+    >>> together, means_first = (model.sample(2, steps=5, offset=b) for b in (0.0, -0.5))
     """
 
     def __init__(
         self,
-        encoder: keras.layers.Layer,
+        encoder: _Encoders,
         decoder: keras.layers.Layer,
         *,
+        decode_from: str | int | Sequence[str | int] | None = None,
         prior: Any = None,
         preset: str | dict[str, Any] | None = None,
         **kwargs: Any,
@@ -170,16 +111,18 @@ class LatentGUD(GUD):
                 "Expected no `data_scale`: the scale of latents is that of the prior. "
                 f"Received: data_scale={kwargs['data_scale']!r}."
             )
-        autoencoder = Autoencoder(encoder, decoder)
+        autoencoder = Autoencoder(encoder, decoder, decode_from)
         parts = {} if preset is None else presets.get(preset)
         if prior is None and "prior" not in parts:
             prior = Isotropic(scale=None)
         super().__init__(prior=prior, preset=parts, **kwargs)
-        self.data_space: LatentSpace = LatentSpace(autoencoder, self.data_shape)
+        self.decode_from = decode_from
+        bases = {id(view.basis): view.basis for view in self.views}.values()
+        self.data_space: LatentSpace = LatentSpace(autoencoder, self.data_shape, bases)
 
     @property
-    def encoder(self) -> keras.layers.Layer:
-        """The encoder; Keras saves it with the model, as a public attribute."""
+    def encoder(self) -> Any:
+        """The encoder, or several as given; Keras saves them with the model, as an attribute."""
         return self.data_space.autoencoder.encoder
 
     @property
@@ -220,6 +163,28 @@ class LatentGUD(GUD):
         require_built(self, "it decodes")
         return self.data_space.decode(latents, batch_size)
 
+    def split_latents(self, latents: Any) -> Any:
+        """Joined latents of several encoders to the latents of each.
+
+        Args:
+            latents: Array ``(n, *latent_shape)``, as of `to_latents` or of samples of
+                `diffusion()`.
+
+        Returns:
+            A list of float32 arrays ``(n, ...)``, each of the shape of its encoder's latents; or a
+            dict of them by name, if the encoders were given as one.
+
+        Raises:
+            ValueError: before the model knows its data, for other shapes, or with one encoder.
+        """
+        require_built(self, "it splits latents")
+        streams = self.data_space.autoencoder.streams
+        if not streams.several:
+            raise ValueError("Expected a model with several encoders. Received: one with one.")
+        latents = np.asarray(to_numpy(latents), "float32")
+        check_batch(latents, streams.shape, "float")
+        return streams.as_given(streams.split(latents))
+
     def diffusion(self) -> GUD:
         """The diffusion model alone: a `GUD` of latents that shares every part and every weight.
 
@@ -239,7 +204,7 @@ class LatentGUD(GUD):
         """The constructor's arguments."""
         pair = {"encoder": self.encoder, "decoder": self.decoder}
         config = {k: keras.saving.serialize_keras_object(layer) for k, layer in pair.items()}
-        return super().get_config() | config
+        return super().get_config() | config | {"decode_from": self.decode_from}
 
 
 def _diffusion_of(model: LatentGUD) -> GUD:
@@ -259,22 +224,9 @@ def _diffusion_of(model: LatentGUD) -> GUD:
 _NOT_OF_GUD = (
     "encoder",
     "decoder",
+    "decode_from",
     "name",
     "format_version",
     "named_backbone",
     "condition",
 )
-
-
-def _in_batches(function, x, batch_size, verbose=0) -> Array:
-    size = BATCH_SIZE if batch_size is None else batch_size
-    size = check_integer("batch_size", size, 1)
-    starts = range(0, len(x), size)
-    if verbose:
-        print("Encoding the data")
-    progress = Progress(len(starts), "batch", verbose)
-    results = []
-    for i, start in enumerate(starts):
-        results.append(function(x[start : start + size]))
-        progress.update(i + 1)
-    return np.concatenate(results)

@@ -11,6 +11,7 @@ from keras_gud.schedules.scalar import EDM, VP, Cosine, FlowMatching, SubVP
 from keras_gud.schedules.schedule import ComponentSchedule, registry
 from keras_gud.schedules.sequential import Sequential
 from keras_gud.schedules.shortest_path import ShortestPath
+from keras_gud.schedules.staggered import Staggered
 from keras_gud.schedules.warp import Retimed, TimeWarp
 
 discover(__name__)
@@ -34,6 +35,7 @@ __all__ = [
     "Retimed",
     "Sequential",
     "ShortestPath",
+    "Staggered",
     "SubVP",
     "TimeWarp",
     "get",

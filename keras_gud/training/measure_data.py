@@ -30,6 +30,48 @@ _TOO_LARGE = 2.0**31
 _PRECISION, _LEAST_DIGITS = 2.0**-23, 64.0
 
 
+@dataclasses.dataclass(frozen=True)
+class GroupScale:
+    """A `data_scale` that is measured: one for each group of channels, or columns.
+
+    Args:
+        sizes: Number of channels of each group, in their order.
+        names: What messages call the groups.
+    """
+
+    sizes: tuple[int, ...]
+    names: tuple[str, ...]
+
+    def measured(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+        """Centre and scale of each channel, from the moments of its values.
+
+        Args:
+            mean: Of all values, ``(..., channels)``.
+            variance: Likewise.
+
+        Raises:
+            ValueError: for a group that does not vary.
+
+        Example:
+
+        >>> mean, variance = np.array([[5.0, 0.0, 2.0]]), np.array([[4.0, 1.0, 1.0]])
+        >>> centre, scale = GroupScale((1, 2), ("a", "b")).measured(mean, variance)
+        >>> centre.tolist(), scale.tolist()
+        ([5.0, 1.0, 1.0], [2.0, 1.0, 1.0])
+        """
+        ends = np.cumsum(self.sizes)[:-1]
+        parts = (np.split(values, ends, axis=-1) for values in (mean, variance))
+        found = []
+        for name, size, centre, spread in zip(self.names, self.sizes, *parts, strict=True):
+            if not varies(centre, spread).any():
+                raise ValueError(
+                    f"Expected latents that vary. Received: {name} returns the same for all data."
+                )
+            found += [(centre.mean(), np.sqrt(spread.mean()))] * size
+        centres, scales = np.transpose(found)
+        return centres, scales
+
+
 class Passes:
     """Passes over checked data, in blocks; knows after the first whether they vary.
 
@@ -94,6 +136,11 @@ class Passes:
         self._check_precision(np.sqrt(variance if by_column else variance.mean()))
         if isinstance(data_scale, str):
             self.scaling = as_they_are(self.kind, data_scale)
+            return
+        if isinstance(data_scale, GroupScale):
+            shape = self.data_shape
+            found = data_scale.measured(np.reshape(mean, shape), np.reshape(variance, shape))
+            self.scaling = DataScaling(self.kind, *found, step=0.0)
             return
         step = _common_step(self.grid)
         if data_scale is not None:

@@ -82,6 +82,14 @@ EVERY = {
         lambda: schedules.Hierarchical(gamma_denoise=-6.0, gamma_noise=4.0, floor=0.0),
         "haar",
     ),
+    "staggered": (
+        lambda: schedules.Staggered(schedules.Linear(a=(0.0, 2.0)), (-0.3, 0.7), over="channel"),
+        "pixel",
+    ),
+    "staggered columns": (
+        lambda: schedules.Staggered("columns", -0.3, over="channel"),
+        "pixel",
+    ),
     "warp": (lambda: schedules.TimeWarp(schedules.Linear(a=(0.0, 2.0)), power=0.7), "pixel"),
     "warp of warp": (
         lambda: schedules.TimeWarp(schedules.TimeWarp("columns", power=0.7), power=0.5),
