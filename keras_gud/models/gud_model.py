@@ -36,6 +36,7 @@ from keras_gud.persistence import model_file
 from keras_gud.training import changed_network, trainer
 from keras_gud.training.denoising_loss import DenoisingLoss
 from keras_gud.training.ema import WeightAverage
+from keras_gud.training.power_average import PowerAverages
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -94,6 +95,7 @@ class GUDModel(backend.DistributedModel):
         objective: The `DenoisingLoss`.
         network: The network, once it has been built.
         ema: The average of its weights.
+        power_averages: Those that a `callbacks.PostHocEMA` has kept; else none.
         data_space: Shape and type of the data, and the way in and out.
         session: What belongs to this process alone.
 
@@ -132,7 +134,7 @@ class GUDModel(backend.DistributedModel):
         self.backbone = backbone
         self.conditions = Conditions.of(condition, classes, label_dropout)
         self.objective = DenoisingLoss(prediction, weighting, seed)
-        self.ema = WeightAverage(ema_decay)
+        self.ema, self.power_averages = WeightAverage(ema_decay), PowerAverages()
         self.tokens = GammaTokens(max_tokens)
         self.moments = NoisedMoments(start_covariance)
         self.region = regions.get_all(region, basis, prior)
@@ -221,6 +223,7 @@ class GUDModel(backend.DistributedModel):
         )
         if training:
             self.ema.update(self.network)
+            self.power_averages.update()
         return found
 
     def compute_loss(
