@@ -47,8 +47,8 @@ class AverageStore:
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     store = AverageStore(directory)
     ...     store.write(Stored(20, 7, (0.1,)), [[np.ones(3)]])
-    ...     store.steps(), store.newest(), [[a.tolist() for a in each] for each in store.read(20)]
-    ([20], Stored(step=20, run=7, widths=(0.1,)), [[[1.0, 1.0, 1.0]]])
+    ...     store.newest(), [(i, j, a.tolist()) for i, j, a in store.read(20)]
+    (Stored(step=20, run=7, widths=(0.1,)), [(0, 0, [1.0, 1.0, 1.0])])
     """
 
     def __init__(self, directory: str | os.PathLike) -> None:
@@ -70,27 +70,27 @@ class AverageStore:
         Raises:
             ValueError: if it is damaged.
         """
-        (step_, run, widths) = self._arrays(step, ["step", "run", "widths"])
-        return Stored(int(step_), int(run), tuple(widths.tolist()))
+        found = dict(self._arrays(step, *Stored._fields))
+        return Stored(int(found["step"]), int(found["run"]), tuple(found["widths"].tolist()))
 
-    def read(self, step: int) -> Iterator[Iterator[Array]]:
-        """The averages of a step, width by width, weight by weight; one at a time is in memory.
+    def read(self, step: int) -> Iterator[tuple[int, int, Array]]:
+        """The averages of a step, one at a time: number of the width, of the weight, and average.
 
         Raises:
             ValueError: if the file is damaged.
         """
-        path = self._path(step)
-        with np.load(path, allow_pickle=False) as file:
-            names = [name for name in file.files if "_" in name]
-        for i in range(len(self.about(step).widths)):
-            yield self._arrays(step, [name for name in names if name.startswith(f"{i}_")])
+        for name, array in self._arrays(step):
+            width, _, weight = name.partition("_")
+            if weight:
+                yield int(width), int(weight), array
 
-    def _arrays(self, step: int, names: Sequence[str]) -> Iterator[Array]:
+    def _arrays(self, step: int, *names: str) -> Iterator[tuple[str, Array]]:
+        """The arrays of some names, or all of a file."""
         path = self._path(step)
         try:
             with np.load(path, allow_pickle=False) as file:
-                for name in names:
-                    yield file[name]
+                for name in names or file.files:
+                    yield name, file[name]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f"Expected averages in {path}, or no such file. Received: a damaged one "

@@ -46,9 +46,8 @@ def stored_average(
                 f"Expected snapshots of one run in {files.directory}. Received: those of several, "
                 f"after steps {at} and {about.step}."
             )
-        for factor, averages in zip(factors, files.read(at), strict=True):
-            for i, average in enumerate(averages):
-                if i == len(sums):
-                    sums.append(np.zeros(average.shape))
-                sums[i] += factor * average
+        for width_index, i, average in files.read(at):
+            if i == len(sums):
+                sums.append(np.zeros(average.shape))
+            sums[i] += factors[width_index] * average
     return [each.astype("float32") for each in sums], about, error
