@@ -1,14 +1,12 @@
 """Averages of weights on disk, taken at several steps of a run: files of plain arrays.
 
-    directory/average-000000000120.npz      arrays `step`, `run`, `widths`, and `0_0`, `0_1`, ...:
-                                            of each width each weight's average, float32
+    directory/average-000000000120.npz      arrays `step`, `run`, `widths`, `shapes`, `averages`
 
 Each is there as a whole or not at all.
 """
 
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +16,7 @@ from keras_gud.core.types import Array
 from keras_gud.persistence import atomic_write
 
 _NAME, _PATTERN = "average-{:012d}.npz", "average-*.npz"
-_HEADERS = 1024  # bytes that a file needs for one array beside its numbers
+_HEADERS = 8192  # bytes of a file beside the averages
 
 
 class Stored(NamedTuple):
@@ -28,11 +26,13 @@ class Stored(NamedTuple):
         step: The number of steps that they are of.
         run: The number of their run.
         widths: Their widths.
+        shapes: The shapes of the weights, as text.
     """
 
     step: int
     run: int
     widths: tuple[float, ...]
+    shapes: str
 
 
 class AverageStore:
@@ -46,9 +46,9 @@ class AverageStore:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     store = AverageStore(directory)
-    ...     store.write(Stored(20, 7, (0.1,)), [[np.ones(3)]])
-    ...     store.newest(), [(i, j, a.tolist()) for i, j, a in store.read(20)]
-    (Stored(step=20, run=7, widths=(0.1,)), [(0, 0, [1.0, 1.0, 1.0])])
+    ...     store.write(Stored(20, 7, (0.1,), "[(3,)]"), np.ones((1, 3)))
+    ...     store.steps(), store.about(20).run, store.read(20).tolist()
+    ([20], 7, [[1.0, 1.0, 1.0]])
     """
 
     def __init__(self, directory: str | os.PathLike) -> None:
@@ -70,53 +70,45 @@ class AverageStore:
         Raises:
             ValueError: if it is damaged.
         """
-        found = dict(self._arrays(step, *Stored._fields))
-        return Stored(int(found["step"]), int(found["run"]), tuple(found["widths"].tolist()))
+        step_, run, widths, shapes = self._arrays(step, Stored._fields)
+        return Stored(int(step_), int(run), tuple(widths.tolist()), str(shapes))
 
-    def read(self, step: int) -> Iterator[tuple[int, int, Array]]:
-        """The averages of a step, one at a time: number of the width, of the weight, and average.
+    def read(self, step: int) -> Array:
+        """The averages of a step, float32 ``(len(widths), n)``.
 
         Raises:
             ValueError: if the file is damaged.
         """
-        for name, array in self._arrays(step):
-            width, _, weight = name.partition("_")
-            if weight:
-                yield int(width), int(weight), array
+        (averages,) = self._arrays(step, ("averages",))
+        return averages
 
-    def _arrays(self, step: int, *names: str) -> Iterator[tuple[str, Array]]:
-        """The arrays of some names, or all of a file."""
+    def _arrays(self, step: int, names: tuple[str, ...]) -> list[Array]:
         path = self._path(step)
         try:
             with np.load(path, allow_pickle=False) as file:
-                for name in names or file.files:
-                    yield name, file[name]
+                return [file[name] for name in names]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f"Expected averages in {path}, or no such file. Received: a damaged one "
                 f"({type(error).__name__}: {error}). Remove it; the others can do without."
             ) from error
 
-    def write(self, about: Stored, averages: Sequence[Sequence[Array]]) -> None:
+    def write(self, about: Stored, averages: Array) -> None:
         """Writes averages; a file of the same step is replaced.
 
         Args:
             about: What they are.
-            averages: For each width the average of each weight.
+            averages: ``(len(widths), n)``.
 
         Raises:
             OSError: if they cannot be written; nothing of them is then there.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        named = {
-            f"{i}_{j}": np.asarray(value, "float32")
-            for i, each in enumerate(averages)
-            for j, value in enumerate(each)
-        }
-        size = sum(value.nbytes + _HEADERS for value in named.values())
+        averages = np.asarray(averages, "float32")
+        size = averages.nbytes + 4 * len(about.shapes) + _HEADERS
         with atomic_write.replacing(self._path(about.step), size) as unfinished:
             with open(unfinished, "wb") as file:  # a path would be given the ending .npz
-                np.savez(file, **about._asdict(), **named)
+                np.savez(file, **about._asdict(), averages=averages)
 
     def remove(self, step: int) -> None:
         """Removes the averages of a step."""

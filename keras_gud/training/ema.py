@@ -65,7 +65,7 @@ class WeightAverage(keras.layers.Layer):
             name=f"average_{i}_{weight.path.replace('/', '_')}",
             shape=weight.shape,
             trainable=False,
-            initializer=functools.partial(copy_of, weight),
+            initializer=functools.partial(_copy, weight),
             aggregation="only_first_replica",
         )
 
@@ -74,7 +74,7 @@ class WeightAverage(keras.layers.Layer):
         self.follow(network)
         self.count.assign(0.0)
         for average, weight in zip(self.average, averaged_weights(network), strict=True):
-            average.assign(copy_of(weight, weight.shape, average.dtype))
+            average.assign(_copy(weight, weight.shape, average.dtype))
 
     def follow(self, network: keras.Layer) -> bool:
         """Makes the average that of the network's present weights, if these are others than before.
@@ -145,14 +145,7 @@ class WeightAverage(keras.layers.Layer):
         return super().get_config() | {"decay": self.decay}
 
 
-def copy_of(weight: keras.Variable, shape: Shape, dtype: str) -> Tensor:
-    """A copy of a weight's present value; the shape is what Keras hands to an initializer.
-
-    Args:
-        weight: The weight.
-        shape: Its shape.
-        dtype: Of the copy.
-    """
+def _copy(weight: keras.Variable, shape: Shape, dtype: str) -> Tensor:
     # On jax an alias would be donated together with the weight, and every shape of a copy on the
     # device would be compiled.
     return ops.cast(backend.from_numpy(np.array(backend.value_of(weight))), dtype)

@@ -1,5 +1,6 @@
 """`PostHocEMA`: over which share of training the weights are averaged, decided when it is over."""
 
+import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -105,11 +106,10 @@ class PostHocEMA(keras.callbacks.Callback):
         follow_network(model)
         values, about, error = stored_average(self.files, width, step)
         self._check_run(model, about)
-        ours, theirs = [tuple(v.shape) for v in model.ema.average], [v.shape for v in values]
-        if ours != theirs:
+        if about.shapes != _shapes(model):
             raise ValueError(
-                f"Expected averages of {len(ours)} weights of the shapes of this model's in "
-                f"{self.files.directory}. Received: {len(theirs)}, those of another network."
+                f"Expected averages of the weights of this model's network in "
+                f"{self.files.directory}, of shapes {_shapes(model)}. Received: {about.shapes}."
             )
         if error > _INACCURATE:
             warnings.warn(
@@ -118,8 +118,10 @@ class PostHocEMA(keras.callbacks.Callback):
                 "(`every`, `keep`) or others (`widths`).",
                 stacklevel=2,
             )
-        for variable, value in zip(model.ema.average, values, strict=True):
-            variable.assign(value)
+        ends = np.cumsum([math.prod(average.shape) for average in model.ema.average])
+        parts = np.split(values.astype("float32"), ends[:-1])
+        for average, part in zip(model.ema.average, parts, strict=True):
+            average.assign(part.reshape(average.shape))
 
     def best(
         self,
@@ -227,10 +229,11 @@ class PostHocEMA(keras.callbacks.Callback):
 
     def _write(self) -> None:
         averages = self.model.power_averages  # on jax this gives it the values of the last step
-        step, values = int(backend.value_of(averages.count)), averages.values()
-        if not all(np.isfinite(value).all() for each in values for value in each):
+        step, values = (backend.value_of(v) for v in (averages.count, averages.averages))
+        if not np.isfinite(values).all():
             return  # `fit` will say so
-        about = Stored(step, int(backend.value_of(averages.run)), self.widths)
+        step, run = int(step), int(backend.value_of(averages.run))
+        about = Stored(step, run, self.widths, _shapes(self.model))
         if backend.process_index() == 0:
             try:
                 self.files.write(about, values)
@@ -264,6 +267,10 @@ def _checked(widths: Sequence[float]) -> tuple[float, ...]:
     if not given or len(set(given)) < len(given):
         raise ValueError(f"Expected `widths` to be different numbers. Received: widths={widths!r}.")
     return tuple(float(width) for width in given)
+
+
+def _shapes(model: keras.Model) -> str:
+    return str([tuple(average.shape) for average in model.ema.average])
 
 
 def attach_averages(model: keras.Model, callbacks: Sequence[Any]) -> None:

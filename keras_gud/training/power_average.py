@@ -5,9 +5,9 @@ by default none. After Karras et al. 2024, "Analyzing and Improving the Training
 Diffusion Models", section 3.
 """
 
-import functools
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -16,19 +16,9 @@ from keras import ops
 
 from keras_gud import backend
 from keras_gud.core.registry import PACKAGE
-from keras_gud.core.types import Array, Shape, Tensor
-from keras_gud.training.ema import averaged_weights, copy_of
+from keras_gud.core.types import Shape, Tensor
+from keras_gud.training.ema import averaged_weights
 from keras_gud.training.power_profile import exponent
-
-
-@dataclass
-class _Kept:
-    """Variables in a place where Keras does not take the network's for weights of the averages."""
-
-    exponents: list[float] = field(default_factory=list)
-    weights: list[keras.Variable] = field(default_factory=list)
-    averages: list[list[keras.Variable]] = field(default_factory=list)
-    own: list[keras.Variable] = field(default_factory=list)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -38,23 +28,26 @@ class PowerAverages(keras.layers.Layer):
     Step t keeps ``(1 - 1/t)^(k + 1)`` of an average of exponent k: the first step all of the
     weights that it sees, which are those before its change.
 
+    All weights are one vector, so that a step has few and not hundreds of small operations more.
+
     Attributes:
         widths: The widths, a tuple; empty while no averages are kept.
         count: With averages, a variable with the number of steps that they are of.
         run: An int32 variable, a random number that tells these averages from those of other runs.
-        averages: For each width the averages, in the order of `averaged_weights`.
+        averages: A variable ``(len(widths), n)``, n the number of all weights; in each row those of
+            `averaged_weights` follow one another.
     """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**({"dtype": "float32"} | kwargs))
         self.widths: tuple[float, ...] = ()
-        self._kept = _Kept()
+        # In a namespace, or Keras would take the network's for weights of this layer.
+        self._followed: Any = SimpleNamespace(weights=[], exponents=[])
         self.built = True
 
     @property
-    def averages(self) -> list[list[keras.Variable]]:
-        """See the class."""
-        return self._kept.averages
+    def _own(self) -> list[keras.Variable]:
+        return [self.count, self.run, self.averages] if self.widths else []
 
     def keep(self, model: keras.Model, widths: Sequence[float]) -> None:
         """Keeps averages of these widths from now on, those that there are if they have them.
@@ -74,27 +67,21 @@ class PowerAverages(keras.layers.Layer):
             self._begin(network, self.widths)
 
     def _begin(self, network: keras.Layer, widths: Sequence[float]) -> None:
-        for variable in self._kept.own:
+        for variable in self._own:
             self._untrack_variable(variable)
-        self.widths, kept = tuple(widths), _Kept([exponent(width) for width in widths])
-        if self.widths:
-            self._tracker.unlock()
-            kept.weights = averaged_weights(network)
-            self.count = self._add("count", (), "float32", "zeros")
-            self.run = self._add("run", (), "int32", _new_run)
-            kept.averages = [
-                [self._average_of(f"average_{i}_{j}", weight) for j, weight in enumerate(weights)]
-                for i, weights in enumerate([kept.weights] * len(self.widths))
-            ]
-            kept.own = [self.count, self.run, *(v for each in kept.averages for v in each)]
-        self._kept = kept
+        self.widths, self._followed.weights = tuple(widths), []
+        if not self.widths:
+            return
+        self._followed.weights = averaged_weights(network)
+        self._followed.exponents = [exponent(width) for width in self.widths]
+        self._tracker.unlock()
+        self.count = self._add("count", (), "float32", "zeros")
+        self.run = self._add("run", (), "int32", _new_run)
+        size = sum(math.prod(weight.shape) for weight in self._followed.weights)
+        shape = (len(self.widths), size)
+        self.averages = self._add("averages", shape, "float32", self._present_weights)
 
-    def _average_of(self, name: str, weight: keras.Variable) -> keras.Variable:
-        # The weight's own path is part of the name, for layouts of model parallelism.
-        name = f"{name}_{weight.path.replace('/', '_')}"
-        return self._add(name, weight.shape, "float32", functools.partial(copy_of, weight))
-
-    def _add(self, name: str, shape: Any, dtype: str, initializer: Any) -> keras.Variable:
+    def _add(self, name: str, shape: Shape, dtype: str, initializer: Any) -> keras.Variable:
         return self.add_weight(
             name=name,
             shape=shape,
@@ -104,24 +91,23 @@ class PowerAverages(keras.layers.Layer):
             aggregation="only_first_replica",
         )
 
+    def _present_weights(self, shape: Shape, dtype: str) -> Tensor:
+        values = [np.ravel(backend.value_of(w)).astype(dtype) for w in self._followed.weights]
+        return backend.from_numpy(np.tile(np.concatenate(values), (shape[0], 1)))
+
     def update(self) -> None:
         """One step of all averages, without gradient; nothing if there are none."""
         if not self.widths:
             return
         self.count.assign(self.count + 1.0)
-        weights = [ops.stop_gradient(ops.cast(w, "float32")) for w in self._kept.weights]
-        for k, averages in zip(self._kept.exponents, self.averages, strict=True):
-            share = new_share(self.count, k)
-            for average, weight in zip(averages, weights, strict=True):
-                average.assign(average + share * (weight - average))
-
-    def values(self) -> list[list[Array]]:
-        """The averages as NumPy arrays, for each width."""
-        return [[backend.value_of(average) for average in each] for each in self.averages]
+        weights = [ops.reshape(ops.cast(w, "float32"), (-1,)) for w in self._followed.weights]
+        now = ops.stop_gradient(ops.concatenate(weights))
+        shares = ops.stack([new_share(self.count, k) for k in self._followed.exponents])
+        self.averages.assign(self.averages + shares[:, None] * (now - self.averages))
 
     def save_own_variables(self, store: Any) -> None:
         """Writes the number of steps, the number of the run and the averages, if there are any."""
-        for i, variable in enumerate(self._kept.own):
+        for i, variable in enumerate(self._own):
             store[str(i)] = variable
 
     def load_own_variables(self, store: Any) -> None:
@@ -130,14 +116,12 @@ class PowerAverages(keras.layers.Layer):
             return
         if store.keys():
             self._check_load_own_variables(store)
-            for i, variable in enumerate(self._kept.own):
+            for i, variable in enumerate(self._own):
                 variable.assign(store[str(i)])
             return
         self.count.assign(0.0)
         self.run.assign(_new_run())
-        for averages in self.averages:
-            for average, weight in zip(averages, self._kept.weights, strict=True):
-                average.assign(copy_of(weight, weight.shape, average.dtype))
+        self.averages.assign(self._present_weights(self.averages.shape, "float32"))
 
 
 def new_share(count: Tensor, k: float) -> Tensor:

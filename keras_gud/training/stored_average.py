@@ -9,8 +9,8 @@ from keras_gud.training.power_profile import coefficients
 
 def stored_average(
     files: AverageStore, width: float, step: int | None = None
-) -> tuple[list[Array], Stored, float]:
-    """The average of a width; beside it one stored weight at a time is in memory.
+) -> tuple[Array, Stored, float]:
+    """The average of a width; one file at a time is in memory.
 
     Args:
         files: What was stored.
@@ -18,8 +18,8 @@ def stored_average(
         step: After which step, one of `files.steps()`; default: the last.
 
     Returns:
-        The average of every weight, float32; what the file of the step says; and how far the
-        profile is off, see `power_profile.coefficients`.
+        The average of all weights in a row, float64; what the file of the step says; and how far
+        the profile is off, see `power_profile.coefficients`.
 
     Raises:
         FileNotFoundError: if nothing is stored.
@@ -39,15 +39,12 @@ def stored_average(
     steps = [each for each in steps if step is None or each <= step]
     about = files.about(steps[-1])
     found, error = coefficients(steps, about.widths, steps[-1], width)
-    sums: list[Array] = []
+    total = np.zeros(())
     for at, factors in zip(steps, found, strict=True):
         if files.about(at)[1:] != about[1:]:
             raise ValueError(
                 f"Expected snapshots of one run in {files.directory}. Received: those of several, "
                 f"after steps {at} and {about.step}."
             )
-        for width_index, i, average in files.read(at):
-            if i == len(sums):
-                sums.append(np.zeros(average.shape))
-            sums[i] += factors[width_index] * average
-    return [each.astype("float32") for each in sums], about, error
+        total = total + factors @ files.read(at)
+    return total, about, error

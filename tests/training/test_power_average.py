@@ -25,16 +25,23 @@ def trained(steps=3, widths=WIDTHS, eager=True, **kwargs):
     return model
 
 
+def vector(arrays):
+    return np.concatenate([np.ravel(a) for a in arrays])
+
+
+def averages_of(model):
+    return as_numpy([model.power_averages.averages])[0]
+
+
 def test_averages_are_sums_over_the_profile():
     model, seen = trained(0, eager=False), []
     for _ in range(7):
         seen.append(raw_and_average(model)[0])
         model.train_on_batch(vectors(16))
-    for width, averages in zip(WIDTHS, model.power_averages.values(), strict=True):
+    for width, average in zip(WIDTHS, averages_of(model), strict=True):
         shares = np.diff((np.arange(8) / 7) ** (exponent(width) + 1))
-        for i, average in enumerate(averages):
-            expected = sum(share * each[i] for share, each in zip(shares, seen, strict=True))
-            np.testing.assert_allclose(average, expected, atol=1e-6)
+        expected = sum(share * vector(each) for share, each in zip(shares, seen, strict=True))
+        np.testing.assert_allclose(average, expected, atol=1e-6)
     assert float(model.power_averages.count) == 7
 
 
@@ -74,9 +81,8 @@ def test_files_of_weights_with_and_without_them(tmp_path):
     run = int(model.power_averages.run)
     model.load_weights(tmp_path / "without.weights.h5")
     assert (float(model.power_averages.count), int(model.power_averages.run) == run) == (0, False)
-    for values in model.power_averages.values():
-        for average, weight in zip(values, other.network.weights, strict=True):
-            np.testing.assert_array_equal(average, as_numpy([weight])[0])
+    for average in averages_of(model):
+        np.testing.assert_array_equal(average, vector(as_numpy(other.network.weights)))
     other.load_weights(tmp_path / "with.weights.h5")
     assert not other.power_averages.variables
 
@@ -88,7 +94,7 @@ def test_they_begin_again_with_other_weights():
     model.network.hidden.enable_lora(2)
     with pytest.warns(UserWarning, match="starts anew"):
         changed_network.follow_network(model)
-    assert len(model.power_averages.averages[0]) == len(model.network.weights)
+    assert model.power_averages.averages.shape == (2, model.network.count_params())
     model.train_on_batch(vectors(16))
     assert float(model.power_averages.count) == 1
     assert int(model.power_averages.run) != run
@@ -99,10 +105,8 @@ def test_they_begin_again_where_a_network_is_loaded():
     model = trained()
     model.load_backbone(trained(1, widths=(), seed=4))
     assert float(model.power_averages.count) == 0
-    for average, weight in zip(
-        model.power_averages.values()[0], model.network.weights, strict=True
-    ):
-        np.testing.assert_array_equal(average, as_numpy([weight])[0])
+    for average in averages_of(model):
+        np.testing.assert_array_equal(average, vector(as_numpy(model.network.weights)))
 
 
 @pytest.mark.once
