@@ -229,10 +229,10 @@ class PostHocEMA(keras.callbacks.Callback):
 
     def _write(self) -> None:
         averages = self.model.power_averages  # on jax this gives it the values of the last step
-        step, values = (backend.value_of(v) for v in (averages.count, averages.averages))
+        step, run = (int(backend.value_of(v)) for v in (averages.count, averages.run))
+        values = backend.value_of(averages.averages)
         if not np.isfinite(values).all():
             return  # `fit` will say so
-        step, run = int(step), int(backend.value_of(averages.run))
         about = Stored(step, run, self.widths, _shapes(self.model))
         if backend.process_index() == 0:
             try:

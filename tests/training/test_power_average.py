@@ -110,6 +110,13 @@ def test_they_begin_again_where_a_network_is_loaded():
 
 
 @pytest.mark.once
+def test_the_summary_has_them_only_if_they_are_kept(capsys):
+    for widths, said in ((WIDTHS, True), ((), False)):
+        trained(0, widths=widths).summary()
+        assert ("averages of widths 0.05, 0.1" in capsys.readouterr().out) is said
+
+
+@pytest.mark.once
 def test_they_can_be_ended():
     model = trained()
     model.power_averages.keep(model, ())
