@@ -174,8 +174,10 @@ class PostHocEMA(keras.callbacks.Callback):
                 f"widths={self.widths}."
             )
         with backend.raise_together("keep averages"):
-            self._check_directory(model)
+            if backend.process_index() == 0:  # which writes them
+                self._check_directory(model)
         averages.keep(model, self.widths)
+        averages.agree()
         self._written = self._step = int(backend.value_of(averages.count))
         self._attached = True
 

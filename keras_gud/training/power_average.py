@@ -61,6 +61,11 @@ class PowerAverages(keras.layers.Layer):
             self._begin(model.network, widths)
             model.train_function = model.test_function = model.predict_function = None
 
+    def agree(self) -> None:
+        """Gives all processes, each of which draws a number, that of the first."""
+        run = np.int64(backend.value_of(self.run))
+        self.run.assign(int(backend.process_allgather(run)[0]))
+
     def restart(self, network: keras.Layer) -> None:
         """Begins again, if averages are kept: at the present weights, which may be others."""
         if self.widths:
@@ -137,6 +142,5 @@ def new_share(count: Tensor, k: float) -> Tensor:
 
 
 def _new_run(shape: Shape = (), dtype: str = "int32") -> Tensor:
-    """A random number, the same in all processes, and not of any seed."""
-    drawn = np.random.SeedSequence().generate_state(1)[0] >> 1
-    return ops.cast(int(backend.process_allgather(np.int64(drawn))[0]), dtype)
+    """A random number that is of no seed."""
+    return ops.cast(int(np.random.SeedSequence().generate_state(1)[0] >> 1), dtype)
