@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=8, help="of data other than digits")
     parser.add_argument("--backbone", default="tiny")
     parser.add_argument("--steps", type=int, nargs="*", default=[400, 1600, 6400])
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--epoch", type=int, default=100, help="steps of a timed epoch")
     arguments = parser.parse_args()
@@ -122,7 +122,7 @@ def main() -> None:
         print(f"| data | steps | seed | raw | own average | {' | '.join(map(str, WIDTHS))} |")
         print("|---" * (5 + len(WIDTHS)) + "|")
         for data in arguments.data:
-            for seed in range(arguments.seeds):
+            for seed in arguments.seeds:
                 race(data, seed, arguments)
     if arguments.rounds:
         time_steps(arguments)

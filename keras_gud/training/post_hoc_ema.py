@@ -177,7 +177,7 @@ class PostHocEMA(keras.callbacks.Callback):
             if backend.process_index() == 0:  # which writes them
                 self._check_directory(model)
         averages.keep(model, self.widths)
-        averages.agree()
+        averages.number_run()
         self._written = self._step = int(backend.value_of(averages.count))
         self._attached = True
 

@@ -33,7 +33,8 @@ class PowerAverages(keras.layers.Layer):
     Attributes:
         widths: The widths, a tuple; empty while no averages are kept.
         count: With averages, a variable with the number of steps that they are of.
-        run: An int32 variable, a random number that tells these averages from those of other runs.
+        run: An int32 variable, a random number that tells these averages from those of other runs;
+            0 until `number_run` draws it.
         averages: A variable ``(len(widths), n)``, n the number of all weights; in each row those of
             `averaged_weights` follow one another.
     """
@@ -61,10 +62,11 @@ class PowerAverages(keras.layers.Layer):
             self._begin(model.network, widths)
             model.train_function = model.test_function = model.predict_function = None
 
-    def agree(self) -> None:
-        """Gives all processes, each of which draws a number, that of the first."""
-        run = np.int64(backend.value_of(self.run))
-        self.run.assign(int(backend.process_allgather(run)[0]))
+    def number_run(self) -> None:
+        """Draws the number of the run, of no seed, unless that has been done; for all processes."""
+        if int(backend.value_of(self.run)) == 0:
+            drawn = np.random.SeedSequence().generate_state(1).astype("int64")[0]
+            self.run.assign(int(backend.process_allgather(drawn)[0]) % (2**31 - 1) + 1)
 
     def restart(self, network: keras.Layer) -> None:
         """Begins again, if averages are kept: at the present weights, which may be others."""
@@ -81,7 +83,7 @@ class PowerAverages(keras.layers.Layer):
         self._followed.exponents = [exponent(width) for width in self.widths]
         self._tracker.unlock()
         self.count = self._add("count", (), "float32", "zeros")
-        self.run = self._add("run", (), "int32", _new_run)
+        self.run = self._add("run", (), "int32", "zeros")
         size = sum(math.prod(weight.shape) for weight in self._followed.weights)
         shape = (len(self.widths), size)
         self.averages = self._add("averages", shape, "float32", self._present_weights)
@@ -125,7 +127,7 @@ class PowerAverages(keras.layers.Layer):
                 variable.assign(store[str(i)])
             return
         self.count.assign(0.0)
-        self.run.assign(_new_run())
+        self.run.assign(0)
         self.averages.assign(self._present_weights(self.averages.shape, "float32"))
 
 
@@ -139,8 +141,3 @@ def new_share(count: Tensor, k: float) -> Tensor:
     # Float32 would round 1 - 1/t: after a million steps the share would be wrong by 6%.
     before = ops.log1p(-1.0 / ops.maximum(count, 1.5)) * (k + 1.0)
     return ops.where(count > 1.0, -ops.expm1(before), 1.0)
-
-
-def _new_run(shape: Shape = (), dtype: str = "int32") -> Tensor:
-    """A random number that is of no seed."""
-    return ops.cast(int(np.random.SeedSequence().generate_state(1)[0] >> 1), dtype)
