@@ -114,5 +114,10 @@ class AverageStore:
         """Removes the averages of a step."""
         self._path(step).unlink(missing_ok=True)
 
+    def remove_unfinished(self) -> None:
+        """Removes what interrupted writes have left behind."""
+        for path in self.directory.glob(f"unfinished-*-{_PATTERN}"):
+            path.unlink(missing_ok=True)
+
     def _path(self, step: int) -> Path:
         return self.directory / _NAME.format(step)

@@ -182,6 +182,7 @@ class PostHocEMA(keras.callbacks.Callback):
         self._attached = True
 
     def _check_directory(self, model: keras.Model) -> None:
+        self.files.remove_unfinished()
         newest = self.files.newest()
         if newest is None:
             return

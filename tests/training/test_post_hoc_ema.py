@@ -171,6 +171,16 @@ def test_snapshots_survive_without_the_run(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.once
+def test_a_write_that_was_interrupted_leaves_nothing(tmp_path):
+    unfinished = tmp_path / "unfinished-12-average-000000000003.npz"
+    unfinished.write_bytes(b"half")
+    averages = PostHocEMA(tmp_path, every=2)
+    fit(compiled(), averages, epochs=1)
+    assert averages.steps == [2, 4]
+    assert not unfinished.exists()
+
+
 # -- what is refused, and what is said ------------------------------------------------------------
 
 
