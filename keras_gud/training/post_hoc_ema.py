@@ -35,9 +35,9 @@ class PostHocEMA(keras.callbacks.Callback):
     were kept directly by less than 1% of the distance between the two that are kept.
 
     Costs: two more copies of the weights on the device, and in files of `model.save` and
-    checkpoints; each stored snapshot has 8 bytes for each weight (7 MB for 0.9 million), of which
-    there are at most about `keep`. A snapshot that cannot be written, on a full disk for example,
-    is a warning; training continues.
+    checkpoints, until ``model.power_averages.keep(model, ())`` ends them; each stored snapshot has
+    8 bytes for each weight (7 MB for 0.9 million), of which there are at most about `keep`. A
+    snapshot that cannot be written, on a full disk for example, is a warning; training continues.
 
     Interrupted runs that a `Checkpoint` resumes go on with them. What was stored before an
     interruption can be used in any case, with a model of the same network.
