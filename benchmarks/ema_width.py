@@ -3,14 +3,15 @@
 Run with ``KERAS_BACKEND=jax python benchmarks/ema_width.py``. Each run is evaluated after each of
 several numbers of steps: with the raw weights, with the model's own average (`ema_decay`), and with
 averages of several widths, of which `callbacks.PostHocEMA` keeps two. The noise and the times of an
-evaluation are always the same, so that losses differ by the weights alone. Then the time of a step
-with and without the two averages, in turn.
+evaluation are always the same, so that losses differ by the weights alone. Then the processor's
+time of a step with and without the two averages, in turn.
 """
 
 import argparse
 import functools
 import os
 import tempfile
+import time
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
@@ -92,7 +93,7 @@ def time_steps(arguments: argparse.Namespace) -> None:
             model.power_averages.keep(model, () if name == "without" else (0.05, 0.1))
             runs[name] = functools.partial(fit, model, x, callbacks=callbacks)
             runs[name]()
-        times = time_in_turn(runs, arguments.rounds)
+        times = time_in_turn(runs, arguments.rounds, time.process_time)
     milliseconds = 1000 * np.median(times["without"]) / arguments.epoch
     shape = "x".join(map(str, x.shape[1:]))
     print(
