@@ -1,4 +1,4 @@
-"""Callbacks for samples during training, and for checkpoints that training resumes from."""
+"""Callbacks for samples during training, checkpoints to resume from, and averages of any width."""
 
 import io
 import os
@@ -14,8 +14,9 @@ from keras_gud.core import optional
 from keras_gud.core.arguments import check_integer
 from keras_gud.plots.canvas import new_figure
 from keras_gud.training.checkpoint import Checkpoint
+from keras_gud.training.post_hoc_ema import PostHocEMA
 
-__all__ = ["Checkpoint", "SampleGrid", "TensorBoard"]
+__all__ = ["Checkpoint", "PostHocEMA", "SampleGrid", "TensorBoard"]
 
 _RGBA = 4  # `colorspace` of TensorBoard's images
 

@@ -110,6 +110,8 @@ def _rows(model: keras.Model, nested: bool) -> list[tuple[str, ...]]:
     shape = str((None, *model.data_shape))
     tokens = str((None, model.tokens.n_tokens, model.tokens.n_features))
     inner = model.network._layers if nested else ()
+    kept = model.power_averages
+    kept_widths = f"averages of widths {', '.join(map(str, kept.widths))}"
     rows = [
         ("basis", model.basis, shape, _STATISTICS),
         ("prior", model.prior, shape, _STATISTICS),
@@ -120,6 +122,7 @@ def _rows(model: keras.Model, nested: bool) -> list[tuple[str, ...]]:
         ("network", model.network, shape, "weights"),
         *((f"  {layer.name}", layer, "-", "weights") for layer in inner),
         ("average", model.ema, "-", "their average, which samples"),
+        *([("averages", kept, "-", kept_widths)] if kept.widths else []),
         ("objective", model.objective, "loss (None,)", "counters"),
     ]
     return [

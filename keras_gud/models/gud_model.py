@@ -35,6 +35,7 @@ from keras_gud.persistence import model_file
 from keras_gud.training import changed_network, trainer
 from keras_gud.training.denoising_loss import DenoisingLoss
 from keras_gud.training.ema import WeightAverage
+from keras_gud.training.power_average import PowerAverages
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -93,6 +94,7 @@ class GUDModel(backend.DistributedModel):
         objective: The `DenoisingLoss`.
         network: The network, once it has been built.
         ema: The average of its weights.
+        power_averages: Those that a `callbacks.PostHocEMA` has kept; else none.
         data_space: Shape and type of the data, and the way in and out.
         session: What belongs to this process alone.
 
@@ -129,7 +131,7 @@ class GUDModel(backend.DistributedModel):
         self.backbone = backbone
         self.conditions = Conditions.of(condition, classes, label_dropout)
         self.objective = DenoisingLoss(prediction, weighting, seed)
-        self.ema = WeightAverage(ema_decay)
+        self.ema, self.power_averages = WeightAverage(ema_decay), PowerAverages()
         self.tokens = GammaTokens(max_tokens)
         self.moments = NoisedMoments(start_covariance)
         self.region = regions.get_all(region, basis, prior)
@@ -218,6 +220,7 @@ class GUDModel(backend.DistributedModel):
         )
         if training:
             self.ema.update(self.network)
+            self.power_averages.update()
         return found
 
     def compute_loss(

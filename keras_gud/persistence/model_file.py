@@ -189,6 +189,8 @@ def get_build_config(model: keras.Model) -> dict[str, Any] | None:
     parts = {name: part.get_build_config() for name, part in _built_parts(model).items()}
     frozen = [i for i, weight in enumerate(model.network.weights) if not weight.trainable]
     built |= {"parts": parts, "frozen": frozen} if frozen else {"parts": parts}
+    widths = model.power_averages.widths
+    built |= {"power_averages": list(widths)} if widths else {}
     return model.data_space.get_build_config() | built
 
 
@@ -207,6 +209,7 @@ def build_from_config(model: keras.Model, config: dict[str, Any]) -> None:
     model.moments.build_from_config({"data_shape": config["data_shape"]})
     model.data_space.build_from_config(config)
     model.build((None, *model.data_shape))
+    model.power_averages.keep(model, config.get("power_averages", ()))
     weights = model.network.weights
     for i in config.get("frozen", ()):
         weights[check_integer("frozen", i, 0)].trainable = False

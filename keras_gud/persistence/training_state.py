@@ -60,6 +60,7 @@ def load(model: keras.Model, path: Path, state: dict[str, Any]) -> None:
         for part, config in zip(_parts(model), state["parts"], strict=True):
             _build(part, config)
         model.build_from_config(state["build"])
+    model.power_averages.keep(model, state["build"].get("power_averages", ()))
     if model.compiled:
         model.optimizer.build(model.trainable_variables)
         if _shapes(model) != state["shapes"]:

@@ -15,12 +15,13 @@ def follow_network(model: keras.Model) -> None:
     """Lets the average, and what has been compiled, follow a network whose weights are others now.
 
     As after ``network.enable_lora(4)``. An optimizer that was built for the former ones starts
-    anew.
+    anew, and so do averages of `callbacks.PostHocEMA`.
 
     Args:
         model: The built model.
     """
     if model.ema.follow(model.network):
+        model.power_averages.restart(model.network)
         model.session.clear()
         if model.compiled:
             _restart(model)
@@ -47,8 +48,9 @@ def follow_trainable(model: keras.Model) -> None:
 
 
 def forget_training(model: keras.Model) -> None:
-    """Starts the average at the network's weights, and the optimizer, if there is one, anew."""
+    """Starts all averages at the network's weights, and the optimizer, if there is one, anew."""
     model.ema.restart(model.network)
+    model.power_averages.restart(model.network)
     model.session.clear()
     if model.compiled:
         _compile_again(model)

@@ -27,6 +27,7 @@ from keras_gud.training.ended_data import StopWithData
 from keras_gud.training.first_epoch import WarnOfNoProgress
 from keras_gud.training.non_finite import TerminateOnNonFinite
 from keras_gud.training.out_of_memory import naming_what_to_lower
+from keras_gud.training.post_hoc_ema import attach_averages
 from keras_gud.training.time_limit import epochs_and_limit
 from keras_gud.training.weight_snapshot import WeightSnapshot
 
@@ -184,6 +185,7 @@ def fit(
     if not (model.built and has_statistics(model)) or (adapt and not resumed):
         model.adapt(source, verbose=show)
     follow_network(model)
+    attach_averages(model, callbacks)
     held = _open_validation(model, validation_data, kwargs.get("validation_batch_size"))
     for part in (source, held):
         if part is not None:
