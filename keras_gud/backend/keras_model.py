@@ -26,3 +26,10 @@ class DistributedModel(keras.Model):
 
         It would average a batch over the workers, which TensorFlow cannot do with bytes.
         """
+
+    def replace_layer(self, name: str, layer: keras.layers.Layer) -> None:
+        """Takes a layer in place of that of an attribute, which Keras else would go on saving."""
+        former = getattr(self, name, None)
+        if former is not None and former is not layer:
+            self._tracker.untrack(former)
+        setattr(self, name, layer)

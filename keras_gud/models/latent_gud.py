@@ -214,8 +214,9 @@ def _diffusion_of(model: LatentGUD) -> GUD:
     given["backbone"] = getattr(model.backbone, "identifier", model.backbone)
     others = {k: v for k, v in model.get_config().items() if k not in _NOT_OF_GUD}
     alone = GUD(**(others | given))
-    for name in ("tokens", "moments", "ema", "objective", "network", "conditions", "classes"):
-        setattr(alone, name, getattr(model, name))
+    for name in ("tokens", "moments", "ema", "objective", "network", "conditions"):
+        alone.replace_layer(name, getattr(model, name))
+    alone.classes = model.classes
     alone.data_space.scaling = model.data_space.scaling
     alone.built = True
     return alone

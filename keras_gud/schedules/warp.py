@@ -47,7 +47,16 @@ class WarpedSchedule(ComponentSchedule):
         data_variance: ArrayLike | None = None,
         coordinates: Coordinates | None = None,
     ) -> None:
-        """Adapts the schedule inside; see `ComponentSchedule.adapt`."""
+        """Adapts the schedule inside; see `ComponentSchedule.adapt`.
+
+        Raises:
+            ValueError: for one that learns and has not: within a warp its curves do not move.
+        """
+        if self.schedule.learns and not self.schedule.built:
+            raise ValueError(
+                f"Expected a `schedule` to warp that does not learn, or has learned. Received: "
+                f"{type(self.schedule).__name__}; train with it first, and warp it then."
+            )
         self.schedule.adapt(variance, data_variance, coordinates)
         self._build_inside()
         self._check_monotone()

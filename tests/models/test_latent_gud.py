@@ -111,6 +111,14 @@ def test_samples_are_those_of_the_diffusion_model_decoded():
 
 
 @pytest.mark.once
+def test_the_diffusion_model_is_saved_alone(tmp_path):
+    alone = fitted().diffusion()
+    alone.save(tmp_path / "alone.keras")
+    loaded = keras.saving.load_model(tmp_path / "alone.keras")
+    np.testing.assert_array_equal(loaded.sample(2, **FEW), alone.sample(2, **FEW))
+
+
+@pytest.mark.once
 def test_units_of_8_bit_data():
     model = make(keras.layers.Rescaling(1.0), keras.layers.Rescaling(1.0))
     model.adapt(WIDE, verbose=0)

@@ -181,3 +181,12 @@ def test_bad_arguments():
         schedules.Learned(criterion="informations")
     with pytest.raises(ValueError, match="row"):
         make(variance=UNEVEN, over="rows")
+
+
+@pytest.mark.once
+def test_a_warp_of_curves_that_are_yet_to_be_learned_is_refused():
+    warped = schedules.TimeWarp(schedules.Learned())
+    with pytest.raises(ValueError, match="that does not learn, or has learned. Received: Learned"):
+        warped.adapt(np.ones(3))
+    warped.schedule.adapt(np.ones(3))
+    warped.adapt(np.ones(3))
