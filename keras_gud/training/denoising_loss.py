@@ -3,7 +3,9 @@
     z_i = alpha_i z0_i + sigma_i eps_i          at states drawn from the paths of the schedule
     loss = 1/d sum_i lambda_i |eps_i - eps_hat_i|^2
 
-Beside it stands what the best component-wise linear model scores with the same noise.
+Beside it stands what the best component-wise linear model scores with the same noise. Values that
+are missing in the data carry no loss (`diffusion.missing`), and the loss of a batch is the mean
+over its values that are there.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,6 +24,7 @@ from keras_gud.core.types import Tensor
 from keras_gud.data.batch import conditions_of, pick
 from keras_gud.diffusion.denoiser import Denoiser
 from keras_gud.diffusion.loss import weighted_error
+from keras_gud.diffusion.missing import fill, split
 from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.diffusion.prediction import PREDICTIONS, linear_eps
 from keras_gud.diffusion.weighting import WEIGHTINGS
@@ -110,6 +113,7 @@ class DenoisingLoss(keras.layers.Layer):
         denoisers: Sequence[Denoiser],
         to_phi: Callable[[Tensor, Callable[[], Tensor]], Tensor],
         training: bool,
+        missing: bool = False,
     ) -> dict[str, Tensor]:
         """The loss of every example of a batch, at random times.
 
@@ -122,10 +126,12 @@ class DenoisingLoss(keras.layers.Layer):
                 which returns the model's floats; see `DataScaling.to_phi`.
             training: Whether to draw from the training stream and hide conditions; else noise and
                 times are fixed by the position of the example.
+            missing: Whether values may be missing, as NaN.
 
         Returns:
             Dict of float32 ``(batch,)``: ``"loss"`` and ``"linear_loss"``; in training also
-            ``"facts"``, ``(batch, len(step_record.FACTS))``.
+            ``"facts"``, ``(batch, len(step_record.FACTS))``; where values may be missing also
+            ``"known"``, the share of those that are not.
         """
         given, x, conditions = conditions_of(x), pick(x), denoisers[0].conditions
         absent = conditions.forms.absent(given)
@@ -138,9 +144,11 @@ class DenoisingLoss(keras.layers.Layer):
             self.seen.assign(self.seen + ops.sum(one_hot, axis=0))
         draws = self._draws(x, views, training)
         condition = conditions.for_training(given, draws.uniform if training else None)
-        phi = to_phi(x, draws.dequantise)
+        phi, gaps = to_phi(x, draws.dequantise), None
+        if missing:
+            phi, gaps = split(phi)
         noised = [
-            _noise(view, denoiser, phi, draws, self.weight)
+            _noise(view, denoiser, phi, gaps, draws, self.weight)
             for view, denoiser in zip(views, denoisers, strict=True)
         ]
         # One network call for the whole batch, whatever the view of each example.
@@ -155,7 +163,11 @@ class DenoisingLoss(keras.layers.Layer):
             for n, entries in zip(noised, columns, strict=True):
                 entries.append(step_record.describe(draws.t, phi, n.z, output, n.weight))
         names = ("loss", "linear_loss", "facts")
-        return dict(zip(names, _select(columns, chosen), strict=False))
+        found = dict(zip(names, _select(columns, chosen), strict=False))
+        if gaps is not None:
+            known = 1.0 - ops.cast(gaps, "float32")
+            found["known"] = ops.mean(known, axis=tuple(range(1, len(known.shape))))
+        return found
 
     def _draws(self, x, views, training: bool) -> Draws:
         n_parameters = max(1, *(len(view.schedule.ranges) for view in views))
@@ -186,6 +198,9 @@ class DenoisingLoss(keras.layers.Layer):
         if sample_weight is not None:
             sample_weight = ops.cast(sample_weight, "float32")
             losses, linear = losses * sample_weight, linear * sample_weight
+        if "known" in found:
+            share = ops.mean(found["known"])
+            losses, linear = losses / share, linear / share
         loss = ops.mean(losses)
         self.linear_loss.update_state(ops.stop_gradient(linear))
         for extra in added:
@@ -214,9 +229,11 @@ class _Noised:
         return [weighted_error(eps, e, self.state, self.weight) for e in estimates]
 
 
-def _noise(view, denoiser: Denoiser, phi: Tensor, draws: Draws, weight) -> _Noised:
-    state = view.state(draws.t, draws.parameters, draws.uniform)
+def _noise(view, denoiser: Denoiser, phi: Tensor, gaps, draws: Draws, weight) -> _Noised:
+    state = view.state(draws.t, draws.parameters, draws.uniform, gaps)
     z0 = view.prior(view.basis(phi))
+    if gaps is not None:
+        z0 = fill(z0, gaps, draws.fill(), view.prior.variance)
     z = state.add_noise(z0, draws.eps)
     return _Noised(view, denoiser, state, z, _weights(view, state, draws.t, weight))
 

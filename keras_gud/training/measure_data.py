@@ -1,7 +1,7 @@
 """Raw data as the fitting of components reads them: checked, in blocks, and scaled."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,10 @@ import numpy as np
 from keras_gud import backend
 from keras_gud.bases.batches import join
 from keras_gud.core.progress import Progress, is_live
+from keras_gud.core.observed_moments import ObservedCovariance, ObservedMoments
 from keras_gud.core.streaming_moments import Covariance, Moments, varies
 from keras_gud.core.types import Array, Shape
-from keras_gud.data.checks import check_batch, check_varied
+from keras_gud.data.checks import ALLOW_MISSING, check_batch, check_varied
 from keras_gud.data.value_grid import ValueGrid
 from keras_gud.diffusion.data_scaling import DataScaling
 
@@ -23,6 +24,9 @@ _ENOUGH_FOR_SCALE = 2**26
 _SAME_STEP = 1e-6
 # Points of two grids that are this part of a step apart are one, but for rounding.
 _SAME_POINT = 1e-2
+
+# Of positions without any value, so many are named.
+_MOST_NAMES = 5
 
 # Integers that some backend's default types do not hold.
 _TOO_LARGE = 2.0**31
@@ -38,6 +42,8 @@ class Passes:
         data_shape: Shape of one example.
         kind: See `data_kind`.
         verbose: 1 shows a progress bar for each pass.
+        missing: Whether values may be missing, as NaN.
+        columns: Names of the columns of a table, for messages.
 
     Attributes:
         by_column: Whether the columns have scales of their own: the data are vectors.
@@ -46,10 +52,19 @@ class Passes:
         scaling: From raw values to the model's floats; that of the type until it is measured.
     """
 
-    def __init__(self, source: Any, data_shape: Shape, kind: str, verbose: int) -> None:
+    def __init__(
+        self,
+        source: Any,
+        data_shape: Shape,
+        kind: str,
+        verbose: int,
+        missing: bool = False,
+        columns: Sequence[Any] | None = None,
+    ) -> None:
         self.source, self.data_shape, self.kind, self.verbose = source, data_shape, kind, verbose
+        self.missing, self.columns = missing, columns
         self.varied, self.count = False, 0
-        self.example: Any = None  # the first one, ``(1, *data_shape)``
+        self.example: Any = None  # the first one, ``(1, *data_shape)``, of the first known values
         self.by_column = len(data_shape) == 1
         self.grid = ValueGrid(self.by_column, integers=kind != "float")
         self.scaling = DataScaling(kind)  # until it has been measured
@@ -65,10 +80,51 @@ class Passes:
         self.count = 0
         for block in join(self._batches(), _BLOCK):
             self.count += len(block)
-            self.example = block[:1].copy() if self.example is None else self.example
-            self.varied = self.varied or bool((block != self.example).any())
+            self._compare(block)
             self.grid.update(block)
             yield block
+
+    def _compare(self, block: Array) -> None:
+        """Whether examples differ, in the values that are known."""
+        if self.example is None:
+            self.example = block[:1].copy()
+        if not self.missing:
+            self.varied = self.varied or bool((block != self.example).any())
+            return
+        first = np.isnan(block).argmin(axis=0)[None]  # the first example that has the value
+        known = np.take_along_axis(block, first, axis=0)
+        self.example = np.where(np.isnan(self.example), known, self.example)
+        differs = np.abs(block - self.example) > 0.0  # of NaN this is false
+        self.varied = self.varied or bool(differs.any())
+
+    def moments(self) -> Any:
+        """A new accumulator of mean and variance of such data, or of their components."""
+        return ObservedMoments() if self.missing else Moments()
+
+    def covariance(self) -> Any:
+        """Likewise of mean and covariance; see `completed_covariance`."""
+        return ObservedCovariance() if self.missing else Covariance()
+
+    def require_observed(self, count: Array | int) -> None:
+        """Raises a `ValueError` for values that no example has.
+
+        Args:
+            count: Number of examples that have each value, of `data_shape`, or a number.
+        """
+        empty = np.argwhere(np.broadcast_to(count, self.data_shape) == 0)
+        if not len(empty):
+            return
+        names = [str(tuple(map(int, place))) for place in empty]
+        what = "value at one position"
+        if self.by_column:
+            what = "column"
+            columns = self.columns or range(self.data_shape[0])
+            names = [repr(columns[i]) for (i,) in empty]
+        more = "" if len(names) <= _MOST_NAMES else f" and {len(names) - _MOST_NAMES} others"
+        raise ValueError(
+            f"Expected every {what} to be there in some example. Received: none of "
+            f"{', '.join(names[:_MOST_NAMES])}{more}, NaN in all examples. Leave it out."
+        )
 
     def floats(self, title: str) -> Iterator[Array]:
         """One pass over the model's floats.
@@ -145,13 +201,14 @@ class Passes:
         """Raises a `ValueError` if all examples are the same, in all processes of a run."""
         examples = backend.process_allgather(self.example)
         varied = backend.process_allgather(np.asarray(self.varied)).any()
-        check_varied(bool(varied or (examples != examples[0]).any()), self.count)
+        apart = (examples != examples[0]) & ~np.isnan(examples) & ~np.isnan(examples[0])
+        check_varied(bool(varied or apart.any()), self.count)
 
     def _batches(self) -> Iterator[Array]:
         progress = Progress(self.source.n_batches, "batch", self.verbose, brief=True)
         i = 0
         for i, x in enumerate(self.source, start=1):
-            check_batch(x, self.data_shape, self.kind)
+            check_batch(x, self.data_shape, self.kind, self.missing, ALLOW_MISSING)
             yield x
             progress.update(i)
         if self.source.n_batches is None:
@@ -168,10 +225,10 @@ def scaled_covariance(data: Passes, data_scale: Any) -> Covariance:
     Raises:
         ValueError: as `Passes.set_scale`.
     """
-    whole = Covariance()
+    found = data.covariance()
     for block in data.raw("Measuring the components"):
-        whole.update(block.reshape(len(block), -1))
-    whole.across_processes()
+        found.update(block.reshape(len(block), -1))
+    whole = completed_covariance(found.across_processes(), data)
     variance = np.maximum(np.diag(whole.covariance), 0.0)
     data.set_scale(whole.mean, variance, data_scale)
     size, scaling = len(variance), data.scaling
@@ -179,6 +236,22 @@ def scaled_covariance(data: Passes, data_scale: Any) -> Covariance:
     centre = np.broadcast_to(scaling.centre, data.data_shape).reshape(size)
     noise = np.broadcast_to(scaling.dequantisation_variance, data.data_shape).reshape(size)
     return whole.transformed(np.diag(factor), -centre * factor).with_noise(noise)
+
+
+def completed_covariance(found: Any, data: Passes) -> Covariance:
+    """The covariance of data, or of their components, without gaps.
+
+    Args:
+        found: From `Passes.covariance`.
+        data: The data.
+
+    Raises:
+        ValueError: for a value that no example has.
+    """
+    if not data.missing:
+        return found
+    data.require_observed(found.count.reshape(data.data_shape))
+    return found.completed()
 
 
 def measure_scale(data: Passes, data_scale: Any) -> None:
@@ -194,13 +267,18 @@ def measure_scale(data: Passes, data_scale: Any) -> None:
     if isinstance(data_scale, str):  # they are taken as they are
         data.scaling = as_they_are(data.kind, data_scale)
         return
-    moments = Moments()
+    moments = data.moments()
     for block in data.raw("Measuring the scale"):
         moments.update(block)
         if not data.by_column and data.count * block[0].size >= _ENOUGH_FOR_SCALE:
             break
     moments.across_processes()
-    data.set_scale(moments.mean, moments.variance, data_scale)
+    mean, variance = moments.mean, moments.variance
+    if data.missing and data.by_column:
+        data.require_observed(moments.count)
+    elif data.missing:  # those seen so far
+        mean, variance = mean[moments.count > 0], variance[moments.count > 0]
+    data.set_scale(mean, variance, data_scale)
 
 
 def as_they_are(kind: str, data_scale: str) -> DataScaling:

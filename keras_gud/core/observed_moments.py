@@ -1,0 +1,146 @@
+"""Means and second moments of data with gaps, over what was observed: float64, NumPy.
+
+Values that are NaN are left out. Of a pair of values the examples count that have both::
+
+    mean_i   over the examples with x_i
+    Cov_ij   over the examples with x_i and x_j, about their own means
+"""
+
+from typing import Self
+
+import numpy as np
+
+from keras_gud import backend
+from keras_gud.core.streaming_moments import Covariance
+from keras_gud.core.types import Array, ArrayLike
+
+
+class ObservedMoments:
+    """Mean and variance of each component over the examples in which it was observed.
+
+    Attributes:
+        count: Number of these examples, int64 of the shape of one example; 0 before the first.
+
+    Example:
+
+    >>> moments = ObservedMoments().update([[0.0, np.nan], [2.0, 1.0]])
+    >>> moments.count.tolist(), moments.mean.tolist(), moments.variance.tolist()
+    ([2, 1], [1.0, 1.0], [1.0, 0.0])
+    """
+
+    def __init__(self) -> None:
+        self.count, self.mean, self._m2 = np.zeros((), "int64"), np.zeros(()), np.zeros(())
+
+    def update(self, batch: ArrayLike) -> Self:
+        """Adds a batch ``(batch, *shape)``; returns the accumulator itself."""
+        batch = np.asarray(batch, "float64")
+        seen = ~np.isnan(batch)
+        count = seen.sum(axis=0)
+        mean = np.where(seen, batch, 0.0).sum(axis=0) / np.maximum(count, 1)
+        centred = np.where(seen, batch - mean, 0.0)
+        self._merge(count, mean, np.einsum("b...,b...->...", centred, centred))
+        return self
+
+    def across_processes(self) -> Self:
+        """Merges the examples of all processes of a run, in each of them; returns itself."""
+        if backend.process_count() > 1:
+            own = self.count, self.mean, self._m2
+            parts = [backend.process_allgather(value) for value in own]
+            ObservedMoments.__init__(self)
+            for part in zip(*parts, strict=True):
+                self._merge(*part)
+        return self
+
+    @property
+    def variance(self) -> Array:
+        """The population variance of each component, float64."""
+        return self._m2 / np.maximum(self.count, 1)
+
+    def _merge(self, count: Array, mean: Array, m2: Array) -> None:
+        # As `streaming_moments`, with a count for each component.
+        total = self.count + count
+        delta, share = mean - self.mean, count / np.maximum(total, 1)
+        self._m2 = self._m2 + m2 + delta**2 * self.count * share
+        self.mean = self.mean + delta * share
+        self.count = total
+
+
+class ObservedCovariance:
+    """Means and covariances of vectors, each over the examples that have the values for it.
+
+    Example:
+
+    >>> fit = ObservedCovariance().update([[0.0, 0.0], [2.0, 2.0], [4.0, np.nan]])
+    >>> fit.completed().mean.tolist(), fit.completed().covariance[0, 1]
+    ([2.0, 1.0], 1.0)
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._shift: Array = np.zeros(0)  # of each column, near its mean; NaN until it is seen
+
+    def update(self, batch: ArrayLike) -> Self:
+        """Adds a batch of vectors ``(batch, d)``; returns the accumulator itself."""
+        batch = np.asarray(batch, "float64")
+        seen = ~np.isnan(batch)
+        if not self.rows:
+            size = batch.shape[1]
+            self._shift = np.full(size, np.nan)
+            self._counts, self._sums, self._products = np.zeros((3, size, size))
+        count = seen.sum(axis=0)
+        mean = np.where(seen, batch, 0.0).sum(axis=0) / np.maximum(count, 1)
+        new = np.isnan(self._shift) & (count > 0)
+        self._shift = np.where(new, mean, self._shift)
+        values, seen = np.where(seen, batch - self._shift, 0.0), seen.astype("float64")
+        self._counts += seen.T @ seen
+        self._sums += values.T @ seen
+        self._products += values.T @ values
+        self.rows += len(batch)
+        return self
+
+    def across_processes(self) -> Self:
+        """Merges the examples of all processes of a run, in each of them; returns itself."""
+        if backend.process_count() == 1:
+            return self
+        shifts = backend.process_allgather(self._shift)
+        # The first process that has seen a column says about what its sums are.
+        first = np.take_along_axis(shifts, np.isfinite(shifts).argmax(axis=0)[None], axis=0)[0]
+        moved = np.nan_to_num(self._shift - first)
+        sums = self._sums + moved[:, None] * self._counts
+        products = self._products + moved[:, None] * self._sums.T + self._sums * moved
+        products += moved[:, None] * moved * self._counts
+        parts = np.stack([self._counts, sums, products])
+        self._counts, self._sums, self._products = backend.process_allgather(parts).sum(axis=0)
+        self.rows, self._shift = int(backend.process_allgather(np.int64(self.rows)).sum()), first
+        return self
+
+    @property
+    def count(self) -> Array:
+        """Number of examples in which each column was observed, float64 ``(d,)``."""
+        return np.diag(self._counts)
+
+    def completed(self) -> Covariance:
+        """An accumulator of as many examples without gaps, with these means and covariances.
+
+        Covariances over different examples need not be those of any vector: then the nearest ones
+        with the same variances are taken.
+        """
+        counts = np.maximum(self._counts, 1.0)
+        means = self._sums / counts  # of i over the examples with j
+        covariance = _possible(self._products / counts - means * means.T)
+        result = Covariance()
+        result._merge(self.rows, np.nan_to_num(self._shift) + np.diag(means), covariance)
+        result._m2 *= self.rows
+        return result
+
+
+def _possible(covariance: Array) -> Array:
+    """The covariance, with no negative eigenvalue of its correlations; variances stay."""
+    variance = np.maximum(np.diag(covariance), 0.0)
+    scale = np.sqrt(np.where(variance > 0.0, variance, 1.0))
+    values, vectors = np.linalg.eigh(covariance / scale / scale[:, None])
+    if values[0] >= 0.0:
+        return covariance
+    fixed = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    unit = np.sqrt(np.where(variance > 0.0, np.diag(fixed), 1.0)) / scale
+    return np.where(variance * variance[:, None] > 0.0, fixed / unit / unit[:, None], 0.0)
