@@ -196,11 +196,12 @@ def log_density_terms(
         scale: S, of `data_shape`.
         scaling: The data's scaling. Where columns have scales of their own and only some components
             are counted, component i has the scale of column i.
-        counted: 1 for the components that the density is of, else 0; of `data_shape`.
+        counted: 1 for the components that the density is of, else 0; of `data_shape`, or
+            ``(batch, *data_shape)``.
         xp: `numpy`, for float64, or `keras.ops`, within a compiled function.
 
     Returns:
-        Scalars: ``"log_alpha"``, ``"log_scale"``, ``"data_scaling"``.
+        Scalars, or arrays ``(batch,)``: ``"log_alpha"``, ``"log_scale"``, ``"data_scaling"``.
 
     Example:
 
@@ -210,8 +211,9 @@ def log_density_terms(
     -1.3863
     """
     of_data = np.log(scaling.scale)
+    axes = tuple(range(-len(scale.shape), 0))
     return {
-        "log_alpha": xp.sum(counted * xp.log(alpha)),
-        "log_scale": -xp.sum(counted * xp.log(scale)),
-        "data_scaling": -xp.sum(counted * (of_data if xp is np else _constant(of_data))),
+        "log_alpha": xp.sum(counted * xp.log(alpha), axis=axes),
+        "log_scale": -xp.sum(counted * xp.log(scale), axis=axes),
+        "data_scaling": -xp.sum(counted * (of_data if xp is np else _constant(of_data)), axis=axes),
     }

@@ -136,10 +136,14 @@ class DataSpace:
         """Raises a `ValueError` unless x is a usable batch of the data that the model knows."""
         check_batch(x, *self.known, self.missing, ALLOW_MISSING)
 
+    def checker(self, complete: bool) -> Callable[[Array], None]:
+        """`check_complete`, or `check`."""
+        return self.check_complete if complete else self.check
+
     def check_complete(self, x: Array) -> None:
         """As `check`, also where values may be missing: here they may not."""
-        hint = " Missing values can be trained on, but not here; `elbo` is of the others, and "
-        hint += "`sample(given=...)` draws them."
+        hint = " Values that are missing can be trained on, but not here: `elbo` is of the others, "
+        hint += "and `sample(given=...)` draws them."
         check_batch(x, *self.known, hint=hint if self.missing else "")
 
     def to_phi(self, x: Tensor, dequantise: Callable[[], Any]) -> Tensor:

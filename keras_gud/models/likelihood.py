@@ -100,7 +100,7 @@ def log_prob(
     flow = model.session.cached(key, lambda: flow)  # one that may be compiled
     params = _one_path(view, params)
     model.view_along(schedule, params=params)
-    source = _open(model, x, labels, condition, batch_size)
+    source = _open(model, x, labels, condition, batch_size, complete=True)
     total = source.keras_data.num_batches if source.is_array else source.n_batches
     progress = Progress(total, "batch", verbose)
     size, count, results = None, 0, []
@@ -181,12 +181,12 @@ def elbo(
         Dict of float32 arrays ``(n,)``: ``"prior"``, ``"diffusion"``, ``"reconstruction"``,
         ``"log_scale"``, ``"data_scaling"`` in nats, and ``"bits_per_dim"``, their sum in bits
         per dimension (of the integers where the model was trained on such, else the
-        density of the floats).
+        density of the floats). Where values are missing, all are of the others alone.
     """
     parts = x, labels, condition, draws, schedule, params, batch_size
     terms = _negative_elbo(model, *parts, verbose=verbose)
-    bits = sum(terms.values()) / (math.prod(model.data_shape) * math.log(2.0))
-    return terms | {"bits_per_dim": bits}
+    values = terms.pop("values")
+    return terms | {"bits_per_dim": sum(terms.values()) / (values * math.log(2.0))}
 
 
 def predict(
@@ -212,7 +212,8 @@ def predict(
     """
     kwargs = {"steps": steps, "callbacks": callbacks, "verbose": verbose}
     terms = _negative_elbo(model, x, None, None, 32, None, {}, batch_size, **kwargs)
-    return sum(terms.values()) / (math.prod(model.data_shape) * math.log(2.0))
+    values = terms.pop("values")
+    return sum(terms.values()) / (values * math.log(2.0))
 
 
 @backend.in_strategy_scope
@@ -245,15 +246,16 @@ def _negative_elbo(
     return terms
 
 
-def _open(model, x, labels, condition, batch_size) -> Source:
+def _open(model, x, labels, condition, batch_size, complete=False) -> Source:
     """The checked data; conditions are welcome, not required."""
     model.data_space.require_density()
     x = model.data_space.without_names(x)
     y = labels if condition is None else condition  # beside a stream, the Source refuses them
     if y is not None and (not model.conditions.names or is_array(x)):
         y = repeated_rows(model.conditions, len(pick(x)) if is_array(x) else 1, condition, labels)
-    source = open_data(model, x, y, None, batch_size, required=False, divided=False)
-    source.guard(model.data_space.check)
+    how = {"required": False, "divided": False, "complete": complete}
+    source = open_data(model, x, y, None, batch_size, **how)
+    source.guard(model.data_space.checker(complete))
     return source
 
 

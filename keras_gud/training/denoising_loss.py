@@ -4,8 +4,7 @@
     loss = 1/d sum_i lambda_i |eps_i - eps_hat_i|^2
 
 Beside it stands what the best component-wise linear model scores with the same noise. Values that
-are missing in the data carry no loss (`diffusion.missing`), and the loss of a batch is the mean
-over its values that are there.
+are missing in the data carry no loss (`diffusion.missing`), and d counts those that are there.
 """
 
 from collections.abc import Callable, Sequence
@@ -102,6 +101,11 @@ class DenoisingLoss(keras.layers.Layer):
         """The likelihood metrics that `compile` was given."""
         return self._unsaved.metrics
 
+    @property
+    def takes_missing(self) -> bool:
+        """Whether these metrics take data with values that are missing."""
+        return all(metric.takes_missing for metric in self.compiled_likelihoods)
+
     def set_likelihoods(self, metrics: list[LikelihoodMetric]) -> None:
         """Sets them; an assignment would let Keras track and save them."""
         self._unsaved.metrics = metrics
@@ -130,8 +134,7 @@ class DenoisingLoss(keras.layers.Layer):
 
         Returns:
             Dict of float32 ``(batch,)``: ``"loss"`` and ``"linear_loss"``; in training also
-            ``"facts"``, ``(batch, len(step_record.FACTS))``; where values may be missing also
-            ``"known"``, the share of those that are not.
+            ``"facts"``, ``(batch, len(step_record.FACTS))``.
         """
         given, x, conditions = conditions_of(x), pick(x), denoisers[0].conditions
         absent = conditions.forms.absent(given)
@@ -158,16 +161,13 @@ class DenoisingLoss(keras.layers.Layer):
         output = denoisers[0].call_network(inputs)
         if training:
             _learn(noised, output, draws, chosen)
-        columns = [n.losses(output, draws.eps) for n in noised]
+        known = 1.0 if gaps is None else 1.0 - _mean(ops.cast(gaps, "float32"))
+        columns = [[loss / known for loss in n.losses(output, draws.eps)] for n in noised]
         if training:
             for n, entries in zip(noised, columns, strict=True):
                 entries.append(step_record.describe(draws.t, phi, n.z, output, n.weight))
         names = ("loss", "linear_loss", "facts")
-        found = dict(zip(names, _select(columns, chosen), strict=False))
-        if gaps is not None:
-            known = 1.0 - ops.cast(gaps, "float32")
-            found["known"] = ops.mean(known, axis=tuple(range(1, len(known.shape))))
-        return found
+        return dict(zip(names, _select(columns, chosen), strict=False))
 
     def _draws(self, x, views, training: bool) -> Draws:
         n_parameters = max(1, *(len(view.schedule.ranges) for view in views))
@@ -198,9 +198,6 @@ class DenoisingLoss(keras.layers.Layer):
         if sample_weight is not None:
             sample_weight = ops.cast(sample_weight, "float32")
             losses, linear = losses * sample_weight, linear * sample_weight
-        if "known" in found:
-            share = ops.mean(found["known"])
-            losses, linear = losses / share, linear / share
         loss = ops.mean(losses)
         self.linear_loss.update_state(ops.stop_gradient(linear))
         for extra in added:
@@ -258,6 +255,10 @@ def _choose_view(views, draws: Draws) -> Tensor | None:
         return None
     bounds = ops.convert_to_tensor(bounds[:-1] / bounds[-1], "float32")
     return ops.sum(ops.cast(draws.view() > bounds, "int32"), axis=-1)
+
+
+def _mean(x: Tensor) -> Tensor:
+    return ops.mean(x, axis=tuple(range(1, len(x.shape))))
 
 
 def _learn(noised: list[_Noised], output: Tensor, draws: Draws, chosen: Tensor | None) -> None:

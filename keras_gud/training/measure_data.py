@@ -8,22 +8,19 @@ import numpy as np
 
 from keras_gud import backend
 from keras_gud.bases.batches import join
-from keras_gud.core.progress import Progress, is_live
 from keras_gud.core.observed_moments import ObservedCovariance, ObservedMoments
+from keras_gud.core.progress import Progress, is_live
 from keras_gud.core.streaming_moments import Covariance, Moments, varies
 from keras_gud.core.types import Array, Shape
 from keras_gud.data.checks import ALLOW_MISSING, check_batch, check_varied
 from keras_gud.data.value_grid import ValueGrid
 from keras_gud.diffusion.data_scaling import DataScaling
+from keras_gud.training.common_grid import common_step, of_all_processes
 
 # Smaller batches are joined until they hold so many values: they are measured faster together.
 _BLOCK = 2**17
 # One scale of all values is measured on the first examples, up to this many values.
 _ENOUGH_FOR_SCALE = 2**26
-# Steps of this relative difference are less than half a step apart after 2**16 of them.
-_SAME_STEP = 1e-6
-# Points of two grids that are this part of a step apart are one, but for rounding.
-_SAME_POINT = 1e-2
 
 # Of positions without any value, so many are named.
 _MOST_NAMES = 5
@@ -111,15 +108,13 @@ class Passes:
         Args:
             count: Number of examples that have each value, of `data_shape`, or a number.
         """
-        empty = np.argwhere(np.broadcast_to(count, self.data_shape) == 0)
-        if not len(empty):
+        empty = np.argwhere(np.broadcast_to(count, self.data_shape) == 0).tolist()
+        if not empty:
             return
-        names = [str(tuple(map(int, place))) for place in empty]
-        what = "value at one position"
+        what, names = "value at one position", [str(tuple(place)) for place in empty]
         if self.by_column:
-            what = "column"
             columns = self.columns or range(self.data_shape[0])
-            names = [repr(columns[i]) for (i,) in empty]
+            what, names = "column", [repr(columns[i]) for (i,) in empty]
         more = "" if len(names) <= _MOST_NAMES else f" and {len(names) - _MOST_NAMES} others"
         raise ValueError(
             f"Expected every {what} to be there in some example. Received: none of "
@@ -151,7 +146,7 @@ class Passes:
         if isinstance(data_scale, str):
             self.scaling = as_they_are(self.kind, data_scale)
             return
-        step = _common_step(self.grid)
+        step = common_step(self.grid)
         if data_scale is not None:
             scale = _broadcastable(data_scale, self.data_shape)
         elif by_column:
@@ -188,11 +183,11 @@ class Passes:
         scaling, grid = self.scaling, self.grid
         if self.kind in ("bool", "uint8"):  # which are those of their type
             return scaling
-        low, high = _of_all_processes(grid.low, "low"), _of_all_processes(grid.high, "high")
+        low, high = of_all_processes(grid.low, "low"), of_all_processes(grid.high, "high")
         step = np.broadcast_to(scaling.step, low.shape)
         if self.kind == "float":
             # Later blocks may have left the grid, and each process may have one of its own.
-            step = np.where(_common_step(grid) == step, step, 0.0)
+            step = np.where(common_step(grid) == step, step, 0.0)
         bounded = (step > 0.0) | (low == high)
         low, high = np.where(bounded, low, -np.inf), np.where(bounded, high, np.inf)
         return dataclasses.replace(scaling, step=step, low=low, high=high)
@@ -291,29 +286,6 @@ def as_they_are(kind: str, data_scale: str) -> DataScaling:
     if data_scale == "range":
         return DataScaling(kind)
     return DataScaling(kind, centre=0.0, scale=1.0, step=float(kind != "float"))
-
-
-def _of_all_processes(value: Array, what: str) -> Array:
-    """The lowest or the highest value of the processes of a run."""
-    found = backend.process_allgather(np.asarray(value, "float64"))
-    return found.min(axis=0) if what == "low" else found.max(axis=0)
-
-
-def _common_step(grid: ValueGrid) -> Array:
-    """The step of the grid on which the values of all processes of a run lie; 0 if there is none.
-
-    >>> _common_step(ValueGrid().update(np.arange(32) / 4)).item()
-    0.25
-    """
-    steps, lows = (
-        backend.process_allgather(np.asarray(value, "float64")) for value in (grid.step, grid.low)
-    )
-    step = steps[0]
-    # Each process has measured it on other values, with their rounding.
-    same = np.isclose(steps, step, rtol=_SAME_STEP, atol=0.0).all(axis=0)
-    apart = (lows - lows[0]) / np.where(step > 0.0, step, 1.0)
-    aligned = (np.abs(apart - np.round(apart)) < _SAME_POINT).all(axis=0)
-    return np.where(same & aligned, step, 0.0)
 
 
 def _broadcastable(data_scale: Any, data_shape: Shape) -> Array:

@@ -185,9 +185,10 @@ def fit(
         model.adapt(source, verbose=show)
     follow_network(model)
     held = _open_validation(model, validation_data, kwargs.get("validation_batch_size"))
-    for part in (source, held):
+    complete = not model.objective.takes_missing  # those that are evaluated
+    for part, gapless in ((source, False), (held, complete)):
         if part is not None:
-            part.guard(model.data_space.check)
+            part.guard(model.data_space.checker(gapless))
             part.check_divides()
     if not model.compiled:
         model.compile()
@@ -242,7 +243,7 @@ def evaluate(
         source = x
         if not isinstance(source, Source):
             source = open_data(model, x, y, sample_weight, batch_size)
-        source.guard(model.data_space.check)
+        source.guard(model.data_space.checker(not model.objective.takes_missing))
         source.check_divides()
         x = source.keras_data
     if not model.compiled:
