@@ -20,7 +20,7 @@ from keras_gud.diffusion.noising_state import NoisingState
 
 def check_bases(bases: Sequence[Basis]) -> None:
     """Raises a `ValueError` for bases in which a missing value is more than one component."""
-    mixing = [basis.name for basis in bases if basis.mixes_space or basis.mixes_channels]
+    mixing = [type(basis).__name__ for basis in bases if basis.mixes_space or basis.mixes_channels]
     if mixing:
         raise ValueError(
             "Expected basis='pixel', and a `region` in that basis, with missing=True: every "

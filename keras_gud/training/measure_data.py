@@ -111,14 +111,14 @@ class Passes:
         empty = np.argwhere(np.broadcast_to(count, self.data_shape) == 0).tolist()
         if not empty:
             return
-        what, names = "value at one position", [str(tuple(place)) for place in empty]
+        names = [str(tuple(place)) for place in empty]
         if self.by_column:
             columns = self.columns or range(self.data_shape[0])
-            what, names = "column", [repr(columns[i]) for (i,) in empty]
+            names = [repr(columns[i]) for (i,) in empty]
         more = "" if len(names) <= _MOST_NAMES else f" and {len(names) - _MOST_NAMES} others"
         raise ValueError(
-            f"Expected every {what} to be there in some example. Received: none of "
-            f"{', '.join(names[:_MOST_NAMES])}{more}, NaN in all examples. Leave it out."
+            f"Expected a value of every {'column' if self.by_column else 'position'} in some "
+            f"example. Received: NaN alone in {', '.join(names[:_MOST_NAMES])}{more}."
         )
 
     def floats(self, title: str) -> Iterator[Array]:
