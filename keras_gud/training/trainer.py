@@ -122,8 +122,8 @@ def fit(
 
     Args:
         x: Data ``(n, *data_shape)``: integers (dequantised inside) or floats, in any units
-            (see `data_scale`), as an array, a dict with an ``"image"``, a
-            `tf.data.Dataset`, a `keras.utils.PyDataset`, a torch `DataLoader`, a
+            (see `data_scale`), NaN where values are `missing`, as an array, a dict with an
+            ``"image"``, a `tf.data.Dataset`, a `keras.utils.PyDataset`, a torch `DataLoader`, a
             `grain.MapDataset`, `IterDataset` or `DataLoader`, a `datasets.Dataset` of Hugging
             Face, or a generator of batches. A `pandas.DataFrame` and an `xarray.DataArray` or
             `Dataset` (whose variables are channels) are arrays with names, which samples get too.
