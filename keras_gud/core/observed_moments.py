@@ -29,6 +29,9 @@ class ObservedMoments:
     """
 
     def __init__(self) -> None:
+        self._empty()
+
+    def _empty(self) -> None:
         self.count, self.mean, self._m2 = np.zeros((), "int64"), np.zeros(()), np.zeros(())
 
     def update(self, batch: ArrayLike) -> Self:
@@ -46,7 +49,7 @@ class ObservedMoments:
         if backend.process_count() > 1:
             own = self.count, self.mean, self._m2
             parts = [backend.process_allgather(value) for value in own]
-            ObservedMoments.__init__(self)
+            self._empty()
             for part in zip(*parts, strict=True):
                 self._merge(*part)
         return self
@@ -76,43 +79,44 @@ class ObservedCovariance:
     """
 
     def __init__(self) -> None:
+        self._empty()
+
+    def _empty(self) -> None:
         self.rows = 0
-        self._shift: Array = np.zeros(0)  # of each column, near its mean; NaN until it is seen
+        # Near the mean of each column, NaN until it is seen; then of pairs (i, j), over the
+        # examples that have both: their number, and sums of x_i and of x_i x_j, both less that.
+        self._shift: Array = np.full((), np.nan)
+        self._counts, self._sums, self._products = np.zeros(()), np.zeros(()), np.zeros(())
 
     def update(self, batch: ArrayLike) -> Self:
         """Adds a batch of vectors ``(batch, d)``; returns the accumulator itself."""
         batch = np.asarray(batch, "float64")
         seen = ~np.isnan(batch)
-        if not self.rows:
-            size = batch.shape[1]
-            self._shift = np.full(size, np.nan)
-            self._counts, self._sums, self._products = np.zeros((3, size, size))
         count = seen.sum(axis=0)
         mean = np.where(seen, batch, 0.0).sum(axis=0) / np.maximum(count, 1)
-        new = np.isnan(self._shift) & (count > 0)
-        self._shift = np.where(new, mean, self._shift)
-        values, seen = np.where(seen, batch - self._shift, 0.0), seen.astype("float64")
-        self._counts += seen.T @ seen
-        self._sums += values.T @ seen
-        self._products += values.T @ values
-        self.rows += len(batch)
+        values, known = np.where(seen, batch - mean, 0.0), seen.astype("float64")
+        sums = known.T @ known, values.T @ known, values.T @ values
+        self._merge(len(batch), np.where(count > 0, mean, np.nan), *sums)
         return self
 
     def across_processes(self) -> Self:
         """Merges the examples of all processes of a run, in each of them; returns itself."""
-        if backend.process_count() == 1:
-            return self
-        shifts = backend.process_allgather(self._shift)
-        # The first process that has seen a column says about what its sums are.
-        first = np.take_along_axis(shifts, np.isfinite(shifts).argmax(axis=0)[None], axis=0)[0]
-        moved = np.nan_to_num(self._shift - first)
-        sums = self._sums + moved[:, None] * self._counts
-        products = self._products + moved[:, None] * self._sums.T + self._sums * moved
-        products += moved[:, None] * moved * self._counts
-        parts = np.stack([self._counts, sums, products])
-        self._counts, self._sums, self._products = backend.process_allgather(parts).sum(axis=0)
-        self.rows, self._shift = int(backend.process_allgather(np.int64(self.rows)).sum()), first
+        if backend.process_count() > 1:
+            own = np.int64(self.rows), self._shift, self._counts, self._sums, self._products
+            parts = [backend.process_allgather(value) for value in own]
+            self._empty()
+            for part in zip(*parts, strict=True):
+                self._merge(*part)
         return self
+
+    def _merge(self, rows: int, shift: Array, counts: Array, sums: Array, products: Array) -> None:
+        about = np.where(np.isnan(self._shift), shift, self._shift)
+        moved = np.nan_to_num(shift - about)[:, None]  # 0 where nothing is to be moved
+        mixed = moved * sums.T
+        self._products = self._products + products + mixed + mixed.T + moved * moved.T * counts
+        self._sums = self._sums + sums + moved * counts
+        self._counts, self._shift = self._counts + counts, about
+        self.rows += int(rows)
 
     @property
     def count(self) -> Array:
