@@ -74,7 +74,7 @@ class ObservedCovariance:
     Example:
 
     >>> fit = ObservedCovariance().update([[0.0, 0.0], [2.0, 2.0], [4.0, np.nan]])
-    >>> fit.completed().mean.tolist(), fit.completed().covariance[0, 1]
+    >>> fit.completed().mean.tolist(), float(fit.completed().covariance[0, 1])
     ([2.0, 1.0], 1.0)
     """
 
