@@ -28,6 +28,7 @@ from keras_gud.backend.devices import (
 )
 from keras_gud.backend.distribution import Tensor
 from keras_gud.backend.keras_model import DistributedModel
+from keras_gud.backend.pipelines import require_finite, require_labels, require_observed
 from keras_gud.backend.processes import (
     part_of_sum,
     process_allgather,
@@ -64,6 +65,7 @@ __all__ = [
     "replica",
     "require_finite",
     "require_labels",
+    "require_observed",
     "scale_loss_for_distribution",
     "shard_dataset",
     "shard_rows",
@@ -153,39 +155,6 @@ def gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     import jax
 
     return jax.grad(total)(x)
-
-
-def require_finite(x: Tensor, message: str) -> Tensor:
-    """The same tensor in a `tf.data` pipeline, which raises when read if it holds NaN or inf.
-
-    Args:
-        x: Tensor of any dtype; only floats are checked.
-        message: Of the `tf.errors.InvalidArgumentError` that reading raises.
-    """
-    import tensorflow as tf
-
-    return tf.debugging.check_numerics(x, message) if x.dtype.is_floating else x
-
-
-def require_labels(label: Tensor, x: Tensor, classes: int) -> Tensor:
-    """The same labels in a `tf.data` pipeline, which raises when read unless all are in range.
-
-    Args:
-        label: Integer tensor ``(batch,)``.
-        x: The data, ``(batch, ...)``.
-        classes: Number of classes; labels are 0 .. classes - 1.
-    """
-    import tensorflow as tf
-
-    check, number = tf.debugging, tf.cast(label, tf.int64)
-    message = f"Expected one label from 0 to {classes - 1} per example."
-    checked = [
-        check.assert_equal(tf.shape(label)[0], tf.shape(x)[0], message),
-        check.assert_less(number, tf.constant(classes, tf.int64), message),
-        check.assert_non_negative(number, message),
-    ]
-    with tf.control_dependencies(checked):
-        return tf.identity(label)
 
 
 def to_numpy(x: Any) -> np.ndarray:

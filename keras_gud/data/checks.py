@@ -111,12 +111,40 @@ def check_layout(x: Array) -> Shape:
     return validate_data_shape(x.shape[1:])
 
 
-def check_finite(x: Array) -> None:
-    """Raises a `ValueError` if x contains NaN or inf."""
-    if data_kind(x) == "float" and not np.isfinite(x).all():
-        bad = int((~np.isfinite(x)).reshape(len(x), -1).any(axis=1).argmax())
+# What to do about NaN.
+ALLOW_MISSING = " Where values are missing, GUD(..., missing=True) learns from the others."
+
+
+def check_finite(x: Array, missing: bool = False, hint: str = "") -> None:
+    """Raises a `ValueError` if x contains NaN or inf.
+
+    Args:
+        x: A NumPy batch.
+        missing: Whether NaN is allowed, for a value that is missing; an example without any value
+            is not.
+        hint: What to do about NaN, a sentence.
+    """
+    if data_kind(x) != "float" or not len(x):
+        return
+    rows = x.reshape(len(x), -1)
+    if not missing and not np.isfinite(x).all():
+        bad = int((~np.isfinite(rows)).any(axis=1).argmax())
         raise ValueError(
             f"Expected finite data. Received: NaN or inf, first in example {bad} of its batch."
+            f"{hint}"
+        )
+    if missing and np.isinf(x).any():
+        bad = int(np.isinf(rows).any(axis=1).argmax())
+        raise ValueError(
+            "Expected finite data, or NaN where a value is missing. "
+            f"Received: inf, first in example {bad} of its batch."
+        )
+    empty = np.isnan(rows).all(axis=1)
+    if empty.any():
+        raise ValueError(
+            "Expected at least one value in every example. Received: one without any, example "
+            f"{int(empty.argmax())} of its batch. Leave it out; of a table of pandas "
+            "x.dropna(how='all') does."
         )
 
 
@@ -213,17 +241,21 @@ def check_shape_and_kind(x: TensorLike, data_shape: Shape, kind: str) -> None:
         )
 
 
-def check_batch(x: Array, data_shape: Shape, kind: str) -> None:
+def check_batch(
+    x: Array, data_shape: Shape, kind: str, missing: bool = False, hint: str = ""
+) -> None:
     """Raises a `ValueError` unless a batch is finite, not empty, and as the model was adapted to.
 
     Args:
         x: A NumPy batch ``(batch, *data_shape)``.
         data_shape: Shape of one example.
         kind: See `data_kind`.
+        missing: See `check_finite`.
+        hint: See `check_finite`.
     """
     check_shape_and_kind(x, data_shape, kind)
     if len(x) == 0:
         raise ValueError(
             f"Expected at least one example in every batch. Received: x of shape {x.shape}."
         )
-    check_finite(x)
+    check_finite(x, missing, hint)

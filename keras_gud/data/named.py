@@ -11,6 +11,7 @@ import numpy as np
 from keras_gud.core import optional
 from keras_gud.core.registry import near_match
 from keras_gud.core.types import Array
+from keras_gud.data.checks import ALLOW_MISSING
 
 Config: TypeAlias = dict[str, Any]
 _VARIABLE = "variable"  # the axis of a Dataset's variables, as xarray calls it
@@ -19,8 +20,13 @@ _VARIABLE = "variable"  # the axis of a Dataset's variables, as xarray calls it
 class Names(Protocol):
     """The names of data of one kind."""
 
-    def values(self, x: Any) -> Array:
-        """The values of other data with these names, in the order that they have here."""
+    def values(self, x: Any, missing: bool = False) -> Array:
+        """The values of other data with these names, in the order that they have here.
+
+        Args:
+            x: The data.
+            missing: Whether values may be missing; they become NaN.
+        """
 
     def restore(self, values: Array) -> Any:
         """Data of this kind with these names."""
@@ -102,23 +108,28 @@ class TableNames:
             raise ValueError(f"Expected columns with names of their own. Received: {names}.")
         return cls(names, [str(dtype) for dtype in x.dtypes])
 
-    def values(self, x: Any) -> Array:
+    def values(self, x: Any, missing: bool = False) -> Array:
         """See `Names`.
 
         Raises:
-            ValueError: for other columns than these, or missing values.
+            ValueError: for other columns than these, or values that are missing unless they may.
         """
         if kind_of(x) != "table":
             raise _other("a table with columns " + str(self.columns), x)
         given = TableNames.of(x).columns
         _check_same("columns", self.columns, given)
-        missing = [name for name in x.columns if x[name].isna().any()]
-        if missing:
+        gaps = {name for name in x.columns if x[name].isna().any()}
+        if gaps and not missing:
             raise ValueError(
-                f"Expected a table without missing values. Received: some in {missing}; "
-                "x.dropna() leaves those rows out."
+                "Expected a table without missing values. Received: some in "
+                f"{[name for name in x.columns if name in gaps]}; x.dropna() leaves those rows "
+                f"out.{ALLOW_MISSING}"
             )
-        columns = [x[x.columns[given.index(name)]].to_numpy() for name in self.columns]
+        names = [x.columns[given.index(name)] for name in self.columns]
+        columns = [
+            x[name].to_numpy("float64", na_value=np.nan) if name in gaps else x[name].to_numpy()
+            for name in names
+        ]
         common = np.result_type(*(column.dtype for column in columns))
         return np.stack([column.astype(common) for column in columns], axis=1)
 
@@ -174,7 +185,7 @@ class ArrayNames:
         coordinates = {dim: _to_json(whole.coords[dim].values) for dim in inner}
         return cls([str(dim) for dim in whole.dims], coordinates, variables)
 
-    def values(self, x: Any) -> Array:
+    def values(self, x: Any, missing: bool = False) -> Array:
         """See `Names`.
 
         Raises:

@@ -53,6 +53,7 @@ class Source:
         required: Whether all conditions must be there.
         part: Which part of every batch to read, see `EpochOrder`, of an array or a PyDataset that
             has an attribute of this name. Others are taken to be this process' part already.
+        missing: Whether values of x may be missing, as NaN.
 
     Attributes:
         keras_data: What to hand to Keras as `x`.
@@ -96,12 +97,14 @@ class Source:
         forms: Forms = NONE,
         required: bool = True,
         part: tuple[int, int] = (0, 1),
+        missing: bool = False,
     ) -> None:
         batch_size = BATCH_SIZE if batch_size is None else batch_size
         batch_size = check_integer("batch_size", batch_size, 1)
         if isinstance(x, Source):
             raise TypeError("Expected data. Received: a Source.")
         self._prepare, self.part, self.passes = PrepareBatch(forms, required), part, 0
+        self._missing = missing
         adapter = adapter_for(x)
         if sample_weight is not None and adapter is not ArrayAdapter:
             raise ValueError(
@@ -181,7 +184,8 @@ class Source:
 
     def _require_usable(self, x: Any) -> Any:
         """The same x, see `with_conditions`, in a `tf.data` pipeline that raises unless usable."""
-        given, x = conditions_of(x), backend.require_finite(pick(x), NOT_FINITE)
+        require = backend.require_observed if self._missing else backend.require_finite
+        given, x = conditions_of(x), require(pick(x), NOT_FINITE)
         for form in self._prepare.forms.forms:
             value = given.get(form.name)
             if value is not None and form.classes is not None:

@@ -49,11 +49,12 @@ class ValueGrid:
         """Adds a block of examples; returns itself.
 
         Args:
-            block: Raw values ``(n, *data_shape)``, finite.
+            block: Raw values ``(n, *data_shape)``; NaN is left out.
         """
         axis = 0 if self.by_column else None
-        self.low = np.minimum(self.low, block.min(axis=axis).astype("float64"))
-        self.high = np.maximum(self.high, block.max(axis=axis).astype("float64"))
+        # Of a value and NaN, `fmin` and `fmax` are the value.
+        self.low = np.fmin(self.low, np.fmin.reduce(block, axis=axis).astype("float64"))
+        self.high = np.fmax(self.high, np.fmax.reduce(block, axis=axis).astype("float64"))
         if not self.integers:
             rows = block if self.by_column else block.reshape(-1, 1)
             self._columns = self._columns or [_Column() for _ in range(rows.shape[1])]
@@ -83,6 +84,9 @@ class _Column:
         if not self.searching:
             return
         values = values.astype("float64")
+        values = values[~np.isnan(values)]
+        if not len(values):
+            return
         if self.step and _on_grid(values - self.values[0], self.step, _tolerance(values)):
             return
         self.values = np.unique(np.concatenate([self.values, values]))

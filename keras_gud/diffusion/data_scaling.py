@@ -57,6 +57,18 @@ class DataScaling:
     low: Any = None
     high: Any = None
 
+    @classmethod
+    def as_they_are(cls, kind: str, data_scale: str) -> "DataScaling":
+        """That of the type alone, without measuring anything.
+
+        Args:
+            kind: Type of the data.
+            data_scale: ``"none"``: numbers as they are; or ``"range"``, see `GUDModel`.
+        """
+        if data_scale == "range":
+            return cls(kind)
+        return cls(kind, centre=0.0, scale=1.0, step=float(kind != "float"))
+
     def __post_init__(self) -> None:
         for name, default in _of_type(self.kind).items():
             given = getattr(self, name)
@@ -196,11 +208,12 @@ def log_density_terms(
         scale: S, of `data_shape`.
         scaling: The data's scaling. Where columns have scales of their own and only some components
             are counted, component i has the scale of column i.
-        counted: 1 for the components that the density is of, else 0; of `data_shape`.
+        counted: 1 for the components that the density is of, else 0; of `data_shape`, or
+            ``(batch, *data_shape)``.
         xp: `numpy`, for float64, or `keras.ops`, within a compiled function.
 
     Returns:
-        Scalars: ``"log_alpha"``, ``"log_scale"``, ``"data_scaling"``.
+        Scalars, or arrays ``(batch,)``: ``"log_alpha"``, ``"log_scale"``, ``"data_scaling"``.
 
     Example:
 
@@ -210,8 +223,9 @@ def log_density_terms(
     -1.3863
     """
     of_data = np.log(scaling.scale)
+    axes = tuple(range(-len(scale.shape), 0))
     return {
-        "log_alpha": xp.sum(counted * xp.log(alpha)),
-        "log_scale": -xp.sum(counted * xp.log(scale)),
-        "data_scaling": -xp.sum(counted * (of_data if xp is np else _constant(of_data))),
+        "log_alpha": xp.sum(counted * xp.log(alpha), axis=axes),
+        "log_scale": -xp.sum(counted * xp.log(scale), axis=axes),
+        "data_scaling": -xp.sum(counted * (of_data if xp is np else _constant(of_data)), axis=axes),
     }

@@ -21,7 +21,7 @@ from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.samplers.contract import Schedule
 
 
-def prior_kl(z0: Tensor, state: NoisingState) -> Tensor:
+def prior_kl(z0: Tensor, state: NoisingState, counted: Tensor | None = None) -> Tensor:
     """KL(q(z(1) | z0) || N(0, 1)) in nats, ``(batch,)``.
 
     ``1/2 sum_i (alpha^2 z0^2 + sigma^2 - 1 - log sigma^2)`` at t = 1.
@@ -29,13 +29,15 @@ def prior_kl(z0: Tensor, state: NoisingState) -> Tensor:
     Args:
         z0: Clean components ``(batch, *data_shape)``.
         state: The state at t = 1.
+        counted: 1 for the components that are summed over, else 0, ``(batch, *data_shape)``;
+            default: all.
     """
     variance = ops.square(state.sigma)
     terms = ops.square(state.alpha * z0) + variance - 1.0 - ops.log(variance)
-    return 0.5 * _sum(terms)
+    return 0.5 * _sum(terms, counted)
 
 
-def reconstruction(z0: Tensor, state: NoisingState) -> Tensor:
+def reconstruction(z0: Tensor, state: NoisingState, counted: Tensor | None = None) -> Tensor:
     """-E log p(z0 | z(0)) in nats, ``(batch,)``: ``1/2 sum_i (log(2 pi e) + gamma_i(0))``.
 
     p(z0 | z(0)) is the Gaussian N(z(0)/alpha, sigma^2/alpha^2): data are floats, or dequantised.
@@ -43,8 +45,10 @@ def reconstruction(z0: Tensor, state: NoisingState) -> Tensor:
     Args:
         z0: Clean components ``(batch, *data_shape)``.
         state: The state at t = 0.
+        counted: As in `prior_kl`.
     """
-    return 0.5 * _sum(math.log(2.0 * math.pi * math.e) + state.gamma + ops.zeros_like(z0))
+    terms = math.log(2.0 * math.pi * math.e) + state.gamma + ops.zeros_like(z0)
+    return 0.5 * _sum(terms, counted)
 
 
 def negative_elbo(
@@ -56,6 +60,7 @@ def negative_elbo(
     draws: int,
     params: dict[str, Any],
     condition: dict[str, Tensor] | None = None,
+    counted: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Upper bound of -log p(z0), term by term.
 
@@ -71,6 +76,7 @@ def negative_elbo(
         draws: Number of times, and of network evaluations.
         params: The schedule's parameters.
         condition: What the denoiser is conditioned on beside the state, by name.
+        counted: As in `prior_kl`; the others must be frozen on the path.
 
     Returns:
         Dict of float32 ``(batch,)`` in nats: ``"prior"``, ``"diffusion"``, ``"reconstruction"``;
@@ -87,11 +93,12 @@ def negative_elbo(
 
     total = ops.fori_loop(0, draws, body, ops.zeros_like(z0[(slice(None), *(0 for _ in shape))]))
     return {
-        "prior": prior_kl(z0, schedule(1.0, **params)),
+        "prior": prior_kl(z0, schedule(1.0, **params), counted),
         "diffusion": total / draws,
-        "reconstruction": reconstruction(z0, schedule(0.0, **params)),
+        "reconstruction": reconstruction(z0, schedule(0.0, **params), counted),
     }
 
 
-def _sum(terms: Tensor) -> Tensor:
+def _sum(terms: Tensor, counted: Tensor | None) -> Tensor:
+    terms = terms if counted is None else counted * terms
     return ops.sum(terms, axis=tuple(range(1, len(terms.shape))))

@@ -35,6 +35,9 @@ class LikelihoodMetric(keras.metrics.Metric):
             for n in ("seen", "total", "weighted", "squared", "squares")
         )
 
+    # Whether data may have values that are missing.
+    takes_missing = True
+
     # The model is not a `GUDModel` to the type checker: models are above metrics (`LEVELS`).
     def nats(self, model: Any, x: Any, counter: keras.Variable) -> Tensor:
         """-log p, or an upper bound of it, of every example of a batch, in nats.
@@ -57,7 +60,8 @@ class LikelihoodMetric(keras.metrics.Metric):
             x: The batch as `GUDModel.call` takes it.
             sample_weight: Weight of every example, ``(batch,)``; 1 by default.
         """
-        bits = self.nats(model, x, self.seen) / (math.prod(model.data_shape) * math.log(2.0))
+        size = data_likelihood.count_values(model, x)
+        bits = self.nats(model, x, self.seen) / (size * math.log(2.0))
         weight = (
             ops.ones_like(bits) if sample_weight is None else ops.cast(sample_weight, "float32")
         )
@@ -152,6 +156,8 @@ class BitsPerDim(LikelihoodMetric):
     >>> metric.name, metric.get_config()["probes"]
     ('bits_per_dim', 2)
     """
+
+    takes_missing = False
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from keras_gud.core.progress import verbosity
 from keras_gud.data.source import Source
 from keras_gud.models import description
 from keras_gud.training import fit_components, trainer
+from keras_gud.training.measure_data import Passes
 
 
 @backend.in_strategy_scope
@@ -38,8 +39,9 @@ def adapt(
     shape, kind = model.data_space.recognise(source.first)
     source.observe = model.conditions.observe
     show = verbosity(verbose)
-    parts = model.views, model.region, source, shape, kind, show
-    scaling = fit_components.fit_parts(*parts, model.data_space.measured_scale)
+    space = model.data_space
+    read = Passes(source, shape, kind, show, space.missing, getattr(space.names, "columns", None))
+    scaling = fit_components.fit_parts(model.views, model.region, read, space.measured_scale)
     source.observe = None
     if not model.conditions.built:
         model.conditions.build(shape, source.row_shapes)

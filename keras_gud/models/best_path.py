@@ -147,8 +147,8 @@ def _measured(model, x, schedule, over, examples, batch_size, params):
     check_integer("examples", examples, 2)
     view = model.view_along(schedule)
     view.schedule.resolve(params)
-    source = trainer.open_data(model, x, batch_size=batch_size, required=False)
-    source.guard(model.data_space.check)
+    source = trainer.open_data(model, x, batch_size=batch_size, required=False, complete=True)
+    source.guard(model.data_space.check_complete)
     batches, left = [], examples
     for batch in source:
         phi = model.data_space.scaling.expected(batch[:left])

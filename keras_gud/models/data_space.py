@@ -7,11 +7,13 @@ import numpy as np
 
 from keras_gud import backend
 from keras_gud.conditioning.forms import Forms
+from keras_gud.core.arguments import check_flag
 from keras_gud.core.data_shape import validate_data_shape
 from keras_gud.core.types import Array, Shape, Tensor
 from keras_gud.data import named
 from keras_gud.data.batch import NONE
 from keras_gud.data.checks import (
+    ALLOW_MISSING,
     check_batch,
     check_data_scale,
     check_layout,
@@ -28,6 +30,7 @@ class DataSpace:
     Args:
         shape: Shape of one example, where it should not be taken from the data.
         data_scale: As in `GUDModel`.
+        missing: Whether values may be missing, as NaN.
 
     Attributes:
         shape: Shape of one example; `None` until the model knows its data.
@@ -38,8 +41,11 @@ class DataSpace:
         ValueError: for a `data_scale` that is not positive.
     """
 
-    def __init__(self, shape: Shape | None = None, data_scale: Any = None) -> None:
+    def __init__(
+        self, shape: Shape | None = None, data_scale: Any = None, missing: bool = False
+    ) -> None:
         self.shape = None if shape is None else validate_data_shape(shape)
+        self.missing = check_flag("missing", missing)
         self.data_scale = check_data_scale(data_scale)
         self.scaling: Any = None  # a DataScaling
         self.names: named.Names | None = None
@@ -78,6 +84,7 @@ class DataSpace:
         required: bool = True,
         divided: bool = True,
         verbose: int = 0,
+        complete: bool = False,
     ) -> Source:
         """Data in any form that `fit` takes, as the model itself is given them.
 
@@ -92,10 +99,12 @@ class DataSpace:
             required: Whether the conditions must be there.
             divided: Whether each of several processes reads its own part of an array's batches.
             verbose: 1 shows progress, where data are transformed first.
+            complete: Whether no value may be missing, although the model allows it.
         """
         x = self.without_names(x)
         part = backend.data_shard() if divided else (0, 1)
         kwargs = {"y": y, "forms": forms, "required": required, "part": part}
+        kwargs["missing"] = self.missing and not complete
         return Source(x, sample_weight, batch_size, shuffle, seed, **kwargs)
 
     def without_names(self, x: Any, first: bool = False) -> Any:
@@ -113,7 +122,7 @@ class DataSpace:
             self.names = names
         if names is None:
             return x
-        return (self.names or names).values(x)
+        return (self.names or names).values(x, self.missing)
 
     def with_names(self, x: Array) -> Any:
         """Data in their own units, as the table or the array that the model was fitted to."""
@@ -130,7 +139,17 @@ class DataSpace:
 
     def check(self, x: Array) -> None:
         """Raises a `ValueError` unless x is a usable batch of the data that the model knows."""
-        check_batch(x, *self.known)
+        check_batch(x, *self.known, self.missing, ALLOW_MISSING)
+
+    def checker(self, complete: bool) -> Callable[[Array], None]:
+        """`check_complete`, or `check`."""
+        return self.check_complete if complete else self.check
+
+    def check_complete(self, x: Array) -> None:
+        """As `check`, also where values may be missing: here they may not."""
+        hint = " Values that are missing can be trained on, but not here: `elbo` is of the others, "
+        hint += "and `sample(given=...)` draws them."
+        check_batch(x, *self.known, hint=hint if self.missing else "")
 
     def to_phi(self, x: Tensor, dequantise: Callable[[], Any]) -> Tensor:
         """A batch of raw data to the model's floats; see `DataScaling.to_phi`.
@@ -144,7 +163,7 @@ class DataSpace:
     def to_model(self, x: Any, batch_size: int | None = None) -> Array:
         """An array of data, checked, to the model's floats, with dequantisation at its mean."""
         x = backend.to_numpy(self.without_names(x))
-        self.check(x)
+        self.check_complete(x)
         return self.scaling.expected(x)
 
     def to_data(self, z0: Tensor, basis: Any, prior: Any, batch_size: int = 256) -> Array:

@@ -151,7 +151,7 @@ def _samples(made: Array, data: Array, figures) -> list[str]:
     found = []
     made, data = made.astype("float64"), data.astype("float64")
     axes = 0 if data.ndim == 2 else None  # columns of tables have units of their own
-    ours, theirs = (np.atleast_1d(values.std(axis=axes)) for values in (made, data))
+    ours, theirs = (np.atleast_1d(np.nanstd(values, axis=axes)) for values in (made, data))
     spread = float(np.median(ours[theirs > 0.0] / theirs[theirs > 0.0]))
     figures["spread of samples"] = spread
     if not SPREADS[0] <= spread <= SPREADS[1]:
@@ -159,7 +159,7 @@ def _samples(made: Array, data: Array, figures) -> list[str]:
             f"Samples have {spread:.2g} times the standard deviation of the data. Train longer, or "
             "give the sampler more steps."
         )
-    low, high = data.min(axis=axes), data.max(axis=axes)
+    low, high = np.nanmin(data, axis=axes), np.nanmax(data, axis=axes)
     margin = MARGIN * (high - low)
     outside = float(np.mean((made < low - margin) | (made > high + margin)))
     figures["samples outside"] = outside

@@ -39,8 +39,8 @@ class GUD(GUDModel):
         backbone_dtype: The network's dtype policy, e.g. ``"mixed_bfloat16"``; default: Keras'
             global policy. Everything else stays float32.
         **kwargs: Further arguments of `GUDModel`: `prediction`, `weighting`, `ema_decay`,
-            `max_tokens`, `data_shape`, `classes`, `condition`, `start_covariance`, `region`,
-            `seed`.
+            `max_tokens`, `data_shape`, `missing`, `classes`, `condition`, `start_covariance`,
+            `region`, `seed`.
 
     Raises:
         ValueError: for an unknown name; the nearest known one is suggested.

@@ -71,6 +71,9 @@ class GUDModel(backend.DistributedModel):
             are; ``"range"``, of the paper and the presets, does so with floats and maps the range
             of an integer type to [-1, 1), ``(x + u)/128 - 1`` for 8-bit images. `basis`, `prior`,
             `schedule` and the network see the scaled data.
+        missing: Whether values of the data may be missing, as NaN. They are then left out of all
+            that is measured, the network is told that nothing is known of them, and the loss is of
+            the others. For ``basis="pixel"`` and a network with a gamma map.
         classes: Number of classes, if the model is conditioned on labels 0 .. classes - 1.
         label_dropout: Probability, in [0, 1), that a label is hidden in training, so that the model
             also learns to do without. With 0 it does not: samples without labels, and guidance
@@ -115,6 +118,7 @@ class GUDModel(backend.DistributedModel):
         max_tokens: int = 64,
         data_shape: Shape | None = None,
         data_scale: Any = None,
+        missing: bool = False,
         classes: int | None = None,
         label_dropout: float = 0.1,
         condition: Any = None,
@@ -134,9 +138,9 @@ class GUDModel(backend.DistributedModel):
         self.ema, self.power_averages = WeightAverage(ema_decay), PowerAverages()
         self.tokens = GammaTokens(max_tokens)
         self.moments = NoisedMoments(start_covariance)
-        self.region = regions.get_all(region, basis, prior)
+        self.region = regions.get_all(region, basis, prior, missing)
         self.classes = self.conditions.classes
-        self.data_space = DataSpace(data_shape, data_scale)
+        self.data_space = DataSpace(data_shape, data_scale, missing)
         self.session = Session()
 
     # -- building -------------------------------------------------------------------------------
@@ -160,12 +164,13 @@ class GUDModel(backend.DistributedModel):
     def _build_network(self) -> None:
         network = self.backbone
         if not isinstance(network, keras.layers.Layer):
-            local = regions.has_local_states(self.views)
+            local = regions.has_local_states(self.views, self.data_space.missing)
             kinds = self.conditions.network_kinds
             more = {"conditions": kinds} if kinds else {}
             network = network(self.data_shape, gamma_map=local, classes=self.classes, **more)
         self.network = network
-        regions.check_gamma_map(self.views, contract.takes_gamma_map(network))
+        takes_map = contract.takes_gamma_map(network)
+        regions.check_gamma_map(self.views, takes_map, self.data_space.missing)
         contract.check_classes(network, self.classes)
         contract.check_conditions(network, self.conditions.network_kinds)
         for view in self.views:
@@ -215,8 +220,9 @@ class GUDModel(backend.DistributedModel):
         raw = _denoiser(self, trainer.network_caller(self)) if training else None
         denoiser = raw or self.denoiser
         denoisers = [denoiser.in_view(view) for view in self.views]
+        space = self.data_space
         found = self.objective.per_example(
-            x, self.views, denoisers, self.data_space.to_phi, training
+            x, self.views, denoisers, space.to_phi, training, space.missing
         )
         if training:
             self.ema.update(self.network)

@@ -111,6 +111,11 @@ class LatentGUD(GUD):
                 "Expected no `data_scale`: the scale of latents is that of the prior. "
                 f"Received: data_scale={kwargs['data_scale']!r}."
             )
+        if kwargs.get("missing"):
+            raise ValueError(
+                "Expected no `missing`: an encoder needs all values of its data. Received: "
+                f"missing={kwargs['missing']!r}."
+            )
         autoencoder = Autoencoder(encoder, decoder, decode_from)
         parts = {} if preset is None else presets.get(preset)
         if prior is None and "prior" not in parts:

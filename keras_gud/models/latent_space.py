@@ -16,7 +16,7 @@ from keras_gud.data.checks import check_batch, data_kind
 from keras_gud.data.source import Source
 from keras_gud.models.autoencoder import Autoencoder
 from keras_gud.models.data_space import DataSpace
-from keras_gud.training.measure_data import GroupScale
+from keras_gud.training.group_scale import GroupScale
 
 
 class LatentSpace(DataSpace):

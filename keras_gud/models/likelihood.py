@@ -11,7 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_gud import backend
+from keras_gud import backend, regions
+from keras_gud.backbones import contract
 from keras_gud.conditioning.given import encoded_rows, repeated_rows
 from keras_gud.core import counter_rng
 from keras_gud.core.arguments import check_integer, require_built
@@ -60,7 +61,8 @@ def log_prob(
         labels: As in `elbo`.
         condition: As in `elbo`.
         given: Boolean array that broadcasts to the data's shape, a mask of *components* (in
-            the model's basis), constant within the groups of the schedule, e.g.
+            the model's basis), constant within the groups of the schedule (but where the network
+            is told the gamma of every value, as with a `region` of ``"inpaint"``), e.g.
             ``model.basis.coordinates["band"] <= 1``: the likelihood is that of the other
             components, conditional on these, also at t = 1 as far as the moments there were
             fitted. `None`, or no component: the joint likelihood.
@@ -94,13 +96,13 @@ def log_prob(
     view = model.view_along(schedule)
     given = check_given(given, model.data_shape)
     if given is not None:
-        _check_groups(view, given)
+        regions.check_given(view, given, contract.takes_gamma_map(model.network))
     flow = FlowLikelihood(trace, probes, rtol, atol)  # checks them
     key = "flow", trace, flow.probes, rtol, atol
     flow = model.session.cached(key, lambda: flow)  # one that may be compiled
     params = _one_path(view, params)
     model.view_along(schedule, params=params)
-    source = _open(model, x, labels, condition, batch_size)
+    source = _open(model, x, labels, condition, batch_size, complete=True)
     total = source.keras_data.num_batches if source.is_array else source.n_batches
     progress = Progress(total, "batch", verbose)
     size, count, results = None, 0, []
@@ -181,12 +183,11 @@ def elbo(
         Dict of float32 arrays ``(n,)``: ``"prior"``, ``"diffusion"``, ``"reconstruction"``,
         ``"log_scale"``, ``"data_scaling"`` in nats, and ``"bits_per_dim"``, their sum in bits
         per dimension (of the integers where the model was trained on such, else the
-        density of the floats).
+        density of the floats). Where values are missing, all are of the others alone.
     """
     parts = x, labels, condition, draws, schedule, params, batch_size
-    terms = _negative_elbo(model, *parts, verbose=verbose)
-    bits = sum(terms.values()) / (math.prod(model.data_shape) * math.log(2.0))
-    return terms | {"bits_per_dim": bits}
+    terms, values = _negative_elbo(model, *parts, verbose=verbose)
+    return terms | {"bits_per_dim": sum(terms.values()) / (values * math.log(2.0))}
 
 
 def predict(
@@ -211,14 +212,15 @@ def predict(
         float32 NumPy array ``(n,)``; an upper bound, in expectation, of -log2 p / d.
     """
     kwargs = {"steps": steps, "callbacks": callbacks, "verbose": verbose}
-    terms = _negative_elbo(model, x, None, None, 32, None, {}, batch_size, **kwargs)
-    return sum(terms.values()) / (math.prod(model.data_shape) * math.log(2.0))
+    terms, values = _negative_elbo(model, x, None, None, 32, None, {}, batch_size, **kwargs)
+    return sum(terms.values()) / (values * math.log(2.0))
 
 
 @backend.in_strategy_scope
 def _negative_elbo(
     model, x, labels, condition, draws, schedule, params, batch_size, **kwargs
-) -> dict[str, Array]:
+) -> tuple[dict[str, Array], Array]:
+    """The terms, and the number of values that they are of."""
     require_built(model, "likelihoods are computed")
     view = model.view_along(schedule, params=params)
     check_integer("draws", draws, 1)
@@ -242,18 +244,19 @@ def _negative_elbo(
             "Expected data about as large as those that the model was fitted to. Received: x "
             f"whose bound is beyond float32, first in example {beyond.argmax()}."
         )
-    return terms
+    return terms, terms.pop("values")
 
 
-def _open(model, x, labels, condition, batch_size) -> Source:
+def _open(model, x, labels, condition, batch_size, complete=False) -> Source:
     """The checked data; conditions are welcome, not required."""
     model.data_space.require_density()
     x = model.data_space.without_names(x)
     y = labels if condition is None else condition  # beside a stream, the Source refuses them
     if y is not None and (not model.conditions.names or is_array(x)):
         y = repeated_rows(model.conditions, len(pick(x)) if is_array(x) else 1, condition, labels)
-    source = open_data(model, x, y, None, batch_size, required=False, divided=False)
-    source.guard(model.data_space.check)
+    how = {"required": False, "divided": False, "complete": complete}
+    source = open_data(model, x, y, None, batch_size, **how)
+    source.guard(model.data_space.checker(complete))
     return source
 
 
@@ -284,17 +287,3 @@ def _one_path(view, params: dict[str, Any]) -> dict[str, Any]:
                 f"Expected one value of `{name}` for all examples. Received: {len(value)} values."
             )
     return params
-
-
-def _check_groups(view, given) -> None:
-    """The network is conditioned on gamma group by group: a group is given as a whole."""
-    groups = ops.convert_to_numpy(view.schedule.groups)
-    groups = np.broadcast_to(groups, given.shape).ravel()
-    parts = np.bincount(groups, given.ravel()) / np.bincount(groups)
-    split = np.flatnonzero((parts > 0.0) & (parts < 1.0))
-    if split.size:
-        raise ValueError(
-            "Expected `given` to be whole groups of components of the schedule, which the "
-            f"network tells apart. Received: a mask that splits {split.size} of "
-            f"{len(parts)} groups."
-        )

@@ -243,6 +243,7 @@ def get_config(model: keras.Model) -> dict[str, Any]:
         "max_tokens": model.tokens.max_tokens,
         "data_shape": model.data_shape,
         "data_scale": scale.tolist() if hasattr(scale, "tolist") else scale,
+        "missing": model.data_space.missing,
         **model.conditions.arguments(),
         "start_covariance": model.moments.full,
         "seed": model.objective.seed,

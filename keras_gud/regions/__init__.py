@@ -8,6 +8,7 @@ from keras_gud.regions.coverage import (
     has_local_states,
     warn_of_gap,
 )
+from keras_gud.regions.given import check_given
 from keras_gud.regions.path import (
     Path,
     describe_path,
@@ -52,6 +53,7 @@ __all__ = [
     "View",
     "adapt_tokens",
     "check_gamma_map",
+    "check_given",
     "check_region",
     "describe_path",
     "find_view",

@@ -136,24 +136,31 @@ def gamma_scales(views: Iterable[View]) -> int:
     return count_scales(view.basis for view in views)
 
 
-def has_local_states(views: Iterable[View]) -> bool:
-    """Whether gamma may differ between positions of the data in a state of one of the views."""
-    return any(
+def has_local_states(views: Iterable[View], missing: bool = False) -> bool:
+    """Whether gamma may differ between positions of the data in a state of one of the views.
+
+    Args:
+        views: All views of the model.
+        missing: Whether values of the data may be missing.
+    """
+    return missing or any(
         varies_in_space(view.basis, values)
         for view in views
         for values in (view.schedule.groups, *patterns(view.observed, view.basis))
     )
 
 
-def check_gamma_map(views: Sequence[View], takes_it: bool) -> None:
+def check_gamma_map(views: Sequence[View], takes_it: bool, missing: bool = False) -> None:
     """Whether a network can be told the states of the views.
 
     Args:
         views: All views of the model.
         takes_it: Whether the network is given gamma for every pixel.
+        missing: Whether values of the data may be missing.
 
     Raises:
-        ValueError: if it is, and no position has a gamma of its own in any view.
+        ValueError: if it is, and no position has a gamma of its own in any view; if it is not, and
+            values may be missing.
 
     Warns:
         UserWarning: if it is not, and masks of pixels are drawn in training.
@@ -162,6 +169,11 @@ def check_gamma_map(views: Sequence[View], takes_it: bool) -> None:
         raise ValueError(
             "Expected a `basis` whose components are pixels or wavelets for a `backbone` with "
             f"gamma_map=True. Received: basis={views[0].basis.name!r}."
+        )
+    if missing and not takes_it:
+        raise ValueError(
+            f"Expected {_GAMMA_MAP} with missing=True, which is told what is missing. Received: a "
+            "network without."
         )
     masks = {kind for view in views for kind in view.observed} & set(PIXEL_KINDS)
     if masks and not takes_it:

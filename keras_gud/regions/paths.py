@@ -14,6 +14,7 @@ from keras_gud.conditioning.gamma_tokens import GammaTokens
 from keras_gud.core.fitted_layer import FittedLayer
 from keras_gud.core.registry import PACKAGE, Registry, near_match, require_one_of
 from keras_gud.core.types import ArrayLike, Identifier, Shape
+from keras_gud.diffusion.missing import check_bases
 from keras_gud.diffusion.terminal import NoisedMoments
 from keras_gud.priors import Isotropic, Prior
 from keras_gud.regions import observed as observations
@@ -191,7 +192,9 @@ class Paths(FittedLayer):
         return cls(**(config | parts))
 
 
-def get_all(region: Identifier | Sequence[Identifier], basis: Basis, prior: Prior) -> list[Paths]:
+def get_all(
+    region: Identifier | Sequence[Identifier], basis: Basis, prior: Prior, missing: bool = False
+) -> list[Paths]:
     """The `Paths` of a model's argument `region`, with equal bases made one.
 
     Args:
@@ -199,13 +202,17 @@ def get_all(region: Identifier | Sequence[Identifier], basis: Basis, prior: Prio
             has it), arguments of presets, or a list of them.
         basis: The model's own basis.
         prior: The model's own prior.
+        missing: Whether values of the data may be missing.
 
     Raises:
-        ValueError: for an unknown name, or paths in other bases with a prior that whitens.
+        ValueError: for an unknown name, paths in other bases with a prior that whitens, or bases
+            in which no value can be missing.
     """
     region = list(region) if isinstance(region, (tuple, list)) else [region]
     found = [_paths_of(paths, basis) for paths in region]
     share_bases(basis, found)
+    if missing:
+        check_bases([basis, *(paths.used.basis for paths in found if paths.used.basis)])
     others = [paths.used.basis.name for paths in found if paths.used.basis is not None]
     if others and not isinstance(prior, Isotropic):
         raise ValueError(

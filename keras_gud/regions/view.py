@@ -12,6 +12,7 @@ from keras import ops
 from keras_gud.bases import Basis
 from keras_gud.conditioning.gamma_tokens import GammaTokens
 from keras_gud.core.types import Tensor
+from keras_gud.diffusion.missing import without
 from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.diffusion.terminal import NoisedMoments
 from keras_gud.priors import Prior
@@ -74,7 +75,11 @@ class View:
         schedule.adapt(variance, data_variance, self.basis.coordinates)
 
     def state(
-        self, t: Tensor, parameters: Tensor, uniform: observations.Uniform | None = None
+        self,
+        t: Tensor,
+        parameters: Tensor,
+        uniform: observations.Uniform | None = None,
+        missing: Tensor | None = None,
     ) -> NoisingState:
         """The noising states of a batch, with random observations and levels given `uniform`.
 
@@ -82,15 +87,22 @@ class View:
             t: float32 ``(batch,)``.
             parameters: float32 uniforms ``(batch, >= number of the schedule's parameters)``.
             uniform: Callable from a shape to new uniforms ``(batch, *shape)``.
+            missing: Boolean ``(batch, *data_shape)``, the values that are missing in the data.
 
         Returns:
             A state whose fields broadcast against ``(batch, *data_shape)``.
         """
         chosen = self.schedule.draw_parameters(parameters)
         state = self.schedule(t, **chosen)
-        if uniform is None or not (self.observed or self.draws_levels):
+        drawn = uniform is not None and (self.observed or self.draws_levels)
+        if not drawn and missing is None:
             return state
         first, last = (self.schedule(end, **chosen).gamma for end in (0.0, 1.0))
+        state = self._drawn(state, t, first, last, uniform) if drawn else state
+        return state if missing is None else without(state, missing, last)
+
+    def _drawn(self, state, t, first, last, uniform) -> NoisingState:
+        """The state with random observations and levels."""
         if self.draws_levels:
             state = random_levels.draw_state(self.levels, t, first, last, uniform, self)
         if not self.observed:

@@ -3,7 +3,8 @@
     z_i = alpha_i z0_i + sigma_i eps_i          at states drawn from the paths of the schedule
     loss = 1/d sum_i lambda_i |eps_i - eps_hat_i|^2
 
-Beside it stands what the best component-wise linear model scores with the same noise.
+Beside it stands what the best component-wise linear model scores with the same noise. Values that
+are missing in the data carry no loss (`diffusion.missing`), and d counts those that are there.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from keras_gud.core.types import Tensor
 from keras_gud.data.batch import conditions_of, pick
 from keras_gud.diffusion.denoiser import Denoiser
 from keras_gud.diffusion.loss import weighted_error
+from keras_gud.diffusion.missing import fill, split
 from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.diffusion.prediction import PREDICTIONS, linear_eps
 from keras_gud.diffusion.weighting import WEIGHTINGS
@@ -99,6 +101,11 @@ class DenoisingLoss(keras.layers.Layer):
         """The likelihood metrics that `compile` was given."""
         return self._unsaved.metrics
 
+    @property
+    def takes_missing(self) -> bool:
+        """Whether these metrics take data with values that are missing."""
+        return all(metric.takes_missing for metric in self.compiled_likelihoods)
+
     def set_likelihoods(self, metrics: list[LikelihoodMetric]) -> None:
         """Sets them; an assignment would let Keras track and save them."""
         self._unsaved.metrics = metrics
@@ -110,6 +117,7 @@ class DenoisingLoss(keras.layers.Layer):
         denoisers: Sequence[Denoiser],
         to_phi: Callable[[Tensor, Callable[[], Tensor]], Tensor],
         training: bool,
+        missing: bool = False,
     ) -> dict[str, Tensor]:
         """The loss of every example of a batch, at random times.
 
@@ -122,6 +130,7 @@ class DenoisingLoss(keras.layers.Layer):
                 which returns the model's floats; see `DataScaling.to_phi`.
             training: Whether to draw from the training stream and hide conditions; else noise and
                 times are fixed by the position of the example.
+            missing: Whether values may be missing, as NaN.
 
         Returns:
             Dict of float32 ``(batch,)``: ``"loss"`` and ``"linear_loss"``; in training also
@@ -138,9 +147,11 @@ class DenoisingLoss(keras.layers.Layer):
             self.seen.assign(self.seen + ops.sum(one_hot, axis=0))
         draws = self._draws(x, views, training)
         condition = conditions.for_training(given, draws.uniform if training else None)
-        phi = to_phi(x, draws.dequantise)
+        phi, gaps = to_phi(x, draws.dequantise), None
+        if missing:
+            phi, gaps = split(phi)
         noised = [
-            _noise(view, denoiser, phi, draws, self.weight)
+            _noise(view, denoiser, phi, gaps, draws, self.weight)
             for view, denoiser in zip(views, denoisers, strict=True)
         ]
         # One network call for the whole batch, whatever the view of each example.
@@ -150,7 +161,8 @@ class DenoisingLoss(keras.layers.Layer):
         output = denoisers[0].call_network(inputs)
         if training:
             _learn(noised, output, draws, chosen)
-        columns = [n.losses(output, draws.eps) for n in noised]
+        known = 1.0 if gaps is None else 1.0 - _mean(ops.cast(gaps, "float32"))
+        columns = [[loss / known for loss in n.losses(output, draws.eps)] for n in noised]
         if training:
             for n, entries in zip(noised, columns, strict=True):
                 entries.append(step_record.describe(draws.t, phi, n.z, output, n.weight))
@@ -214,9 +226,11 @@ class _Noised:
         return [weighted_error(eps, e, self.state, self.weight) for e in estimates]
 
 
-def _noise(view, denoiser: Denoiser, phi: Tensor, draws: Draws, weight) -> _Noised:
-    state = view.state(draws.t, draws.parameters, draws.uniform)
+def _noise(view, denoiser: Denoiser, phi: Tensor, gaps, draws: Draws, weight) -> _Noised:
+    state = view.state(draws.t, draws.parameters, draws.uniform, gaps)
     z0 = view.prior(view.basis(phi))
+    if gaps is not None:
+        z0 = fill(z0, gaps, draws.fill(), view.prior.variance)
     z = state.add_noise(z0, draws.eps)
     return _Noised(view, denoiser, state, z, _weights(view, state, draws.t, weight))
 
@@ -241,6 +255,10 @@ def _choose_view(views, draws: Draws) -> Tensor | None:
         return None
     bounds = ops.convert_to_tensor(bounds[:-1] / bounds[-1], "float32")
     return ops.sum(ops.cast(draws.view() > bounds, "int32"), axis=-1)
+
+
+def _mean(x: Tensor) -> Tensor:
+    return ops.mean(x, axis=tuple(range(1, len(x.shape))))
 
 
 def _learn(noised: list[_Noised], output: Tensor, draws: Draws, chosen: Tensor | None) -> None:

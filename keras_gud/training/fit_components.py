@@ -14,10 +14,15 @@ from keras_gud import backend, regions
 from keras_gud.bases.basis import Basis
 from keras_gud.bases.batches import Batches
 from keras_gud.bases.linear import matrix_of
-from keras_gud.core.streaming_moments import Covariance, Moments
+from keras_gud.core.streaming_moments import Covariance
 from keras_gud.core.types import Array, Shape
 from keras_gud.diffusion.data_scaling import DataScaling
-from keras_gud.training.measure_data import Passes, measure_scale, scaled_covariance
+from keras_gud.training.measure_data import (
+    Passes,
+    completed_covariance,
+    measure_scale,
+    scaled_covariance,
+)
 
 # Up to this many components, their covariance costs less than transforming the data, and one pass
 # over the data gives the moments in every basis.
@@ -39,10 +44,7 @@ def all_or_nothing(variables: Iterable[keras.Variable]) -> Iterator[None]:
 def fit_parts(
     views: Sequence[Any],
     region: Sequence["regions.Paths"],
-    source: Any,
-    data_shape: Shape,
-    kind: str,
-    verbose: int,
+    data: Passes,
     data_scale: Any = None,
 ) -> DataScaling:
     """Fits everything that is measured on data, of all views; all of it or, on an error, nothing.
@@ -50,10 +52,7 @@ def fit_parts(
     Args:
         views: The `regions.View`s of a model, its own first.
         region: The `regions.Paths` of the others.
-        source: As in `fit_components`.
-        data_shape: Shape of one example.
-        kind: See `data_kind`.
-        verbose: As in `fit_components`.
+        data: As in `fit_components`.
         data_scale: As in `fit_components`.
 
     Returns:
@@ -63,13 +62,13 @@ def fit_parts(
         ValueError: as `fit_components`.
     """
     own = views[0]
-    own.moments.check_size(data_shape)  # before all those covariances are measured
+    own.moments.check_size(data.data_shape)  # before all those covariances are measured
     parts = own.basis, own.prior, own.schedule, own.tokens, own.moments, *region
     with all_or_nothing([v for part in parts for v in part.variables]):
         others = [paths for paths in region if paths.used.basis is not None]
         bases = [own.basis, *(paths.used.basis for paths in others)]
         (first, *rest), covariance, scaling = fit_components(
-            source, bases, data_shape, kind, verbose, own.moments.full, data_scale
+            data, bases, own.moments.full, data_scale
         )
         own.prior.adapt(*first, own.basis.coordinates)
         own.moments.adapt(covariance, ops.convert_to_numpy(own.prior.scale))
@@ -85,11 +84,8 @@ def fit_parts(
 
 
 def fit_components(
-    source: Any,
+    data: Passes,
     bases: Sequence[Basis],
-    data_shape: Shape,
-    kind: str,
-    verbose: int,
     full: bool = False,
     data_scale: Any = None,
 ) -> tuple[list[tuple[Array, Array]], Array | None, DataScaling]:
@@ -101,11 +97,8 @@ def fit_components(
     batch, or as many small ones as make a block.
 
     Args:
-        source: Re-iterable of raw NumPy batches, with `n_batches`.
+        data: The data, which have not been read.
         bases: List of `Basis`; built (and fitted) here.
-        data_shape: Shape of one example.
-        kind: See `data_kind`.
-        verbose: 1 shows a progress bar for each pass.
         full: Whether to measure the covariances of the first basis' components too.
         data_scale: See `GUDModel`.
 
@@ -116,12 +109,11 @@ def fit_components(
 
     Raises:
         ValueError: for data that cannot be used, that do not vary, or of another shape than the
-            basis was built for.
+            basis was built for; for a value that no example has.
     """
-    _build(bases, data_shape)
-    data = Passes(source, data_shape, kind, verbose)
+    _build(bases, data.data_shape)
     whole: Covariance | None = None
-    if math.prod(data_shape) <= MAX_DENSE:
+    if math.prod(data.data_shape) <= MAX_DENSE:
         whole = scaled_covariance(data, data_scale)
     else:
         measure_scale(data, data_scale)
@@ -168,7 +160,7 @@ def _by_components(
     data: Passes, bases: Sequence[Basis], full: bool
 ) -> tuple[list[tuple[Array, Array]], Array | None]:
     """Mean and variance of the components in each basis, transformed block by block."""
-    moments, covariance = [Moments() for _ in bases], Covariance()
+    moments, covariance = [data.moments() for _ in bases], data.covariance()
     for x in data.floats("Measuring the components"):
         components = [ops.convert_to_numpy(basis(x)) for basis in bases]
         for each, values in zip(moments, components, strict=True):
@@ -177,6 +169,7 @@ def _by_components(
             covariance.update(components[0].reshape(len(x), -1))
     for measured in [*moments, *([covariance] if full else [])]:
         measured.across_processes()
+    data.require_observed(moments[0].count)
     noise = data.scaling.dequantisation_variance
     noises = [_noise_of_components(noise, basis) for basis in bases]
     found = [
@@ -184,7 +177,8 @@ def _by_components(
     ]
     if not full:
         return found, None
-    return found, covariance.with_noise(np.broadcast_to(noise, data.data_shape).ravel()).covariance
+    whole = completed_covariance(covariance, data)
+    return found, whole.with_noise(np.broadcast_to(noise, data.data_shape).ravel()).covariance
 
 
 def _noise_of_components(variance: Array, basis: Basis) -> Array:

@@ -1,75 +1,35 @@
 """Raw data as the fitting of components reads them: checked, in blocks, and scaled."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_gud import backend
 from keras_gud.bases.batches import join
+from keras_gud.core.observed_moments import ObservedCovariance, ObservedMoments
 from keras_gud.core.progress import Progress, is_live
 from keras_gud.core.streaming_moments import Covariance, Moments, varies
 from keras_gud.core.types import Array, Shape
-from keras_gud.data.checks import check_batch, check_varied
+from keras_gud.data.checks import ALLOW_MISSING, check_batch, check_varied
 from keras_gud.data.value_grid import ValueGrid
 from keras_gud.diffusion.data_scaling import DataScaling
+from keras_gud.training.common_grid import common_step, of_all_processes
+from keras_gud.training.group_scale import GroupScale
 
 # Smaller batches are joined until they hold so many values: they are measured faster together.
 _BLOCK = 2**17
 # One scale of all values is measured on the first examples, up to this many values.
 _ENOUGH_FOR_SCALE = 2**26
-# Steps of this relative difference are less than half a step apart after 2**16 of them.
-_SAME_STEP = 1e-6
-# Points of two grids that are this part of a step apart are one, but for rounding.
-_SAME_POINT = 1e-2
+
+# Of positions without any value, so many are named.
+_MOST_NAMES = 5
 
 # Integers that some backend's default types do not hold.
 _TOO_LARGE = 2.0**31
 # Of float32, and how many of its smallest steps a standard deviation must have.
 _PRECISION, _LEAST_DIGITS = 2.0**-23, 64.0
-
-
-@dataclasses.dataclass(frozen=True)
-class GroupScale:
-    """A `data_scale` that is measured: one for each group of channels, or columns.
-
-    Args:
-        sizes: Number of channels of each group, in their order.
-        names: What messages call the groups.
-    """
-
-    sizes: tuple[int, ...]
-    names: tuple[str, ...]
-
-    def measured(self, mean: Array, variance: Array) -> tuple[Array, Array]:
-        """Centre and scale of each channel, from the moments of its values.
-
-        Args:
-            mean: Of all values, ``(..., channels)``.
-            variance: Likewise.
-
-        Raises:
-            ValueError: for a group that does not vary.
-
-        Example:
-
-        >>> mean, variance = np.array([[5.0, 0.0, 2.0]]), np.array([[4.0, 1.0, 1.0]])
-        >>> centre, scale = GroupScale((1, 2), ("a", "b")).measured(mean, variance)
-        >>> centre.tolist(), scale.tolist()
-        ([5.0, 1.0, 1.0], [2.0, 1.0, 1.0])
-        """
-        ends = np.cumsum(self.sizes)[:-1]
-        parts = (np.split(values, ends, axis=-1) for values in (mean, variance))
-        found = []
-        for name, size, centre, spread in zip(self.names, self.sizes, *parts, strict=True):
-            if not varies(centre, spread).any():
-                raise ValueError(
-                    f"Expected latents that vary. Received: {name} returns the same for all data."
-                )
-            found += [(centre.mean(), np.sqrt(spread.mean()))] * size
-        centres, scales = np.transpose(found)
-        return centres, scales
 
 
 class Passes:
@@ -80,6 +40,8 @@ class Passes:
         data_shape: Shape of one example.
         kind: See `data_kind`.
         verbose: 1 shows a progress bar for each pass.
+        missing: Whether values may be missing, as NaN.
+        columns: Names of the columns of a table, for messages.
 
     Attributes:
         by_column: Whether the columns have scales of their own: the data are vectors.
@@ -88,10 +50,19 @@ class Passes:
         scaling: From raw values to the model's floats; that of the type until it is measured.
     """
 
-    def __init__(self, source: Any, data_shape: Shape, kind: str, verbose: int) -> None:
+    def __init__(
+        self,
+        source: Any,
+        data_shape: Shape,
+        kind: str,
+        verbose: int,
+        missing: bool = False,
+        columns: Sequence[Any] | None = None,
+    ) -> None:
         self.source, self.data_shape, self.kind, self.verbose = source, data_shape, kind, verbose
+        self.missing, self.columns = missing, columns
         self.varied, self.count = False, 0
-        self.example: Any = None  # the first one, ``(1, *data_shape)``
+        self.example: Any = None  # the first one, ``(1, *data_shape)``, of the first known values
         self.by_column = len(data_shape) == 1
         self.grid = ValueGrid(self.by_column, integers=kind != "float")
         self.scaling = DataScaling(kind)  # until it has been measured
@@ -107,10 +78,49 @@ class Passes:
         self.count = 0
         for block in join(self._batches(), _BLOCK):
             self.count += len(block)
-            self.example = block[:1].copy() if self.example is None else self.example
-            self.varied = self.varied or bool((block != self.example).any())
+            self._compare(block)
             self.grid.update(block)
             yield block
+
+    def _compare(self, block: Array) -> None:
+        """Whether examples differ, in the values that are known."""
+        if self.example is None:
+            self.example = block[:1].copy()
+        if not self.missing:
+            self.varied = self.varied or bool((block != self.example).any())
+            return
+        first = np.isnan(block).argmin(axis=0)[None]  # the first example that has the value
+        known = np.take_along_axis(block, first, axis=0)
+        self.example = np.where(np.isnan(self.example), known, self.example)
+        differs = np.abs(block - self.example) > 0.0  # of NaN this is false
+        self.varied = self.varied or bool(differs.any())
+
+    def moments(self) -> Any:
+        """A new accumulator of mean and variance of such data, or of their components."""
+        return ObservedMoments() if self.missing else Moments()
+
+    def covariance(self) -> Any:
+        """Likewise of mean and covariance; see `completed_covariance`."""
+        return ObservedCovariance() if self.missing else Covariance()
+
+    def require_observed(self, count: Array | int) -> None:
+        """Raises a `ValueError` for values that no example has.
+
+        Args:
+            count: Number of examples that have each value, of `data_shape`, or a number.
+        """
+        empty = np.argwhere(np.broadcast_to(count, self.data_shape) == 0).tolist()
+        if not empty:
+            return
+        names = [str(tuple(place)) for place in empty]
+        if self.by_column:
+            columns = self.columns or range(self.data_shape[0])
+            names = [repr(columns[i]) for (i,) in empty]
+        more = "" if len(names) <= _MOST_NAMES else f" and {len(names) - _MOST_NAMES} others"
+        raise ValueError(
+            f"Expected a value of every {'column' if self.by_column else 'position'} in some "
+            f"example. Received: NaN alone in {', '.join(names[:_MOST_NAMES])}{more}."
+        )
 
     def floats(self, title: str) -> Iterator[Array]:
         """One pass over the model's floats.
@@ -135,14 +145,14 @@ class Passes:
         by_column = self.by_column
         self._check_precision(np.sqrt(variance if by_column else variance.mean()))
         if isinstance(data_scale, str):
-            self.scaling = as_they_are(self.kind, data_scale)
+            self.scaling = DataScaling.as_they_are(self.kind, data_scale)
             return
         if isinstance(data_scale, GroupScale):
             shape = self.data_shape
             found = data_scale.measured(np.reshape(mean, shape), np.reshape(variance, shape))
             self.scaling = DataScaling(self.kind, *found, step=0.0)
             return
-        step = _common_step(self.grid)
+        step = common_step(self.grid)
         if data_scale is not None:
             scale = _broadcastable(data_scale, self.data_shape)
         elif by_column:
@@ -179,11 +189,11 @@ class Passes:
         scaling, grid = self.scaling, self.grid
         if self.kind in ("bool", "uint8"):  # which are those of their type
             return scaling
-        low, high = _of_all_processes(grid.low, "low"), _of_all_processes(grid.high, "high")
+        low, high = of_all_processes(grid.low, "low"), of_all_processes(grid.high, "high")
         step = np.broadcast_to(scaling.step, low.shape)
         if self.kind == "float":
             # Later blocks may have left the grid, and each process may have one of its own.
-            step = np.where(_common_step(grid) == step, step, 0.0)
+            step = np.where(common_step(grid) == step, step, 0.0)
         bounded = (step > 0.0) | (low == high)
         low, high = np.where(bounded, low, -np.inf), np.where(bounded, high, np.inf)
         return dataclasses.replace(scaling, step=step, low=low, high=high)
@@ -192,13 +202,14 @@ class Passes:
         """Raises a `ValueError` if all examples are the same, in all processes of a run."""
         examples = backend.process_allgather(self.example)
         varied = backend.process_allgather(np.asarray(self.varied)).any()
-        check_varied(bool(varied or (examples != examples[0]).any()), self.count)
+        apart = (examples != examples[0]) & ~np.isnan(examples) & ~np.isnan(examples[0])
+        check_varied(bool(varied or apart.any()), self.count)
 
     def _batches(self) -> Iterator[Array]:
         progress = Progress(self.source.n_batches, "batch", self.verbose, brief=True)
         i = 0
         for i, x in enumerate(self.source, start=1):
-            check_batch(x, self.data_shape, self.kind)
+            check_batch(x, self.data_shape, self.kind, self.missing, ALLOW_MISSING)
             yield x
             progress.update(i)
         if self.source.n_batches is None:
@@ -215,10 +226,10 @@ def scaled_covariance(data: Passes, data_scale: Any) -> Covariance:
     Raises:
         ValueError: as `Passes.set_scale`.
     """
-    whole = Covariance()
+    found = data.covariance()
     for block in data.raw("Measuring the components"):
-        whole.update(block.reshape(len(block), -1))
-    whole.across_processes()
+        found.update(block.reshape(len(block), -1))
+    whole = completed_covariance(found.across_processes(), data)
     variance = np.maximum(np.diag(whole.covariance), 0.0)
     data.set_scale(whole.mean, variance, data_scale)
     size, scaling = len(variance), data.scaling
@@ -226,6 +237,22 @@ def scaled_covariance(data: Passes, data_scale: Any) -> Covariance:
     centre = np.broadcast_to(scaling.centre, data.data_shape).reshape(size)
     noise = np.broadcast_to(scaling.dequantisation_variance, data.data_shape).reshape(size)
     return whole.transformed(np.diag(factor), -centre * factor).with_noise(noise)
+
+
+def completed_covariance(found: Any, data: Passes) -> Covariance:
+    """The covariance of data, or of their components, without gaps.
+
+    Args:
+        found: From `Passes.covariance`.
+        data: The data.
+
+    Raises:
+        ValueError: for a value that no example has.
+    """
+    if not data.missing:
+        return found
+    data.require_observed(found.count.reshape(data.data_shape))
+    return found.completed()
 
 
 def measure_scale(data: Passes, data_scale: Any) -> None:
@@ -239,50 +266,20 @@ def measure_scale(data: Passes, data_scale: Any) -> None:
         ValueError: as `Passes.set_scale`.
     """
     if isinstance(data_scale, str):  # they are taken as they are
-        data.scaling = as_they_are(data.kind, data_scale)
+        data.scaling = DataScaling.as_they_are(data.kind, data_scale)
         return
-    moments = Moments()
+    moments = data.moments()
     for block in data.raw("Measuring the scale"):
         moments.update(block)
         if not data.by_column and data.count * block[0].size >= _ENOUGH_FOR_SCALE:
             break
     moments.across_processes()
-    data.set_scale(moments.mean, moments.variance, data_scale)
-
-
-def as_they_are(kind: str, data_scale: str) -> DataScaling:
-    """The scaling by the type alone.
-
-    Args:
-        kind: See `data_kind`.
-        data_scale: ``"none"`` or ``"range"``, see `GUDModel`.
-    """
-    if data_scale == "range":
-        return DataScaling(kind)
-    return DataScaling(kind, centre=0.0, scale=1.0, step=float(kind != "float"))
-
-
-def _of_all_processes(value: Array, what: str) -> Array:
-    """The lowest or the highest value of the processes of a run."""
-    found = backend.process_allgather(np.asarray(value, "float64"))
-    return found.min(axis=0) if what == "low" else found.max(axis=0)
-
-
-def _common_step(grid: ValueGrid) -> Array:
-    """The step of the grid on which the values of all processes of a run lie; 0 if there is none.
-
-    >>> _common_step(ValueGrid().update(np.arange(32) / 4)).item()
-    0.25
-    """
-    steps, lows = (
-        backend.process_allgather(np.asarray(value, "float64")) for value in (grid.step, grid.low)
-    )
-    step = steps[0]
-    # Each process has measured it on other values, with their rounding.
-    same = np.isclose(steps, step, rtol=_SAME_STEP, atol=0.0).all(axis=0)
-    apart = (lows - lows[0]) / np.where(step > 0.0, step, 1.0)
-    aligned = (np.abs(apart - np.round(apart)) < _SAME_POINT).all(axis=0)
-    return np.where(same & aligned, step, 0.0)
+    mean, variance = moments.mean, moments.variance
+    if data.missing and data.by_column:
+        data.require_observed(moments.count)
+    elif data.missing:  # those seen so far
+        mean, variance = mean[moments.count > 0], variance[moments.count > 0]
+    data.set_scale(mean, variance, data_scale)
 
 
 def _broadcastable(data_scale: Any, data_shape: Shape) -> Array:

@@ -14,6 +14,7 @@ from keras_gud.core.types import Shape, Tensor
 
 # Counters of the deterministic noise that evaluation draws for each example.
 _EPS, _UNIFORM, _DEQUANTISE, _VIEW, _OBSERVED = range(5)
+_FILL = -1
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Draws:
         t: Diffusion times, float32 ``(batch,)``.
         parameters: Uniform numbers for the schedule's parameters, ``(batch, n_parameters)``.
         eps: Noise N(0, 1), ``(batch, *data_shape)``.
+        fill: Returns more of it, for values that are missing.
         dequantise: Returns uniform numbers of the data's shape.
         view: Returns uniform numbers ``(batch, 1)``, for the choice of a view.
         uniform: Returns uniform numbers ``(batch, *shape)`` for a shape.
@@ -32,6 +34,7 @@ class Draws:
     t: Tensor
     parameters: Tensor
     eps: Tensor
+    fill: Callable[[], Tensor]
     dequantise: Callable[[], Tensor]
     view: Callable[[], Tensor]
     uniform: Callable[[Shape], Tensor]
@@ -69,6 +72,7 @@ def for_training(x: Tensor, n_parameters: int, random: keras.random.SeedGenerato
         t=(place + uniform(())) / ops.cast(batch, "float32"),
         parameters=uniform((n_parameters,)),
         eps=draw(keras.random.normal, shape),
+        fill=lambda: draw(keras.random.normal, shape),
         dequantise=lambda: uniform(shape),
         view=lambda: uniform((1,)),
         uniform=uniform,
@@ -90,6 +94,7 @@ def for_evaluation(x: Tensor, n_parameters: int, shape: Shape, counter: keras.Va
         t=counter_rng.golden_sequence(index),
         parameters=counter_rng.uniform(keys, _UNIFORM, (n_parameters,)),
         eps=counter_rng.normal(keys, _EPS, shape),
+        fill=lambda: counter_rng.normal(keys, _FILL, shape),
         dequantise=lambda: counter_rng.uniform(keys, _DEQUANTISE, shape),
         view=lambda: counter_rng.uniform(keys, _VIEW, (1,)),
         uniform=lambda shape: counter_rng.uniform(keys, next(counters), shape),

@@ -123,8 +123,8 @@ def fit(
 
     Args:
         x: Data ``(n, *data_shape)``: integers (dequantised inside) or floats, in any units
-            (see `data_scale`), as an array, a dict with an ``"image"``, a
-            `tf.data.Dataset`, a `keras.utils.PyDataset`, a torch `DataLoader`, a
+            (see `data_scale`), NaN where values are `missing`, as an array, a dict with an
+            ``"image"``, a `tf.data.Dataset`, a `keras.utils.PyDataset`, a torch `DataLoader`, a
             `grain.MapDataset`, `IterDataset` or `DataLoader`, a `datasets.Dataset` of Hugging
             Face, or a generator of batches. A `pandas.DataFrame` and an `xarray.DataArray` or
             `Dataset` (whose variables are channels) are arrays with names, which samples get too.
@@ -187,9 +187,10 @@ def fit(
     follow_network(model)
     attach_averages(model, callbacks)
     held = _open_validation(model, validation_data, kwargs.get("validation_batch_size"))
-    for part in (source, held):
+    complete = not model.objective.takes_missing  # those that are evaluated
+    for part, gapless in ((source, False), (held, complete)):
         if part is not None:
-            part.guard(model.data_space.check)
+            part.guard(model.data_space.checker(gapless))
             part.check_divides()
     if not model.compiled:
         model.compile()
@@ -244,7 +245,7 @@ def evaluate(
         source = x
         if not isinstance(source, Source):
             source = open_data(model, x, y, sample_weight, batch_size)
-        source.guard(model.data_space.check)
+        source.guard(model.data_space.checker(not model.objective.takes_missing))
         source.check_divides()
         x = source.keras_data
     if not model.compiled:

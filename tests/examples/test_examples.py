@@ -238,7 +238,7 @@ def test_measures_of_restored_images(of_examples, rng):
 @pytest.mark.slow
 @on_jax
 def test_posterior(tmp_path):
-    printed = run("posterior.py", tmp_path, "--quick")
+    printed = run("posterior.py", tmp_path, "--quick", "--missing", "0.2")
     assert printed.count("told apart") == 4
 
 

@@ -147,3 +147,23 @@ def test_a_mask_must_not_split_a_group(exact):
     with pytest.raises(ValueError, match=message):
         model.log_prob(data(2), given=split)
     assert np.isfinite(model.log_prob(data(2), given=largest)["log_prob"]).all()
+
+
+@pytest.mark.once
+def test_any_columns_of_a_table_given_any_others(monkeypatch):
+    """Where the network is told the gamma of every value, groups may be split."""
+    monkeypatch.setattr(OneWeightPerValue, "gamma_map", True, raising=False)
+    covariance = np.array([[1.0, 0.9], [0.9, 1.0]])
+    x = np.random.default_rng(0).multivariate_normal([0.0, 0.0], covariance, 200)
+    model = keras_gud.GUD(
+        schedule="cosine", backbone=OneWeightPerValue(), region=["inpaint"], data_scale="none"
+    )
+    model.adapt(x, verbose=0)
+    truth = oracle.Gaussian(-ops.convert_to_numpy(model.prior.mean), covariance)
+    truth.in_view = lambda view: truth
+    monkeypatch.setattr(keras_gud.GUD, "denoiser", property(lambda self: truth))
+    got = model.log_prob(x[:4], given=[True, False])["log_prob"]
+    noised = covariance + np.exp(-10.0) * np.eye(2)
+    slope = noised[0, 1] / noised[0, 0]
+    rest = multivariate_normal(cov=noised[1, 1] - slope * noised[0, 1])
+    np.testing.assert_allclose(got, rest.logpdf(x[:4, 1] - slope * x[:4, 0]), atol=0.01)

@@ -15,6 +15,7 @@ from keras_gud.core.streaming_moments import Covariance, Moments
 from keras_gud.data import source as source_module
 from keras_gud.data.source import Source
 from keras_gud.training.fit_components import fit_components
+from keras_gud.training.measure_data import Passes
 
 # -- one covariance for every basis ----------------------------------------------------------------
 
@@ -41,7 +42,8 @@ def correlated(kind, n=400, shape=(4, 4, 3)):
 def fitted(names, x, full=False, data_scale=None):
     made = [bases.Compose(n) if isinstance(n, list) else bases.get(n) for n in names]
     stream = Stream([x[:100], x[100:101], x[101:]])
-    found = fit_components(stream, made, x.shape[1:], str(x.dtype)[:5], 0, full, data_scale)
+    data = Passes(stream, x.shape[1:], str(x.dtype)[:5], 0, missing=bool(np.isnan(x).any()))
+    found = fit_components(data, made, full, data_scale)
     return made, stream, found
 
 
@@ -91,10 +93,51 @@ def test_a_basis_that_needs_more_than_the_covariance_is_given_the_data():
 
     x, basis = correlated("float"), Largest()
     stream = Stream([x[:100], x[100:]])
-    *_, scaling = fit_components(stream, [basis], x.shape[1:], "float", 0)
+    *_, scaling = fit_components(Passes(stream, x.shape[1:], "float", 0), [basis])
     assert basis.largest == scaling.expected(x).max()
     assert scaling.scale == pytest.approx(np.sqrt(x.var(axis=0).mean()), rel=1e-5)
     assert stream.passes == 2
+
+
+# -- missing values --------------------------------------------------------------------------------
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("dense", [True, False], ids=["few", "many"])
+def test_what_is_missing_counts_in_no_moment(dense, monkeypatch):
+    if not dense:
+        monkeypatch.setattr("keras_gud.training.fit_components.MAX_DENSE", 0)
+    rng = np.random.default_rng(0)
+    x = rng.multivariate_normal([1e4, -3.0, 0.0], [[4, 1.5, 0], [1.5, 1, 0.5], [0, 0.5, 1]], 3000)
+    x[rng.random(x.shape) < 0.3] = np.nan
+    x[:101, 2] = np.nan  # the first batches have nothing of a column
+    x = x[~np.isnan(x).all(axis=1)]
+    *_, ([(mean, variance)], covariance, scaling) = fitted(["pixel"], x, full=True)
+    np.testing.assert_allclose(scaling.centre, np.nanmean(x, axis=0), rtol=1e-12)
+    np.testing.assert_allclose(scaling.scale, np.nanstd(x, axis=0), rtol=1e-9)
+    np.testing.assert_allclose(mean, 0.0, atol=1e-4)
+    np.testing.assert_allclose(variance, 1.0, rtol=1e-5)
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        both = x[~np.isnan(x[:, [i, j]]).any(axis=1)][:, [i, j]]
+        expected = np.cov(both.T, bias=True)[0, 1] / scaling.scale[i] / scaling.scale[j]
+        assert covariance[i, j] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.once
+def test_a_grid_is_found_between_gaps():
+    x = np.random.default_rng(0).integers(0, 9, (200, 2)).astype("float64")
+    x[::3, 0] = np.nan
+    *_, scaling = fitted(["pixel"], x)[-1]
+    assert scaling.step.tolist() == [1.0, 1.0]
+    assert (scaling.low.tolist(), scaling.high.tolist()) == ([0.0, 0.0], [8.0, 8.0])
+
+
+@pytest.mark.once
+def test_data_of_one_value_for_each_column_do_not_vary_for_their_gaps():
+    x = np.full((150, 2), [1.0, 2.0])
+    x[:120, 0], x[120:140, 1] = np.nan, np.nan
+    with pytest.raises(ValueError, match="every example is the same"):
+        fitted(["pixel"], x)
 
 
 # -- statistics of 8-bit data ----------------------------------------------------------------------
