@@ -29,9 +29,10 @@ _EPSILON = 1e-6
 class TransformerBlock(keras.layers.Layer):
     """Self-attention and an MLP with adaptive norms (DiT; Peebles and Xie 2022, arXiv:2212.09748).
 
-    Both branches end in layers that start at zero, so an untrained block returns its input. The
-    modulation is that of each position, which all blocks share (PixArt-alpha; Chen et al. 2023,
-    arXiv:2310.00426), plus one of this block, made from the global vector.
+    Both branches end in layers that start at zero, so an untrained block returns its input. Norms
+    are modulated by the global vector, in every block by another layer, and by a scale and a shift
+    of each position, which all blocks share (as in PixArt-alpha; Chen et al. 2023,
+    arXiv:2310.00426).
 
     Args:
         heads: Number of heads; must divide the width.
@@ -41,8 +42,7 @@ class TransformerBlock(keras.layers.Layer):
 
     Example:
     >>> block = TransformerBlock(heads=2)
-    >>> x, modulation = ops.ones((2, 9, 8)), ops.zeros((2, 9, 48))
-    >>> tuple(block(x, modulation, ops.ones((2, 16))).shape)
+    >>> tuple(block(ops.ones((2, 9, 8)), ops.ones((2, 16))).shape)
     (2, 9, 8)
     """
 
@@ -50,10 +50,8 @@ class TransformerBlock(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         self.heads, self.rate, self.seed = heads, dropout, seed
 
-    def build(
-        self, x_shape: BatchShape, modulation_shape: BatchShape, vector_shape: BatchShape
-    ) -> None:
-        """Builds for `x` ``(batch, N, width)`` and the shapes of the other inputs."""
+    def build(self, x_shape: BatchShape, vector_shape: BatchShape) -> None:
+        """Builds for `x` ``(batch, N, width)`` and `vector` ``(batch, embedding_dim)``."""
         width, policy = x_shape[-1], self.dtype_policy
         self.attention = Attention(self.heads, dtype=policy)
         self.attention.build(x_shape)
@@ -61,7 +59,7 @@ class TransformerBlock(keras.layers.Layer):
         self.dense_in.build(x_shape)
         self.dense_out = AdaptableDense(width, kernel_initializer="zeros", dtype=policy)
         self.dense_out.build((None, None, 4 * width))
-        self.film = keras.layers.Dense(modulation_shape[-1], dtype="float32")
+        self.film = keras.layers.Dense(_MODULATIONS * width, dtype="float32")
         self.film.build(vector_shape)
         self.dropout = None
         if self.rate > 0:
@@ -70,8 +68,9 @@ class TransformerBlock(keras.layers.Layer):
     def call(
         self,
         x: Tensor,
-        modulation: Tensor,
         vector: Tensor,
+        factor: Tensor | None = None,
+        addend: Tensor | None = None,
         turn: tuple[Tensor, Tensor] | None = None,
         training: bool | None = None,
     ) -> Tensor:
@@ -79,19 +78,20 @@ class TransformerBlock(keras.layers.Layer):
 
         Args:
             x: ``(batch, N, width)``.
-            modulation: float32 ``(batch, N, 6 width)``, or ``(batch, 1, 6 width)``.
             vector: Global vector, float32 ``(batch, embedding_dim)``.
+            factor: What modulated norms are multiplied by at each position, float32 ``(batch, N,
+                width)``.
+            addend: What is added to them then, the same shape.
             turn: As in `Attention`.
             training: As in Keras.
         """
-        modulation = modulation + ops.expand_dims(self.film(vector), 1)
-        parts = ops.split(modulation, _MODULATIONS, axis=-1)
+        parts = ops.split(ops.expand_dims(self.film(vector), 1), _MODULATIONS, axis=-1)
         branches: tuple[Any, ...] = (
             (self.attention, {"turn": turn}, parts[:3]),
             (self._mlp, {}, parts[3:]),
         )
         for branch, others, (shift, scale, gate) in branches:
-            h = branch(modulate(x, shift, scale), **others)
+            h = branch(modulate(x, shift, scale, factor, addend), **others)
             if self.dropout is not None:
                 h = self.dropout(h, training=training)
             x = x + ops.cast(1.0 + gate, x.dtype) * h
@@ -106,14 +106,27 @@ class TransformerBlock(keras.layers.Layer):
         return {**super().get_config(), **config}
 
 
-def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """``(1 + scale) x/rms(x) + shift`` over the last axis, computed in float32.
+def modulate(
+    x: Tensor,
+    shift: Tensor | float = 0.0,
+    scale: Tensor | float = 0.0,
+    factor: Tensor | None = None,
+    addend: Tensor | None = None,
+) -> Tensor:
+    """``factor ((1 + scale) x/rms(x) + shift) + addend``, computed in float32.
 
-    The norm is that of Zhang and Sennrich (2019, arXiv:1910.07467).
+    The norm is that of Zhang and Sennrich (2019, arXiv:1910.07467), over the last axis.
+
+    Args:
+        x: ``(batch, N, width)``.
+        shift: Of an example: float32 ``(batch, 1, width)``, or a number.
+        scale: As `shift`.
+        factor: Of a position: float32 ``(batch, N, width)``; `None`: neither this nor `addend`.
+        addend: As `factor`.
     """
-    wide = ops.cast(x, "float32")
-    norm = ops.rsqrt(ops.mean(ops.square(wide), axis=-1, keepdims=True) + _EPSILON)
-    return ops.cast(wide * norm * (1.0 + scale) + shift, x.dtype)
+    norm = ops.rms_normalization(ops.cast(x, "float32"), epsilon=_EPSILON)
+    h = norm * (1.0 + scale) + shift
+    return ops.cast(h if factor is None else factor * h + addend, x.dtype)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -181,7 +194,6 @@ class DiT(Backbone):
         # A single token says no more than the global vector does.
         self.appended = 0 if self.gamma_map or tokens_shape[1] == 1 else tokens_shape[1]
         sequence: BatchShape = (None, patches + self.appended, width)
-        modulation: BatchShape = (None, patches, _MODULATIONS * width)
         self.stem = keras.layers.Dense(width, dtype=policy)
         self.stem.build((None, values // data_shape[-1] * self.channels_in))
         periodic = periodic_axes(self.boundary, data_shape[:-1], self.patch)
@@ -202,14 +214,12 @@ class DiT(Backbone):
             self.local = GammaMapEmbedding(width)
             gammas = values // data_shape[-1] * self.gamma_channels
             self.local.build((None, patches, gammas))
-            self.modulation = keras.layers.Dense(
-                _MODULATIONS * width, kernel_initializer="zeros", dtype="float32"
-            )
-            self.modulation.build((None, width))
+            self.local_film = keras.layers.Dense(2 * width, dtype="float32")
+            self.local_film.build((None, width))
         self.transformer = []
         for i in range(self.blocks):
             block = TransformerBlock(self.heads, self.dropout, self.seed + i, dtype=policy)
-            block.build(sequence, modulation, vector_shape)
+            block.build(sequence, vector_shape)
             self.transformer.append(block)
         self.cross = []
         if self.context_shape is not None:
@@ -246,15 +256,15 @@ class DiT(Backbone):
             x = x + ops.cast(self._position(), y.dtype)
         if self.appended:
             x = ops.concatenate([x, self.token_stem(tokens)], axis=1)
-        modulation = ops.zeros((1, 1, _MODULATIONS * self.width))
+        local: tuple[Tensor, ...] = ()
         if gamma is not None:
-            modulation = self.modulation(self.local(self._sequence(gamma)))
+            film = self.local_film(self.local(self._sequence(gamma)))
+            scale, shift = ops.split(film, 2, axis=-1)
+            local = 1.0 + scale, shift
         for i, block in enumerate(self.transformer):
             if context is not None:
-                x = x + call_block(self.cross[i], modulate(x, 0.0, 0.0), *context, remat=remat)
-            x = call_block(
-                block, x, modulation, vector, turn=self.turn, remat=remat, training=training
-            )
+                x = x + call_block(self.cross[i], modulate(x), *context, remat=remat)
+            x = call_block(block, x, vector, *local, turn=self.turn, remat=remat, training=training)
         x = x[:, : math.prod(self.sizes)]
         shift, scale = ops.split(ops.expand_dims(self.film(vector), 1), 2, axis=-1)
         x = self.head(modulate(x, shift, scale))
