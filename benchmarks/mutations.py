@@ -161,8 +161,8 @@ MUTATIONS = [
         "diffusion/data_scaling.py",
         (
             "log S",
-            '"log_scale": -xp.sum(counted * xp.log(scale))',
-            '"log_scale": xp.sum(counted * xp.log(scale))',
+            '"log_scale": -xp.sum(counted * xp.log(scale), axis=axes)',
+            '"log_scale": xp.sum(counted * xp.log(scale), axis=axes)',
         ),
         ("log alpha", '"log_alpha": xp.sum(', '"log_alpha": -xp.sum('),
         ("log data scale", '"data_scaling": -xp.sum(', '"data_scaling": xp.sum('),
@@ -292,6 +292,34 @@ MUTATIONS = [
         "state.dgamma_dt / rarer",
         "state.dgamma_dt",
         ("models/test_evaluate.py",),
+    ),
+    *_in(
+        "schedules/staggered.py",
+        ("staggered, length", "i), 1.0 - ops.abs(offset)", "i), 1.0 + 0.0 * ops.abs(offset)"),
+        ("staggered, order", "(offset >= 0.0, 1.0 - i, i)", "(offset >= 0.0, i, 1.0 - i)"),
+        ("staggered, rate", "members * speed * slope", "members * slope"),
+    ),
+    *(
+        Mutation(name, "diffusion/missing.py", text, new, ("diffusion/test_missing.py",))
+        for name, text, new in (
+            ("missing, rate", "ops.zeros_like(state.dgamma_dt), state", "state.dgamma_dt, state"),
+            ("missing, level", "ops.where(missing, last, state.gamma)", "state.gamma"),
+            ("missing, variance", "ops.sqrt(variance) * noise", "variance * noise"),
+        )
+    ),
+    *(
+        Mutation(name, "training/power_profile.py", text, new, ("training/test_power_profile.py",))
+        for name, text, new in (
+            ("width of an average", "16.0 - square, 12.0 - square", "16.0 - square, 12.0"),
+            ("product of profiles", "/ (k + other_k + 1) *", "/ (k + other_k + 2) *"),
+        )
+    ),
+    Mutation(
+        "share of a step",
+        "training/power_average.py",
+        "(count, 1.5)) * (k + 1.0)",
+        "(count, 1.5)) * k",
+        ("training/test_power_average.py",),
     ),
     Mutation(
         "stages, rate",

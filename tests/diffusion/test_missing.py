@@ -32,6 +32,17 @@ def test_what_is_missing_stays_at_the_end_of_the_path():
 
 
 @pytest.mark.once
+def test_what_is_missing_has_the_variance_of_its_component():
+    noise = np.random.default_rng(0).normal(size=(4000, 2)).astype("float32")
+    mask = np.array([True, False])[None].repeat(4000, axis=0)
+    variance = np.array([[9.0, 1.0]], "float32")
+    filled = missing.fill(*map(ops.convert_to_tensor, (7.0 * mask[:, ::-1], mask, noise, variance)))
+    filled = ops.convert_to_numpy(filled)
+    assert filled[:, 0].std() == pytest.approx(3.0, rel=0.05)
+    assert (filled[:, 1] == 7.0).all()
+
+
+@pytest.mark.once
 @pytest.mark.parametrize("names", [["dct"], ["channel"], ["pixel", "haar"]])
 def test_components_must_be_single_values(names):
     with pytest.raises(ValueError, match=rf"(?i)basis='pixel'.*Received.*{names[-1]}"):
