@@ -37,8 +37,11 @@ def python_blocks(path: Path) -> list[str]:
     return [_OPTIONS.sub("", block) for block in _BLOCK.findall(path.read_text(encoding="utf-8"))]
 
 
-def _smallest(classes=None, conditions=None, **kwargs):
-    """A network that is evaluated soon."""
+def _smallest(data_shape=None, gamma_map=False, classes=None, conditions=None, **kwargs):
+    """A network that is evaluated soon; of tables one that may be told what is missing."""
+    if gamma_map and len(data_shape) == 1:
+        small = {"width": 4, "blocks": 1, "embedding_dim": 8, "gamma_map": True}
+        return keras_gud.backbones.MLP(**small, classes=classes, conditions=conditions)
     if conditions is None:
         return TinyNet(classes=classes)
     small = {"widths": (4,), "blocks": 1, "heads": 1, "embedding_dim": 8}
