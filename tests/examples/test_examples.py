@@ -255,12 +255,3 @@ def test_super_resolution(tmp_path):
 def test_coupling(tmp_path):
     printed = run("coupling.py", tmp_path, "--quick")
     assert printed.count("| 0.2") == 8
-
-
-@pytest.mark.slow
-@on_jax
-def test_streams(tmp_path):
-    printed = run("streams.py", tmp_path, "--quick")
-    for path in ("texture alone", "meaning first", "together", "texture first", "found"):
-        assert f"  {path}, seed 0, bits " in printed
-    assert (tmp_path / "streams" / "streams.png").read_bytes().startswith(b"\x89PNG")
