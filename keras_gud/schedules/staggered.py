@@ -25,7 +25,6 @@ from keras_gud.core.types import (
 )
 from keras_gud.diffusion.noising_state import NoisingState
 from keras_gud.schedules.clipping import snap
-from keras_gud.schedules.coordinates import variance_coordinates
 from keras_gud.schedules.schedule import ComponentSchedule, registry
 
 # Every evaluation of the schedule inside is for each group.
@@ -99,11 +98,6 @@ class Staggered(ComponentSchedule):
     ) -> None:
         """Adapts the schedule inside, then the groups; see `ComponentSchedule.adapt`."""
         self.schedule.adapt(variance, data_variance, coordinates)
-        known = variance_coordinates(
-            np.asarray(variance if data_variance is None else data_variance)
-        )
-        places = self._places(np.shape(variance), known | (coordinates or {}))
-        self.n_places = int(places.max()) + 1
         super().adapt(variance, data_variance, coordinates)
 
     def make_groups(self, data_shape: Shape, coordinates: Coordinates) -> np.ndarray:
@@ -111,6 +105,7 @@ class Staggered(ComponentSchedule):
         inside = ops.convert_to_numpy(self.schedule.groups)
         inside = np.broadcast_to(inside, data_shape).ravel()
         place = self._places(data_shape, coordinates).ravel()
+        self.n_places = int(place.max()) + 1
         pairs = np.stack([place, inside], axis=1)
         return np.unique(pairs, axis=0, return_inverse=True)[1].reshape(data_shape)
 

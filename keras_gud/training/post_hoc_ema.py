@@ -147,9 +147,9 @@ class PostHocEMA(keras.callbacks.Callback):
             ValueError: as in `use`.
         """
         losses = {}
+        kwargs |= {"return_dict": True, "verbose": 0}
         for width in _checked(widths):
             self.use(model, width)
-            kwargs |= {"return_dict": True, "verbose": 0}
             losses[width] = float(model.evaluate(x, y, **kwargs)["loss"])
         self.use(model, min(losses, key=lambda width: losses[width]))
         return losses
