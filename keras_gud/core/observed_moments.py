@@ -6,7 +6,7 @@ Values that are NaN are left out. Of a pair of values the examples count that ha
     Cov_ij   over the examples with x_i and x_j, about their own means
 """
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -15,7 +15,32 @@ from keras_gud.core.streaming_moments import Covariance
 from keras_gud.core.types import Array, ArrayLike
 
 
-class ObservedMoments:
+class _Observed:
+    """What is merged over processes: `_state`, which `_empty` sets back and `_merge` adds to."""
+
+    def __init__(self) -> None:
+        self._empty()
+
+    def across_processes(self) -> Self:
+        """Merges the examples of all processes of a run, in each of them; returns itself."""
+        if backend.process_count() > 1:
+            parts = [backend.process_allgather(value) for value in self._state()]
+            self._empty()
+            for part in zip(*parts, strict=True):
+                self._merge(*part)
+        return self
+
+    def _empty(self) -> None:
+        raise NotImplementedError
+
+    def _state(self) -> tuple[Any, ...]:
+        raise NotImplementedError
+
+    def _merge(self, *state: Any) -> None:
+        raise NotImplementedError
+
+
+class ObservedMoments(_Observed):
     """Mean and variance of each component over the examples in which it was observed.
 
     Attributes:
@@ -27,9 +52,6 @@ class ObservedMoments:
     >>> moments.count.tolist(), moments.mean.tolist(), moments.variance.tolist()
     ([2, 1], [1.0, 1.0], [1.0, 0.0])
     """
-
-    def __init__(self) -> None:
-        self._empty()
 
     def _empty(self) -> None:
         self.count, self.mean, self._m2 = np.zeros((), "int64"), np.zeros(()), np.zeros(())
@@ -44,15 +66,8 @@ class ObservedMoments:
         self._merge(count, mean, np.einsum("b...,b...->...", centred, centred))
         return self
 
-    def across_processes(self) -> Self:
-        """Merges the examples of all processes of a run, in each of them; returns itself."""
-        if backend.process_count() > 1:
-            own = self.count, self.mean, self._m2
-            parts = [backend.process_allgather(value) for value in own]
-            self._empty()
-            for part in zip(*parts, strict=True):
-                self._merge(*part)
-        return self
+    def _state(self) -> tuple[Any, ...]:
+        return self.count, self.mean, self._m2
 
     @property
     def variance(self) -> Array:
@@ -68,7 +83,7 @@ class ObservedMoments:
         self.count = total
 
 
-class ObservedCovariance:
+class ObservedCovariance(_Observed):
     """Means and covariances of vectors, each over the examples that have the values for it.
 
     Example:
@@ -77,9 +92,6 @@ class ObservedCovariance:
     >>> fit.completed().mean.tolist(), float(fit.completed().covariance[0, 1])
     ([2.0, 1.0], 1.0)
     """
-
-    def __init__(self) -> None:
-        self._empty()
 
     def _empty(self) -> None:
         self.rows = 0
@@ -99,15 +111,8 @@ class ObservedCovariance:
         self._merge(len(batch), np.where(count > 0, mean, np.nan), *sums)
         return self
 
-    def across_processes(self) -> Self:
-        """Merges the examples of all processes of a run, in each of them; returns itself."""
-        if backend.process_count() > 1:
-            own = np.int64(self.rows), self._shift, self._counts, self._sums, self._products
-            parts = [backend.process_allgather(value) for value in own]
-            self._empty()
-            for part in zip(*parts, strict=True):
-                self._merge(*part)
-        return self
+    def _state(self) -> tuple[Any, ...]:
+        return np.int64(self.rows), self._shift, self._counts, self._sums, self._products
 
     def _merge(self, rows: int, shift: Array, counts: Array, sums: Array, products: Array) -> None:
         about = np.where(np.isnan(self._shift), shift, self._shift)

@@ -13,6 +13,9 @@ import keras
 
 _HEADER = 8192  # most bytes that HDF5 adds for one variable and its groups
 
+# Names of files that are being written begin so.
+_UNFINISHED = "unfinished-"
+
 
 def estimated_bytes(model: keras.Model) -> int:
     """About how many bytes a file of a model's weights, optimizer and random states takes.
@@ -55,6 +58,12 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def remove_unfinished(folder: Path, pattern: str) -> None:
+    """Removes what interrupted writes of files of these names have left behind, see `replacing`."""
+    for path in folder.glob(f"{_UNFINISHED}*-{pattern}"):
+        path.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike, size: int) -> Iterator[Path]:
     """A context that yields another path to write to; at its end the file is renamed to `path`.
@@ -76,7 +85,7 @@ def replacing(path: str | os.PathLike, size: int) -> Iterator[Path]:
     ['a.txt']
     """
     final = Path(os.path.realpath(path))  # of a link, replace what it points to
-    unfinished = final.with_name(f"unfinished-{os.getpid()}-{final.name}")
+    unfinished = final.with_name(f"{_UNFINISHED}{os.getpid()}-{final.name}")
     require_space(final.parent, size)
     try:
         yield unfinished

@@ -116,8 +116,7 @@ class AverageStore:
 
     def remove_unfinished(self) -> None:
         """Removes what interrupted writes have left behind."""
-        for path in self.directory.glob(f"unfinished-*-{_PATTERN}"):
-            path.unlink(missing_ok=True)
+        atomic_write.remove_unfinished(self.directory, _PATTERN)
 
     def _path(self, step: int) -> Path:
         return self.directory / _NAME.format(step)
