@@ -17,6 +17,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import quick
 from keras import layers
 
 import keras_gud
@@ -26,8 +27,23 @@ from keras_gud import datasets, metrics, plots, schedules
 PATHS = {"meaning first": -0.5, "meaning ahead": -0.25, "together": 0.0}
 PATHS |= {"texture ahead": 0.25, "texture first": 0.5}
 ENDS = (-0.5, 0.5)
-# Of each path: steps of its sampler, held-out latents, draws of each one's bound, draws of samples.
-SAMPLER_STEPS, BOUNDS, DRAWS, SAMPLE_SEEDS = 32, 256, 4, 2
+# Of each path: held-out latents, draws of each one's bound, draws of samples.
+BOUNDS, DRAWS, SAMPLE_SEEDS = 256, 4, 2
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--train", type=int, default=None, help="digits to train on; all")
+    parser.add_argument("--epochs", type=int, default=8, help="of encoders and classifiers")
+    parser.add_argument("--steps", type=int, default=1500, help="of each network")
+    parser.add_argument("--samples", type=int, default=500, help="drawn of each path, twice")
+    parser.add_argument("--sampler_steps", type=int, default=32)
+    parser.add_argument("--paths", nargs="*", choices=PATHS, default=list(PATHS))
+    parser.add_argument("--backbone", default="tiny")
+    parser.add_argument("--seeds", type=int, default=3, help="networks of each kind")
+    parser.add_argument("--out", type=Path, default=Path("out"))
+    small = {"train": 64, "epochs": 1, "steps": 2, "samples": 40, "sampler_steps": 2, "seeds": 1}
+    return quick.parse_arguments(parser, **small, paths=["together"])
 
 
 def train_autoencoder(scaled, epochs):
@@ -81,8 +97,8 @@ def fit(model, images, steps, seed):
 class Judge:
     """What samples and a bound say of a path."""
 
-    def __init__(self, held_out, features, logits, samples):
-        self.held_out, self.logits, self.samples = held_out, logits, samples
+    def __init__(self, held_out, features, logits, samples, steps):
+        self.held_out, self.logits, self.samples, self.steps = held_out, logits, samples, steps
         extractor = metrics.Features(lambda x: features((x + 0.5) / 128.0 - 1.0), "classifier-32")
         self.statistics = extractor.statistics
         self.reference = extractor.statistics(held_out, "held-out digits")
@@ -101,17 +117,17 @@ class Judge:
         alone, latents = model.diffusion(), model.to_latents(self.held_out[:BOUNDS])
         bits = alone.elbo(latents, draws=DRAWS, **path)["bits_per_dim"].mean()
         cost = model.path_cost(self.held_out, times=16, examples=64, **path)
-        gap = cost.gap(SAMPLER_STEPS) / np.log(2.0) / latents[0].size
+        gap = cost.gap(self.steps) / np.log(2.0) / latents[0].size
         seeds = range(SAMPLE_SEEDS)
-        drawn = [model.sample(self.samples, steps=SAMPLER_STEPS, seed=s, **path) for s in seeds]
-        row = {"path": name, "seed": seed, "bits": float(bits), "gap": gap}
-        row |= {"frechet": float(np.mean([self.frechet(x) for x in drawn]))}
-        row |= {"sure": float(np.mean([self.sure(x) for x in drawn]))}
-        print(
-            "  " + ", ".join(f"{k} {v:.4g}" if k not in ("path",) else v for k, v in row.items()),
-            flush=True,
-        )
-        return row
+        drawn = [model.sample(self.samples, steps=self.steps, seed=s, **path) for s in seeds]
+        figures = {
+            "bits": float(bits),
+            "gap": gap,
+            "frechet": float(np.mean([self.frechet(x) for x in drawn])),
+            "sure": float(np.mean([self.sure(x) for x in drawn])),
+        }
+        print(f"  {name}:", ", ".join(f"{k} {v:.4g}" for k, v in figures.items()), flush=True)
+        return {"path": name, "seed": seed, **figures}
 
 
 def print_table(rows):
@@ -127,55 +143,59 @@ def print_table(rows):
         print(f"| {path} | {' | '.join(cells)} |")
 
 
+def train_texture(judge, encoder, decoder, images, given, seed):
+    """The row of a network of the autoencoder's latents alone."""
+    parts = {"backbone": given.backbone, "seed": seed}
+    model = keras_gud.LatentGUD(encoder, decoder, **parts)
+    fit(model, images, given.steps, seed)
+    if not seed:
+        decoded = model.from_latents(model.to_latents(judge.held_out))
+        figures = f"frechet {judge.frechet(decoded):.4g}, sure {judge.sure(decoded):.4g}"
+        print("  held-out digits, decoded:", figures)
+    return judge(model, "texture alone", seed)
+
+
+def train_both(encoders, decoder, images, given, seed):
+    """One network of both latents, with every offset between them."""
+    paths = schedules.Staggered("cosine", offset=ENDS)
+    parts = {"backbone": given.backbone, "seed": seed}
+    model = keras_gud.LatentGUD(encoders, decoder, schedule=paths, **parts)
+    return fit(model, images, given.steps, seed)
+
+
+def find_path(model, images, given):
+    """What `optimize_path` finds, a schedule; prints it."""
+    how = {"objective": "model", "knots": 8, "examples": 32}
+    best = model.optimize_path(images[:256], steps=given.sampler_steps, **how)
+    gamma = best(np.linspace(0, 1, 9)).gamma
+    gamma = np.reshape(keras.ops.convert_to_numpy(gamma), (9, -1))[:, [0, -1]]
+    print("  found, gamma of texture and meaning:", np.round(gamma, 1).tolist())
+    return best
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a few steps, to see it run")
-    parser.add_argument("--steps", type=int, default=1500, help="of each network")
-    parser.add_argument("--backbone", default="tiny")
-    parser.add_argument("--seeds", type=int, default=3, help="networks of each kind")
-    parser.add_argument("--out", type=Path, default=Path("out"))
-    given = parser.parse_args()
-    steps, seeds, epochs, samples = given.steps, given.seeds, 8, 500
-    if given.quick:
-        steps, seeds, epochs, samples = 2, 1, 1, 40
+    given = parse_arguments()
     folder = given.out / "streams"
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(0)
-    n = 64 if given.quick else None
-    images, labels = datasets.load("mnist-5000", "train", n=n, labels=True)
-    held_out = datasets.load("mnist-5000", "test", n=n)
-    encoder, decoder = train_autoencoder(to_unit(images), epochs)
-    maps, _, _ = train_classifier(to_unit(images), labels, epochs)
-    _, features, logits = train_classifier(to_unit(images), labels, epochs)
-    judge = Judge(held_out, features, logits, samples)
+    images, labels = datasets.load("mnist-5000", "train", n=given.train, labels=True)
+    held_out = datasets.load("mnist-5000", "test", n=given.train)
+    encoder, decoder = train_autoencoder(to_unit(images), given.epochs)
+    maps, _, _ = train_classifier(to_unit(images), labels, given.epochs)
+    _, features, logits = train_classifier(to_unit(images), labels, given.epochs)
+    judge = Judge(held_out, features, logits, given.samples, given.sampler_steps)
     rows, drawn = [], {}
-    for seed in range(seeds):
-        parts = {"backbone": given.backbone, "seed": seed}
-        one = fit(keras_gud.LatentGUD(encoder, decoder, **parts), images, steps, seed)
-        if not seed:
-            decoded = one.from_latents(one.to_latents(held_out))
-            print(
-                f"  held-out digits, decoded: frechet {judge.frechet(decoded):.4g}, "
-                f"sure {judge.sure(decoded):.4g}"
-            )
-        rows.append(judge(one, "texture alone", seed))
-        model = keras_gud.LatentGUD(
-            {"texture": encoder, "meaning": maps},
-            decoder,
-            schedule=schedules.Staggered("cosine", offset=ENDS),
-            **parts,
-        )
-        fit(model, images, steps, seed)
-        for name, offset in PATHS.items():
-            rows.append(judge(model, name, seed, offset=offset))
-            drawn[name] = model.sample(12, steps=SAMPLER_STEPS, seed=0, offset=offset)
-        best = model.optimize_path(
-            images[:256], objective="model", steps=SAMPLER_STEPS, knots=8, examples=32
-        )
-        rows.append(judge(model, "found", seed, schedule=best))
-        middle = best(np.linspace(0, 1, 9)).gamma
-        middle = np.reshape(keras.ops.convert_to_numpy(middle), (9, -1))[:, [0, -1]]
-        print("  found, gamma of texture and meaning:", np.round(middle, 1).tolist())
+    for seed in range(given.seeds):
+        rows.append(train_texture(judge, encoder, decoder, images, given, seed))
+        encoders = {"texture": encoder, "meaning": maps}
+        model = train_both(encoders, decoder, images, given, seed)
+        for name in given.paths:
+            path = {"offset": PATHS[name]}
+            rows.append(judge(model, name, seed, **path))
+            drawn[name] = model.sample(12, steps=given.sampler_steps, seed=0, **path)
+        if not given.quick:
+            best = find_path(model, images, given)
+            rows.append(judge(model, "found", seed, schedule=best))
     print_table(rows)
     plots.image_table(np.stack(list(drawn.values())), list(drawn)).savefig(folder / "streams.png")
     print(f"wrote {folder / 'streams.png'}")

@@ -1,0 +1,171 @@
+"""What other trainers do by default, beside `fit` as it comes: Muon, and weights by uncertainty.
+
+Run with ``KERAS_BACKEND=jax python benchmarks/training_practice.py weights`` or ``... muon``.
+
+``weights`` trains the default network twice for as many steps, the second time with the loss of
+every group of components divided by what it comes to at each gamma, as measured with the first
+network. That is where a head that learns the uncertainty of a loss, as in EDM2 (Karras et al.,
+2024), ends. ``muon`` trains a transformer by Adam and by Keras' Muon, which turns the gradients of
+matrices into orthogonal ones.
+
+Judged are the held-out squared errors, relative to those of the best linear model: of eps, of v,
+and weighted as in the bound on the likelihood; noise and times are the same for all.
+"""
+
+import argparse
+import functools
+import os
+import time
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import keras
+import numpy as np
+from ema_width import BATCH, fit, load
+from keras import ops
+
+import keras_gud
+from keras_gud import schedules
+from keras_gud.diffusion import linear_eps
+from keras_gud.diffusion.weighting import WEIGHTINGS
+
+JUDGED = ("eps", "v", "likelihood")
+TIMES, DEGREE = 24, 5
+PATHS = {
+    "one gamma": dict,
+    "haar": lambda: {"basis": "haar", "schedule": schedules.Hierarchical(a=0.5)},
+}
+# Embeddings and what is not a matrix are Adam's in any case.
+MUON = {"exclude_layers": ["head", "position"], "weight_decay": None, "adam_weight_decay": None}
+
+
+def errors(model, x, rng):
+    """Squared errors of eps by the network and by the linear model, and the states.
+
+    Returns:
+        Two arrays ``(times, *data_shape)`` and a list of a state for each time.
+    """
+    z0 = model.prior(model.basis(model.data_space.to_phi(x)))
+    noise = ops.convert_to_tensor(rng.normal(size=(TIMES, *z0.shape)).astype("float32"))
+    found, states = [], []
+    for t, eps in zip((np.arange(TIMES) + 0.5) / TIMES, noise, strict=True):
+        state = model.schedule(np.float32([t]))
+        z = state.add_noise(z0, eps)
+        estimates = model.denoiser(z, state), linear_eps(z, state, model.prior.variance)
+        found.append([np.square(ops.convert_to_numpy(eps - e)).mean(axis=0) for e in estimates])
+        states.append(state)
+    return *np.moveaxis(np.array(found), 1, 0), states
+
+
+def judge(model, x, rng):
+    """Errors of the network in units of the linear model's, by the name of a weighting."""
+    ours, linear, states = errors(model, x, rng)
+    ratios = {}
+    for name in JUDGED:
+        weights = [
+            ops.convert_to_numpy(WEIGHTINGS[name](state, model.prior.variance))[0]
+            for state in states
+        ]
+        ratios[name] = float(np.sum(weights * ours) / np.sum(weights * linear))
+    return ratios
+
+
+class ByUncertainty:
+    """The weight of v, divided by what the loss of a group comes to at its gamma."""
+
+    def __init__(self, model, x, rng):
+        ours, _, states = errors(model, x, rng)
+        shape = ours.shape[1:]
+        gamma = np.array(
+            [np.broadcast_to(ops.convert_to_numpy(s.gamma)[0], shape).ravel() for s in states]
+        )
+        loss = ours.reshape(TIMES, -1) * (1.0 + np.exp(gamma))
+        _, group = np.unique(gamma, axis=1, return_inverse=True)
+        self.fits = np.zeros((DEGREE + 1, gamma.shape[1]), "float32")
+        self.low, self.high = float(gamma.min()), float(gamma.max())
+        for k in range(group.max() + 1):
+            of_group = group == k
+            x = self._scaled(gamma[:, of_group][:, 0])
+            y = np.log(loss[:, of_group].mean(axis=1))
+            self.fits[:, of_group] = np.polynomial.polynomial.polyfit(x, y, DEGREE)[:, None]
+        self.fits = self.fits.reshape(DEGREE + 1, 1, *shape)
+
+    def _scaled(self, gamma):
+        return 2.0 * (gamma - self.low) / (self.high - self.low) - 1.0
+
+    def __call__(self, state, variance):
+        """lambda_i of a state."""
+        x = ops.clip(self._scaled(state.gamma), -1.0, 1.0)
+        log_loss = functools.reduce(lambda total, c: total * x + c, self.fits[::-1])
+        return WEIGHTINGS["v"](state, variance) * ops.exp(-log_loss)
+
+
+def train(data, arguments, seed, optimizer=None, **given):
+    """A model trained on random batches, and the processor's seconds of it."""
+    x = load(data, arguments.size, "train")
+    model = keras_gud.GUD(backbone=arguments.backbone, seed=seed, **given)
+    model.adapt(x, verbose=0)
+    if optimizer is not None:
+        model.compile(optimizer)
+    rng, spent = np.random.default_rng(seed), 0.0
+    for part in np.array_split(np.arange(arguments.steps), 4):
+        images = x[rng.integers(len(x), size=len(part) * BATCH)]
+        start = time.process_time()
+        fit(model, images, [])
+        spent += time.process_time() - start
+    return model, spent
+
+
+def print_row(data, path, name, seed, ratios, seconds):
+    """A row of the table."""
+    cells = " | ".join(f"{ratio:.4f}" for ratio in ratios.values())
+    print(f"| {data} | {path} | {name} | {seed} | {cells} | {seconds:.0f} |", flush=True)
+
+
+def weights(arguments):
+    """Prints the rows of the default weights and of those by uncertainty."""
+    for data in arguments.data:
+        measured = load(data, arguments.size, "train")[:256]
+        held_out = load(data, arguments.size, "test")[:512]
+        for path, make in PATHS.items():
+            for seed in arguments.seeds:
+                first, seconds = train(data, arguments, seed, **make())
+                found = judge(first, held_out, np.random.default_rng(1))
+                print_row(data, path, "as it comes", seed, found, seconds)
+                by = ByUncertainty(first, measured, np.random.default_rng(2))
+                second, seconds = train(data, arguments, seed, weighting=by, **make())
+                found = judge(second, held_out, np.random.default_rng(1))
+                print_row(data, path, "by uncertainty", seed, found, seconds)
+
+
+def muon(arguments):
+    """Prints the rows of Adam and of Muon at several rates."""
+    optimizers = {"Adam, as it comes": lambda: None}
+    for rate in arguments.rates:
+        optimizers[f"Muon {rate:g}"] = functools.partial(keras.optimizers.Muon, rate, **MUON)
+    for data in arguments.data:
+        held_out = load(data, arguments.size, "test")[:512]
+        for seed in arguments.seeds:
+            for name, make in optimizers.items():
+                model, seconds = train(data, arguments, seed, make())
+                found = judge(model, held_out, np.random.default_rng(1))
+                print_row(data, "one gamma", name, seed, found, seconds)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("part", choices=["weights", "muon"])
+    parser.add_argument("--data", nargs="+", default=["digits", "patches"])
+    parser.add_argument("--size", type=int, default=8, help="of data other than digits")
+    parser.add_argument("--backbone", default="tiny")
+    parser.add_argument("--steps", type=int, default=1600)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--rates", type=float, nargs="+", default=[5e-4, 1e-3, 2e-3, 4e-3])
+    arguments = parser.parse_args()
+    print(f"| data | path | trained | seed | {' | '.join(JUDGED)} | seconds |")
+    print("|---" * (5 + len(JUDGED)) + "|")
+    {"weights": weights, "muon": muon}[arguments.part](arguments)
+
+
+if __name__ == "__main__":
+    main()
