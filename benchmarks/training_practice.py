@@ -45,7 +45,7 @@ def errors(model, x, rng):
     Returns:
         Two arrays ``(times, *data_shape)`` and a list of a state for each time.
     """
-    z0 = model.prior(model.basis(model.data_space.to_phi(x)))
+    z0 = model.prior(model.basis(model.data_space.to_model(x)))
     noise = ops.convert_to_tensor(rng.normal(size=(TIMES, *z0.shape)).astype("float32"))
     found, states = [], []
     for t, eps in zip((np.arange(TIMES) + 0.5) / TIMES, noise, strict=True):
