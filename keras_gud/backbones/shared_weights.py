@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_gud.backbones.embedding import PERIODS
+from keras_gud.core.resizing import resizing_weights
 from keras_gud.core.types import Array
 
 # Scaled gamma, its sines and cosines.
@@ -65,12 +66,8 @@ def _positions(theirs: Weight, ours: Weight) -> Part | None:
     if old.ndim != new.ndim or old.shape[-1] != new.shape[-1]:
         return None
     for axis, size in enumerate(new.shape[:-1]):
-        n = old.shape[axis]
-        at = np.clip((np.arange(size) + 0.5) * n / size - 0.5, 0, n - 1)
-        low = np.floor(at).astype(int)
-        weight = np.reshape(at - low, [-1 if i == axis else 1 for i in range(old.ndim)])
-        high = np.take(old, np.minimum(low + 1, n - 1), axis)
-        old = (1 - weight) * np.take(old, low, axis) + weight * high
+        resized = np.tensordot(old, resizing_weights(old.shape[axis], size), (axis, 0))
+        old = np.moveaxis(resized, -1, axis)
     return Part(old.reshape(ours.values.shape), ours.values.size, "positions are interpolated")
 
 

@@ -16,6 +16,7 @@ from keras_gud.conditioning.forms import Form
 from keras_gud.core.arguments import check_integer
 from keras_gud.core.fitted_layer import FittedLayer
 from keras_gud.core.registry import PACKAGE, Registry
+from keras_gud.core.resizing import resizing_weights
 from keras_gud.core.streaming_moments import Moments, varies
 from keras_gud.core.types import ArrayLike, BatchShape, Shape, Tensor
 
@@ -276,22 +277,6 @@ class Image(MeasuredCondition):
                 weights = ops.convert_to_tensor(resizing_weights(value.shape[axis], size))
                 value = ops.moveaxis(ops.tensordot(value, weights, [[axis], [0]]), -1, axis)
         return value
-
-
-def resizing_weights(size: int, new_size: int) -> np.ndarray:
-    """The matrix ``(size, new_size)`` of linear resizing along one axis, float32.
-
-    Positions are centres of cells. From more to fewer, each new position is a mean over the old
-    ones around it, weighted by a triangle.
-
-    >>> resizing_weights(2, 4).T.tolist()
-    [[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [0.0, 1.0]]
-    """
-    ratio = size / new_size
-    centre = (np.arange(new_size) + 0.5) * ratio - 0.5
-    distance = np.abs(np.arange(size)[:, None] - np.clip(centre, 0, size - 1))
-    weights = np.maximum(0.0, 1.0 - distance / max(1.0, ratio))
-    return (weights / weights.sum(axis=0)).astype("float32")
 
 
 registry = Registry("condition", Condition)

@@ -5,8 +5,8 @@ import pytest
 from keras import ops
 
 from keras_gud.conditioning import Conditions, Image, Labels, Sequence, Vector
-from keras_gud.conditioning.condition import resizing_weights
 from keras_gud.conditioning.given import given_rows, sampling_condition
+from keras_gud.core.resizing import resizing_weights
 
 pytestmark = pytest.mark.once
 
@@ -80,15 +80,6 @@ def test_an_image_is_brought_to_the_size_of_the_data(conditions):
     weights = resizing_weights(3, 6)
     expected = np.einsum("nij,ik,jl->nkl", raw, weights, weights)
     np.testing.assert_allclose(encoded[..., 0], expected, atol=1e-5)
-
-
-@pytest.mark.parametrize(("size", "new"), [(4, 4), (3, 8), (8, 3), (1, 5), (5, 1)])
-def test_resizing_keeps_constants_and_order(size, new):
-    weights = resizing_weights(size, new)
-    np.testing.assert_allclose(weights.sum(axis=0), 1.0, rtol=1e-6)
-    places = np.arange(size) @ weights
-    assert (np.diff(places) >= 0).all()
-    np.testing.assert_allclose(places[::-1], size - 1 - places, atol=1e-5)
 
 
 # -- hidden in training ----------------------------------------------------------------------------
