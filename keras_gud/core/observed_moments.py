@@ -137,10 +137,8 @@ class ObservedCovariance(_Observed):
         counts = np.maximum(self._counts, 1.0)
         means = self._sums / counts  # of i over the examples with j
         covariance = _possible(self._products / counts - means * means.T)
-        result = Covariance()
-        result._merge(self.rows, np.nan_to_num(self._shift) + np.diag(means), covariance)
-        result._m2 *= self.rows
-        return result
+        mean = np.nan_to_num(self._shift) + np.diag(means)
+        return Covariance.of(self.rows, mean, covariance)
 
 
 def _possible(covariance: Array) -> Array:

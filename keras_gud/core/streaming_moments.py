@@ -177,6 +177,23 @@ class Covariance(_StreamingMoments):
     [[1.0, 1.0], [1.0, 1.0]]
     """
 
+    @classmethod
+    def of(cls, count: int, mean: ArrayLike, covariance: ArrayLike) -> "Covariance":
+        """The accumulator of so many examples with this mean and population covariance.
+
+        Args:
+            count: Number of examples.
+            mean: ``(d,)``.
+            covariance: ``(d, d)``, symmetric.
+
+        Example:
+        >>> Covariance.of(5, [1.0], [[4.0]]).update([[1.0]]).count
+        6
+        """
+        result = cls()
+        result._merge(count, np.asarray(mean, "float64"), count * np.asarray(covariance, "float64"))
+        return result
+
     @property
     def covariance(self) -> np.ndarray:
         """The population covariance ``M2 / count``, float64 ``(d, d)``, exactly symmetric."""
@@ -203,9 +220,9 @@ class Covariance(_StreamingMoments):
         [[4.0]]
         """
         self._require_examples()
-        matrix, result = np.asarray(matrix, "float64"), Covariance()
-        result._merge(self.count, matrix @ self._mean + offset, matrix @ self._m2 @ matrix.T)
-        return result
+        matrix = np.asarray(matrix, "float64")
+        covariance = matrix @ self.covariance @ matrix.T
+        return Covariance.of(self.count, matrix @ self._mean + offset, covariance)
 
     def with_noise(self, variance: ArrayLike) -> "Covariance":
         """The accumulator of the same examples with independent noise added to their values.
@@ -219,10 +236,8 @@ class Covariance(_StreamingMoments):
         [[1.5, 1.0], [1.0, 1.0]]
         """
         self._require_examples()
-        result = Covariance()
         noise = np.diag(np.asarray(variance, "float64"))
-        result._merge(self.count, self._mean, self._m2 + self.count * noise)
-        return result
+        return Covariance.of(self.count, self._mean, self.covariance + noise)
 
     @staticmethod
     def _sum_of_squares(centred: np.ndarray) -> np.ndarray:
