@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from keras import ops
 
+from keras_gud.core.folding import fold, unfold
 from keras_gud.core.types import Shape, Tensor
 
 
@@ -101,14 +102,13 @@ def to_patches(x: Tensor, patch: int) -> Tensor:
     """
     if patch == 1:
         return x
-    *spatial, channels = x.shape[1:]
-    axes, sizes = len(spatial), patched(spatial, patch)
-    missing = [(0, n * patch - old) for n, old in zip(sizes, spatial, strict=True)]
+    spatial = x.shape[1:-1]
+    missing = [
+        (0, n * patch - old) for n, old in zip(patched(spatial, patch), spatial, strict=True)
+    ]
     if any(after for _, after in missing):
         x = ops.pad(x, [(0, 0), *missing, (0, 0)])
-    x = ops.reshape(x, (-1, *(part for n in sizes for part in (n, patch)), channels))
-    order = (0, *range(1, 2 * axes, 2), *range(2, 2 * axes + 1, 2), 2 * axes + 1)
-    return ops.reshape(ops.transpose(x, order), (-1, *sizes, patch**axes * channels))
+    return fold(x, (patch,) * len(spatial))
 
 
 def from_patches(x: Tensor, patch: int, spatial: Shape) -> Tensor:
@@ -124,12 +124,7 @@ def from_patches(x: Tensor, patch: int, spatial: Shape) -> Tensor:
     """
     if patch == 1:
         return x
-    sizes, axes = x.shape[1:-1], len(spatial)
-    channels = x.shape[-1] // patch**axes
-    x = ops.reshape(x, (-1, *sizes, *[patch] * axes, channels))
-    pairs = (axis for i in range(1, axes + 1) for axis in (i, i + axes))
-    x = ops.transpose(x, (0, *pairs, 2 * axes + 1))
-    x = ops.reshape(x, (-1, *(n * patch for n in sizes), channels))
+    x = unfold(x, (patch,) * len(spatial))
     for axis, size in enumerate(spatial, start=1):
         x = _crop(x, axis, size)
     return x

@@ -1,10 +1,7 @@
 """Several latents of one example as groups of channels of one array, the diffusion's data.
 
-A latent on a finer grid is folded onto the coarsest one (space to depth)::
-
-    (g_1 f_1, g_2 f_2, c)  ->  (g_1, g_2, f_1 f_2 c)
-
-Values are moved, none is changed: what is likely stays as likely.
+A latent on a finer grid is folded onto the coarsest one (`core.folding`). Values are moved, none is
+changed: what is likely stays as likely.
 """
 
 import itertools
@@ -14,9 +11,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_gud.core.arguments import check_integer
+from keras_gud.core.folding import fold, module_of, unfold
 from keras_gud.core.registry import require_one_of
 from keras_gud.core.types import Array, Shape, Tensor
 
@@ -155,9 +152,8 @@ class LatentStreams:
         """Latents ``(batch, *shape)`` of each encoder to one array, or tensor."""
         if not self.several:
             return parts[0]
-        xp: Any = _module_of(parts[0])
-        folded = [_fold(x, f, xp) for x, f in zip(parts, self.factors, strict=True)]
-        return xp.concatenate(folded, axis=-1)
+        folded = [fold(x, factors) for x, factors in zip(parts, self.factors, strict=True)]
+        return module_of(parts[0]).concatenate(folded, axis=-1)
 
     def split(self, latents: Array | Tensor) -> list[Any]:
         """The inverse of `join`."""
@@ -165,11 +161,7 @@ class LatentStreams:
             return [latents]
         ends = np.cumsum((0, *self.sizes)).tolist()
         parts = [latents[..., a:b] for a, b in itertools.pairwise(ends)]
-        xp: Any = _module_of(latents)
-        return [
-            _unfold(x, f, shape, xp)
-            for x, f, shape in zip(parts, self.factors, self.shapes, strict=True)
-        ]
+        return [unfold(x, factors) for x, factors in zip(parts, self.factors, strict=True)]
 
     def for_decoder(self, latents: Array | Tensor) -> Any:
         """What the decoder is called with: one stream, or a list of them."""
@@ -188,29 +180,3 @@ def require_layer(name: str, layer: Any) -> None:
         raise TypeError(
             f"Expected `{name}` to be a Keras layer or model. Received: {name}={layer!r}."
         )
-
-
-def _module_of(x: Any) -> Any:
-    return np if isinstance(x, np.ndarray) else ops
-
-
-def _fold(x, factors: Shape, xp: Any):
-    """``(batch, g f, ..., c)`` to ``(batch, g, ..., f ... c)``."""
-    if math.prod(factors) == 1:
-        return x
-    n = len(factors)
-    grid = [size // f for size, f in zip(x.shape[1:-1], factors, strict=True)]
-    pairs = [m for pair in zip(grid, factors, strict=True) for m in pair]
-    x = xp.reshape(x, (-1, *pairs, x.shape[-1]))
-    x = xp.transpose(x, (0, *range(1, 2 * n, 2), *range(2, 2 * n + 1, 2), 2 * n + 1))
-    return xp.reshape(x, (-1, *grid, math.prod(factors) * x.shape[-1]))
-
-
-def _unfold(x, factors: Shape, shape: Shape, xp: Any):
-    """The inverse of `_fold`, to ``(batch, *shape)``."""
-    if math.prod(factors) == 1:
-        return x
-    n = len(factors)
-    x = xp.reshape(x, (-1, *x.shape[1:-1], *factors, shape[-1]))
-    x = xp.transpose(x, (0, *(i for k in range(1, n + 1) for i in (k, k + n)), 2 * n + 1))
-    return xp.reshape(x, (-1, *shape))
