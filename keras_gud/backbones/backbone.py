@@ -9,7 +9,9 @@ from keras import ops
 
 from keras_gud.backbones import lora
 from keras_gud.backbones.condition_embedding import ConditionEmbedding
+from keras_gud.backbones.detail import with_detail
 from keras_gud.backbones.embedding import GAMMA_SCALE, LabelEmbedding, NoisingStateEmbedding
+from keras_gud.core.arguments import check_integer
 from keras_gud.core.data_shape import validate_data_shape
 from keras_gud.core.registry import Registry
 from keras_gud.core.types import BatchShape, Shape, Tensor
@@ -47,13 +49,17 @@ class Backbone(keras.layers.Layer):
         conditions: Dict from the names of further conditions to their kinds, ``"vector"``,
             ``"sequence"`` or ``"image"``, in the order of the inputs.
         lora_rank: The rank with which `enable_lora` is called once the network is built, or `None`.
+        detail_bands: How many bands of the data's fine detail are further inputs, at unit size
+            (`backbones.detail`): faint noise is then learned in fewer steps.
         **kwargs: Arguments of `keras.layers.Layer`. With ``dtype="mixed_bfloat16"`` convolutions
             and dense layers compute in bfloat16; norms, embedding and output stay float32.
 
     Raises:
         ValueError: for a dropout rate outside [0, 1), dropout with `remat`, classes that are not an
-            integer >= 1, unknown kinds of conditions, or inputs of wrong shapes.
+            integer >= 1, unknown conditions, wrong shapes of inputs, or the detail of vectors.
     """
+
+    boundary: Any = "zero"  # an argument of subclasses that know periodic data
 
     def __init__(
         self,
@@ -66,6 +72,7 @@ class Backbone(keras.layers.Layer):
         classes: int | None = None,
         conditions: Mapping[str, str] | None = None,
         lora_rank: int | None = None,
+        detail_bands: int = 0,
         **kwargs: Any,
     ) -> None:
         # Autocast would round gamma to bfloat16 before it is embedded.
@@ -83,6 +90,7 @@ class Backbone(keras.layers.Layer):
         given = self.conditions, embedding_dim // 2, embedding_dim
         self.condition_embedding = ConditionEmbedding(*given) if self.conditions else None
         self.lora_rank = lora_rank
+        self.detail_bands = check_integer("detail_bands", detail_bands, 0)
         if self.remat and dropout > 0:
             # Computed again, a dropout layer would drop other values, and gradients be wrong.
             raise ValueError(f"Expected dropout=0 with remat=True. Received: dropout={dropout}.")
@@ -122,8 +130,8 @@ class Backbone(keras.layers.Layer):
         """The network from embedded inputs to its output.
 
         Args:
-            y: ``(batch, *data_shape)`` in the compute dtype, with the channels of images that
-                condition the network behind its own.
+            y: ``(batch, *data_shape)`` in the compute dtype, with the channels of its detail and
+                of images that condition the network, if any, behind its own.
             tokens: Embedded tokens, float32 ``(batch, T, width)``.
             vector: Global vector, float32 ``(batch, embedding_dim)``.
             gamma: With `gamma_map` those of every value, float32 ``(batch, *spatial,
@@ -146,7 +154,11 @@ class Backbone(keras.layers.Layer):
         self.data_shape = validate_data_shape(y_shape[1:])
         self.tokens_shape = tuple(tokens_shape[1:])
         self.gamma_channels = more[0][-1] if self.gamma_map else 0
-        self.channels_in, self.context_shape = self.data_shape[-1], None
+        if self.detail_bands:
+            require_spatial_axes(self.data_shape)
+        # Of the data and their detail.
+        self.own_channels = self.data_shape[-1] * (1 + self.detail_bands)
+        self.channels_in, self.context_shape = self.own_channels, None
         if self.condition_embedding is not None:
             self.condition_embedding.build(self._conditions_in(more))
             self.channels_in += self.condition_embedding.image_channels
@@ -199,7 +211,7 @@ class Backbone(keras.layers.Layer):
         """
         if gamma is None:
             return y
-        gamma, channels = ops.cast(gamma / GAMMA_SCALE, y.dtype), self.data_shape[-1]
+        gamma, channels = ops.cast(gamma / GAMMA_SCALE, y.dtype), self.own_channels
         return ops.concatenate([y[..., :channels], gamma, y[..., channels:]], axis=-1)
 
     def call(self, inputs: Sequence[Tensor], training: bool | None = None) -> Tensor:
@@ -227,7 +239,7 @@ class Backbone(keras.layers.Layer):
                 )
             vector = vector + self.label_embedding(labels)
         gamma = ops.cast(more[0], "float32") if self.gamma_map else None
-        y = ops.cast(y, self.compute_dtype)
+        y = with_detail(y, self.detail_bands, self.boundary, self.compute_dtype)
         if self.condition_embedding is None:
             return ops.cast(self.transform(y, embedded, vector, gamma, training), "float32")
         images, more_vector, context = self.condition_embedding(self._conditions_in(more))
@@ -262,6 +274,7 @@ class Backbone(keras.layers.Layer):
             "classes": self.classes,
             "conditions": self.conditions,
             "lora_rank": self.lora_rank,
+            "detail_bands": self.detail_bands,
         }
 
 

@@ -36,17 +36,20 @@ class Weight(NamedTuple):
 
 
 def _entering(theirs: Weight, ours: Weight) -> Part | None:
-    """The kernel of the stem: of each position of a patch data, then what is given beside them."""
-    axes = [_channels(w.network, w.values.shape[-2]) for w in (theirs, ours)]
-    blocks = [(min(old, new), old, new) for old, new in zip(*(a[1:] for a in axes), strict=True)]
-    return _blocks(theirs, ours, -2, (axes[0][0], axes[1][0]), blocks, "new inputs start at zero")
+    """The kernel of the stem: of each position of a patch data, bands of detail, then all else."""
+    bands = max(_bands(theirs.network), _bands(ours.network))
+    lengths = [_entering_channels(w, bands) for w in (theirs, ours)]
+    blocks = [(min(pair), *pair) for pair in zip(*lengths, strict=True)]
+    patches = _patch(theirs.network), _patch(ours.network)
+    return _blocks(theirs, ours, -2, patches, blocks, "new inputs start at zero")
 
 
 def _leaving(theirs: Weight, ours: Weight) -> Part | None:
     """Kernel and bias of the head: the channels of each position of a patch."""
-    old, new = (_channels(w.network, w.values.shape[-1]) for w in (theirs, ours))
-    block = (min(old[1], new[1]), old[1], new[1])
-    return _blocks(theirs, ours, -1, (old[0], new[0]), [block], "new outputs start at zero")
+    old, new = (w.network.data_shape[-1] for w in (theirs, ours))
+    patches = _patch(theirs.network), _patch(ours.network)
+    block = (min(old, new), old, new)
+    return _blocks(theirs, ours, -1, patches, [block], "new outputs start at zero")
 
 
 def _labels(theirs: Weight, ours: Weight) -> Part | None:
@@ -165,10 +168,16 @@ def _patch(network: keras.layers.Layer) -> int:
     return getattr(network, "patch", 1) ** (len(network.data_shape) - 1)
 
 
-def _channels(network: keras.layers.Layer, size: int) -> tuple[int, int, int]:
-    """An axis of this size: positions of a patch, channels of the data, and further channels."""
-    patch, channels = _patch(network), network.data_shape[-1]
-    return patch, channels, size // patch - channels
+def _bands(network: keras.layers.Layer) -> int:
+    """The number of bands of detail that a network is given."""
+    return getattr(network, "detail_bands", 0)
+
+
+def _entering_channels(of: Weight, slots: int) -> list[int]:
+    """Channels of the data, of each band of detail (none where there are fewer), and all others."""
+    channels, bands = of.network.data_shape[-1], _bands(of.network)
+    own = [channels] * (1 + bands) + [0] * (slots - bands)
+    return [*own, of.values.shape[-2] // _patch(of.network) - sum(own)]
 
 
 def _grid(of: Weight) -> Array:

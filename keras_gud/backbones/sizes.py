@@ -25,6 +25,8 @@ _TRANSFORMERS: dict[str, dict[str, Any]] = {
     "dit-small": {"width": 96, "blocks": 6, "heads": 3, "embedding_dim": 96},
     "dit-base": {"width": 384, "blocks": 12, "heads": 6, "embedding_dim": 256},
 }
+# Of images, that the U-Nets are given.
+DETAIL_BANDS = 2
 # Below this the positions are so few that patches save nothing.
 SMALLEST_PATCHED = 16
 _MLPS: dict[str, dict[str, Any]] = {
@@ -38,7 +40,7 @@ def _factory(name: str) -> Callable[..., keras.layers.Layer]:
     def create(data_shape: Shape | None = None, **kwargs: Any) -> keras.layers.Layer:
         if data_shape is not None and len(data_shape) == 1:
             return MLP(**{**_MLPS[name], **kwargs})
-        arguments = {**_UNETS[name], **kwargs}
+        arguments = {**_UNETS[name], "detail_bands": DETAIL_BANDS, **kwargs}
         if data_shape is not None:
             spatial = data_shape[:-1]
             if min(spatial) < SMALLEST_PATCHED and "patch" not in kwargs:
@@ -155,9 +157,9 @@ def check_options(
     >>> check_options("small", {"widths": (32, 64), "remat": True})
     >>> check_options("small", {"remat": True, "widths": (32, 64)}, data_shape=(5,))
     Traceback (most recent call last):
-    ValueError: Expected an argument of `MLP`, one of ['blocks', 'dropout', 'embedding_dim', \
-'mixers', 'name', 'remat', 'seed', 'trainable', 'width']. Received: widths=(32, 64). \
-Did you mean 'width'?
+    ValueError: Expected an argument of `MLP`, one of ['blocks', 'detail_bands', 'dropout', \
+'embedding_dim', 'mixers', 'name', 'remat', 'seed', 'trainable', 'width']. \
+Received: widths=(32, 64). Did you mean 'width'?
     """
     either = data_shape is None and identifier.lower() in _MLPS
     shapes = [data_shape, (1,)] if either else [data_shape]

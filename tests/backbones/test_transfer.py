@@ -13,6 +13,7 @@ UNET = IMAGES | {"widths": (4, 8)}
 NETWORKS = {
     "unet": (backbones.UNet, UNET, (8, 8)),
     "patched": (backbones.UNet, UNET | {"patch": 2, "gamma_map": True}, (8, 8)),
+    "detailed": (backbones.UNet, UNET | {"patch": 2, "gamma_map": True, "detail_bands": 2}, (8, 8)),
     "ncsnpp": (backbones.NCSNpp, UNET, (8, 8)),
     "dit": (backbones.DiT, PATCHES | {"gamma_map": True}, (8, 8)),
     "mlp": (backbones.MLP, VECTORS | {"gamma_map": True}, ()),
@@ -134,3 +135,14 @@ def test_patches_of_another_size_are_not_taken():
 def test_another_class_is_refused():
     with pytest.raises(ValueError, match=r"the same class, UNet\. Received: NCSNpp"):
         move(make("ncsnpp", 1), make("unet", 1))
+
+
+def test_new_bands_of_detail_change_nothing():
+    old, new = make("detailed", 2), make("detailed", 2, seed=1, detail_bands=3)
+    report = move(old, new)
+    assert [layer.name for layer in report.partly] == ["stem"]
+    arrays = given(old)
+    np.testing.assert_allclose(run(new, *arrays), run(old, *arrays), rtol=1e-5, atol=1e-5)
+    back = make("detailed", 2, seed=2)
+    move(new, back)
+    np.testing.assert_allclose(run(back, *arrays), run(old, *arrays), rtol=1e-5, atol=1e-5)
