@@ -322,6 +322,20 @@ MUTATIONS = [
         ("training/test_power_average.py",),
     ),
     Mutation(
+        "detail, blur",
+        "backbones/detail.py",
+        "0.25 * (before + after)",
+        "0.2 * (before + after)",
+        ("backbones/test_detail.py",),
+    ),
+    Mutation(
+        "detail, distance",
+        "backbones/detail.py",
+        "coarser, axis, 2**j, around",
+        "coarser, axis, 1, around",
+        ("backbones/test_detail.py",),
+    ),
+    Mutation(
         "stages, rate",
         "tasks/staged.py",
         "moves * now.dgamma_dt",

@@ -46,6 +46,7 @@ def ours(**arguments):
 CONTESTANTS = {
     "gud": ours(),
     "haar": ours(basis="haar", schedule="hierarchical"),
+    "no-detail": ours(backbone="small", backbone_options={"detail_bands": 0}),
     **RIVALS,
 }
 

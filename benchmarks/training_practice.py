@@ -1,12 +1,13 @@
-"""What other trainers do by default, beside `fit` as it comes: Muon, and weights by uncertainty.
+"""What networks and trainers could do by default, beside `fit` as it comes.
 
-Run with ``KERAS_BACKEND=jax python benchmarks/training_practice.py weights`` or ``... muon``.
+Run with ``KERAS_BACKEND=torch python benchmarks/training_practice.py detail``, ``... weights`` or
+``... muon``.
 
-``weights`` trains the default network twice for as many steps, the second time with the loss of
-every group of components divided by what it comes to at each gamma, as measured with the first
-network. That is where a head that learns the uncertainty of a loss, as in EDM2 (Karras et al.,
-2024), ends. ``muon`` trains a transformer by Adam and by Keras' Muon, which turns the gradients of
-matrices into orthogonal ones.
+``detail`` trains the network with several numbers of bands of fine detail among its inputs.
+``weights`` trains it twice for as many steps, the second time with the loss of every group of
+components divided by what it comes to at each gamma, as measured with the first network. That is
+where a head that learns the uncertainty of a loss, as in EDM2 (Karras et al., 2024), ends. ``muon``
+trains by Adam and by Keras' Muon, which turns the gradients of matrices into orthogonal ones.
 
 Judged are the held-out squared errors, relative to those of the best linear model: of eps, of v,
 and weighted as in the bound on the likelihood; noise and times are the same for all.
@@ -101,70 +102,80 @@ class ByUncertainty:
 
 
 def train(data, arguments, seed, optimizer=None, **given):
-    """A model trained on random batches, and the processor's seconds of it."""
-    x = load(data, arguments.size, "train")
-    model = keras_gud.GUD(backbone=arguments.backbone, seed=seed, **given)
+    """Trains on random batches; yields the model and the processor's seconds after each stage."""
+    x = load(data, arguments.size, "train", 4096 if data == "patches" else None)
+    given = {"backbone": arguments.backbone, "seed": seed} | given
+    model = keras_gud.GUD(**given)
     model.adapt(x, verbose=0)
     if optimizer is not None:
         model.compile(optimizer)
     rng, spent = np.random.default_rng(seed), 0.0
-    for part in np.array_split(np.arange(arguments.steps), 4):
+    for part in np.array_split(np.arange(arguments.steps), arguments.stages):
         images = x[rng.integers(len(x), size=len(part) * BATCH)]
         start = time.process_time()
         fit(model, images, [])
         spent += time.process_time() - start
-    return model, spent
+        yield model, spent
 
 
-def print_row(data, path, name, seed, ratios, seconds):
-    """A row of the table."""
-    cells = " | ".join(f"{ratio:.4f}" for ratio in ratios.values())
-    print(f"| {data} | {path} | {name} | {seed} | {cells} | {seconds:.0f} |", flush=True)
+def run(data, arguments, seed, path, name, **how):
+    """Trains a model and prints a row after each stage; returns it."""
+    held_out = load(data, arguments.size, "test", 512)
+    for model, seconds in train(data, arguments, seed, **how, **PATHS[path]()):
+        ratios = judge(model, held_out, np.random.default_rng(1))
+        cells = " | ".join(f"{ratio:.4f}" for ratio in ratios.values())
+        steps = int(model.ema.count)
+        print(
+            f"| {data} | {path} | {name} | {seed} | {steps} | {cells} | {seconds:.0f} |", flush=True
+        )
+    return model
 
 
-def weights(arguments):
-    """Prints the rows of the default weights and of those by uncertainty."""
-    for data in arguments.data:
-        measured = load(data, arguments.size, "train")[:256]
-        held_out = load(data, arguments.size, "test")[:512]
-        for path, make in PATHS.items():
-            for seed in arguments.seeds:
-                first, seconds = train(data, arguments, seed, **make())
-                found = judge(first, held_out, np.random.default_rng(1))
-                print_row(data, path, "as it comes", seed, found, seconds)
-                by = ByUncertainty(first, measured, np.random.default_rng(2))
-                second, seconds = train(data, arguments, seed, weighting=by, **make())
-                found = judge(second, held_out, np.random.default_rng(1))
-                print_row(data, path, "by uncertainty", seed, found, seconds)
+def detail(data, path, seed, arguments):
+    """Rows of networks that are given more and more bands."""
+    for bands in arguments.bands:
+        options = {"detail_bands": bands}
+        run(data, arguments, seed, path, f"{bands} bands", backbone_options=options)
 
 
-def muon(arguments):
-    """Prints the rows of Adam and of Muon at several rates."""
-    optimizers = {"Adam, as it comes": lambda: None}
+def weights(data, path, seed, arguments):
+    """Rows of the default weights and of those by uncertainty."""
+    first = run(data, arguments, seed, path, "as it comes")
+    measured = load(data, arguments.size, "train", 256)
+    by = ByUncertainty(first, measured, np.random.default_rng(2))
+    run(data, arguments, seed, path, "by uncertainty", weighting=by)
+
+
+def muon(data, path, seed, arguments):
+    """Rows of Adam and of Muon at several rates."""
+    run(data, arguments, seed, path, "Adam, as it comes")
     for rate in arguments.rates:
-        optimizers[f"Muon {rate:g}"] = functools.partial(keras.optimizers.Muon, rate, **MUON)
-    for data in arguments.data:
-        held_out = load(data, arguments.size, "test")[:512]
-        for seed in arguments.seeds:
-            for name, make in optimizers.items():
-                model, seconds = train(data, arguments, seed, make())
-                found = judge(model, held_out, np.random.default_rng(1))
-                print_row(data, "one gamma", name, seed, found, seconds)
+        optimizer = keras.optimizers.Muon(rate, **MUON)
+        run(data, arguments, seed, path, f"Muon {rate:g}", optimizer=optimizer)
+
+
+PARTS = {"detail": detail, "weights": weights, "muon": muon}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=["weights", "muon"])
+    parser.add_argument("part", choices=PARTS)
     parser.add_argument("--data", nargs="+", default=["digits", "patches"])
     parser.add_argument("--size", type=int, default=8, help="of data other than digits")
+    parser.add_argument("--paths", nargs="+", choices=PATHS, default=list(PATHS))
     parser.add_argument("--backbone", default="tiny")
     parser.add_argument("--steps", type=int, default=1600)
+    parser.add_argument("--stages", type=int, default=4, help="after each of which one looks")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--bands", type=int, nargs="+", default=[0, 1, 2, 3])
     parser.add_argument("--rates", type=float, nargs="+", default=[5e-4, 1e-3, 2e-3, 4e-3])
     arguments = parser.parse_args()
-    print(f"| data | path | trained | seed | {' | '.join(JUDGED)} | seconds |")
-    print("|---" * (5 + len(JUDGED)) + "|")
-    {"weights": weights, "muon": muon}[arguments.part](arguments)
+    print(f"| data | path | trained | seed | steps | {' | '.join(JUDGED)} | seconds |")
+    print("|---" * (6 + len(JUDGED)) + "|")
+    for data in arguments.data:
+        for path in arguments.paths:
+            for seed in arguments.seeds:
+                PARTS[arguments.part](data, path, seed, arguments)
 
 
 if __name__ == "__main__":
