@@ -120,7 +120,7 @@ def train(data, arguments, seed, optimizer=None, **given):
 
 def run(data, arguments, seed, path, name, **how):
     """Trains a model and prints a row after each stage; returns it."""
-    held_out = load(data, arguments.size, "test", 512)
+    held_out = load(data, arguments.size, "test", arguments.held_out)
     for model, seconds in train(data, arguments, seed, **how, **PATHS[path]()):
         ratios = judge(model, held_out, np.random.default_rng(1))
         cells = " | ".join(f"{ratio:.4f}" for ratio in ratios.values())
@@ -167,6 +167,7 @@ def main():
     parser.add_argument("--steps", type=int, default=1600)
     parser.add_argument("--stages", type=int, default=4, help="after each of which one looks")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--held-out", type=int, default=512, help="examples to judge by")
     parser.add_argument("--bands", type=int, nargs="+", default=[0, 1, 2, 3])
     parser.add_argument("--rates", type=float, nargs="+", default=[5e-4, 1e-3, 2e-3, 4e-3])
     arguments = parser.parse_args()
