@@ -331,8 +331,8 @@ MUTATIONS = [
     Mutation(
         "detail, distance",
         "backbones/detail.py",
-        "coarser, axis, 2**j, around",
-        "coarser, axis, 1, around",
+        "distance=2**j",
+        "distance=1",
         ("backbones/test_detail.py",),
     ),
     Mutation(

@@ -12,10 +12,10 @@ here they are given.
 
 from collections.abc import Sequence
 
-import numpy as np
 from keras import ops
 
 from keras_gud.backbones.periodic import periodic_axes
+from keras_gud.backbones.resampling import neighbours
 from keras_gud.core.types import Tensor
 
 # Of data of unit size, below what float32 resolves of them.
@@ -40,7 +40,8 @@ def detail(y: Tensor, bands: int, periodic: Sequence[bool]) -> list[Tensor]:
     for j in range(bands):
         coarser = finer
         for axis, around in enumerate(periodic, start=1):
-            coarser = _blurred(coarser, axis, 2**j, around)
+            before, after = neighbours(coarser, axis, around, distance=2**j)
+            coarser = 0.5 * coarser + 0.25 * (before + after)
         found.append(_at_unit_size(finer - coarser))
         finer = coarser
     return found
@@ -61,15 +62,8 @@ def with_detail(y: Tensor, bands: int, boundary: str | Sequence[str], dtype: str
     return ops.concatenate([ops.cast(x, dtype) for x in (y, *found)], axis=-1)
 
 
-def _blurred(x: Tensor, axis: int, distance: int, periodic: bool) -> Tensor:
-    n = x.shape[axis]
-    places = [np.arange(n) + offset for offset in (-distance, distance)]
-    places = [p % n if periodic else np.clip(p, 0, n - 1) for p in places]
-    before, after = (ops.take(x, p.astype("int32"), axis=axis) for p in places)
-    return 0.5 * x + 0.25 * (before + after)
-
-
 def _at_unit_size(x: Tensor) -> Tensor:
+    # `ops.rms_normalization` takes the last axes on torch, whichever ones it is given.
     axes = tuple(range(1, len(x.shape) - 1))
     square = ops.mean(ops.square(x), axis=axes, keepdims=True)
     return x * ops.rsqrt(square + _EPSILON)

@@ -142,7 +142,7 @@ def fir_upsample(x: Tensor, spatial: Shape, periodic: Sequence[bool] = ()) -> Te
         periodic: For each spatial axis whether it is periodic; `()`: none is.
     """
     for axis, size in enumerate(spatial, start=1):
-        before, after = _neighbours(x, axis, periodic)
+        before, after = neighbours(x, axis, bool(periodic) and periodic[axis - 1])
         pairs = ops.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis=axis + 1)
         shape = (-1, *x.shape[1:axis], 2 * x.shape[axis], *x.shape[axis + 1 :])
         x = _crop(ops.reshape(pairs, shape), axis, size)
@@ -159,12 +159,40 @@ def fir_downsample(x: Tensor, periodic: Sequence[bool] = ()) -> Tensor:
     for axis in range(1, len(x.shape) - 1):
         if x.shape[axis] % 2:
             x = ops.concatenate([x, _take(x, axis, slice(-1, None))], axis=axis)
-        before, after = _neighbours(x, axis, periodic)
+        before, after = neighbours(x, axis, bool(periodic) and periodic[axis - 1])
         even, odd = (slice(start, None, 2) for start in (0, 1))
         x = 0.375 * (_take(x, axis, even) + _take(x, axis, odd)) + 0.125 * (
             _take(before, axis, even) + _take(after, axis, odd)
         )
     return x
+
+
+def neighbours(
+    x: Tensor, axis: int, periodic: bool = False, distance: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Of each position along an axis the one before and the one after it.
+
+    Args:
+        x: A tensor.
+        axis: The axis, not negative.
+        periodic: Whether what is before the first position is the other end; else it is the first
+            position itself, and the last one is after itself.
+        distance: How far away they are.
+
+    >>> [n.tolist() for n in map(ops.convert_to_numpy, neighbours(ops.arange(4), 0, distance=2))]
+    [[0, 0, 0, 1], [2, 3, 3, 3]]
+    """
+    n = x.shape[axis]
+    moved = distance % n if periodic else min(distance, n)
+    if periodic:
+        first = [_take(x, axis, slice(n - moved, n))]
+        last = [_take(x, axis, slice(0, moved))]
+    else:
+        first = [_take(x, axis, slice(0, 1))] * moved
+        last = [_take(x, axis, slice(n - 1, n))] * moved
+    before = ops.concatenate([*first, _take(x, axis, slice(0, n - moved))], axis)
+    after = ops.concatenate([_take(x, axis, slice(moved, n)), *last], axis)
+    return before, after
 
 
 def _take(x: Tensor, axis: int, window: slice) -> Tensor:
@@ -173,12 +201,3 @@ def _take(x: Tensor, axis: int, window: slice) -> Tensor:
 
 def _crop(x: Tensor, axis: int, size: int) -> Tensor:
     return x if x.shape[axis] == size else _take(x, axis, slice(0, size))
-
-
-def _neighbours(x: Tensor, axis: int, periodic: Sequence[bool]) -> tuple[Tensor, Tensor]:
-    """Of each position the one before and the one after it; an edge is its own, or the other's."""
-    first, last = _take(x, axis, slice(0, 1)), _take(x, axis, slice(-1, None))
-    outside = (last, first) if periodic and periodic[axis - 1] else (first, last)
-    before = ops.concatenate([outside[0], _take(x, axis, slice(0, -1))], axis)
-    after = ops.concatenate([_take(x, axis, slice(1, None)), outside[1]], axis)
-    return before, after
