@@ -1,7 +1,6 @@
 """What networks and trainers could do by default, beside `fit` as it comes.
 
-Run with ``KERAS_BACKEND=torch python benchmarks/training_practice.py detail``, ``... weights`` or
-``... muon``.
+Run with ``python benchmarks/training_practice.py detail``, ``... weights`` or ``... muon``.
 
 ``detail`` trains the network with several numbers of bands of fine detail among its inputs.
 ``weights`` trains it twice for as many steps, the second time with the loss of every group of
@@ -18,7 +17,7 @@ import functools
 import os
 import time
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import keras
 import numpy as np
@@ -63,12 +62,15 @@ def judge(model, x, rng):
     ours, linear, states = errors(model, x, rng)
     ratios = {}
     for name in JUDGED:
-        weights = [
-            ops.convert_to_numpy(WEIGHTINGS[name](state, model.prior.variance))[0]
-            for state in states
-        ]
-        ratios[name] = float(np.sum(weights * ours) / np.sum(weights * linear))
+        lambdas = weights_along(name, model, states)
+        ratios[name] = float(np.sum(lambdas * ours) / np.sum(lambdas * linear))
     return ratios
+
+
+def weights_along(name, model, states):
+    """The weights of errors of eps in each state, ``(times, ...)``, as the errors' shape."""
+    found = [WEIGHTINGS[name](state, model.prior.variance) for state in states]
+    return np.array([ops.convert_to_numpy(weight)[0] for weight in found])
 
 
 class ByUncertainty:
@@ -80,7 +82,7 @@ class ByUncertainty:
         gamma = np.array(
             [np.broadcast_to(ops.convert_to_numpy(s.gamma)[0], shape).ravel() for s in states]
         )
-        loss = ours.reshape(TIMES, -1) * (1.0 + np.exp(gamma))
+        loss = (ours * weights_along("v", model, states)).reshape(TIMES, -1)
         _, group = np.unique(gamma, axis=1, return_inverse=True)
         self.fits = np.zeros((DEGREE + 1, gamma.shape[1]), "float32")
         self.low, self.high = float(gamma.min()), float(gamma.max())

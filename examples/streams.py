@@ -37,7 +37,7 @@ def parse_arguments():
     parser.add_argument("--epochs", type=int, default=8, help="of encoders and classifiers")
     parser.add_argument("--steps", type=int, default=1500, help="of each network")
     parser.add_argument("--samples", type=int, default=500, help="drawn of each path, twice")
-    parser.add_argument("--sampler_steps", type=int, default=32)
+    parser.add_argument("--sampler-steps", type=int, default=32)
     parser.add_argument("--paths", nargs="*", choices=PATHS, default=list(PATHS))
     parser.add_argument("--backbone", default="tiny")
     parser.add_argument("--seeds", type=int, default=3, help="networks of each kind")

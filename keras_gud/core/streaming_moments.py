@@ -219,7 +219,6 @@ class Covariance(_StreamingMoments):
         >>> fit.transformed(np.array([[1.0, 1.0]])).covariance.tolist()
         [[4.0]]
         """
-        self._require_examples()
         matrix = np.asarray(matrix, "float64")
         covariance = matrix @ self.covariance @ matrix.T
         return Covariance.of(self.count, matrix @ self._mean + offset, covariance)
@@ -235,7 +234,6 @@ class Covariance(_StreamingMoments):
         >>> fit.with_noise([0.5, 0.0]).covariance.tolist()
         [[1.5, 1.0], [1.0, 1.0]]
         """
-        self._require_examples()
         noise = np.diag(np.asarray(variance, "float64"))
         return Covariance.of(self.count, self._mean, self.covariance + noise)
 
