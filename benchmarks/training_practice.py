@@ -99,7 +99,8 @@ class ByUncertainty:
     def __call__(self, state, variance):
         """lambda_i of a state."""
         x = ops.clip(self._scaled(state.gamma), -1.0, 1.0)
-        log_loss = functools.reduce(lambda total, c: total * x + c, self.fits[::-1])
+        fits = [ops.convert_to_tensor(coefficient) for coefficient in self.fits[::-1]]
+        log_loss = functools.reduce(lambda total, c: total * x + c, fits)
         return WEIGHTINGS["v"](state, variance) * ops.exp(-log_loss)
 
 
